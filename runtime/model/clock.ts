@@ -1,0 +1,28 @@
+/** A pending timer; see {@link Clock.schedule}. */
+export interface Timer {
+  cancel(): void;
+}
+
+/** Time, passed in wherever it is needed so that tests never sleep. */
+export interface Clock {
+  /** Monotonic milliseconds; only differences mean anything. */
+  now(): number;
+  /** Wall-clock milliseconds since the Unix epoch. */
+  wallTime(): number;
+  /** Runs `callback` once after `delay` milliseconds. The timer does not keep the process alive. */
+  schedule(delay: number, callback: () => void): Timer;
+}
+
+/** A source of uniformly distributed numbers in [0, 1). */
+export type Random = () => number;
+
+/** The process's own clock. */
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  wallTime: () => Date.now(),
+  schedule(delay, callback) {
+    const timeout = setTimeout(callback, delay);
+    timeout.unref();
+    return { cancel: () => clearTimeout(timeout) };
+  },
+};

@@ -1,0 +1,140 @@
+import type { ObjectReference, QualifiedName } from './reference.ts';
+
+/** How the path of a request is compared. All forms see the normalised path without its query. */
+export type PathMatch =
+  | { readonly kind: 'exact'; readonly value: string }
+  /** Whole segments: `/cart` matches `/cart` and `/cart/1`, not `/cartoon` (Gateway API `PathPrefix`). */
+  | { readonly kind: 'prefix'; readonly value: string }
+  /** The whole path must match; see {@link checkPattern} for what is allowed. */
+  | { readonly kind: 'regex'; readonly value: string };
+
+/** How one header or query value is compared. */
+export type ValueMatch =
+  | { readonly kind: 'exact'; readonly value: string }
+  | { readonly kind: 'regex'; readonly value: string };
+
+export interface HeaderMatch {
+  /** Lower-case header name. */
+  readonly name: string;
+  readonly value: ValueMatch;
+}
+
+export interface QueryMatch {
+  readonly name: string;
+  readonly value: ValueMatch;
+}
+
+/** One alternative of a rule: every stated condition must hold. */
+export interface HttpMatch {
+  readonly path: PathMatch;
+  readonly method?: string;
+  readonly headers: readonly HeaderMatch[];
+  readonly query: readonly QueryMatch[];
+}
+
+/** A header with its value, names lower-case. */
+export interface HeaderValue {
+  readonly name: string;
+  readonly value: string;
+}
+
+/** Changes of a header list: removals first, then `set` replaces, then `add` appends. */
+export interface HeaderChange {
+  readonly set: readonly HeaderValue[];
+  readonly add: readonly HeaderValue[];
+  readonly remove: readonly string[];
+}
+
+/** How a path is replaced in a rewrite or redirect. */
+export type PathChange =
+  | { readonly kind: 'full'; readonly value: string }
+  /** Replaces the prefix that the rule's prefix match matched. */
+  | { readonly kind: 'prefix'; readonly value: string };
+
+export interface Rewrite {
+  readonly host?: string;
+  readonly path?: PathChange;
+}
+
+/** Answers with a redirect instead of forwarding. Absent parts are kept from the request. */
+export interface Redirect {
+  readonly scheme?: 'http' | 'https';
+  readonly host?: string;
+  readonly port?: number;
+  readonly path?: PathChange;
+  readonly status: 301 | 302 | 303 | 307 | 308;
+}
+
+/** Where requests go: a port of a service. */
+export interface BackendTarget {
+  readonly service: QualifiedName;
+  /** The service's port number. */
+  readonly port: number;
+}
+
+export interface WeightedBackend {
+  /** Absent when the reference cannot be resolved: its share of requests is answered 500 (Gateway API). */
+  readonly target?: BackendTarget;
+  /** Why `target` is absent. */
+  readonly problem?: string;
+  /** Share relative to the sum of all weights; 0 sends nothing. */
+  readonly weight: number;
+  readonly requestHeaders?: HeaderChange;
+  readonly responseHeaders?: HeaderChange;
+}
+
+/** Copies a share of requests to another backend and ignores its answers. */
+export interface Mirror {
+  readonly target: BackendTarget;
+  /** 0 to 100. */
+  readonly percent: number;
+}
+
+/** Limits of time, in milliseconds. Absent or 0 means no limit. */
+export interface Timeouts {
+  /** From the first byte of the request to the last byte of the response, over all tries. */
+  readonly request?: number;
+  /** One try. */
+  readonly backendRequest?: number;
+}
+
+/**
+ * When a failed try is repeated. Only requests that are safe to repeat are: idempotent methods (RFC 9110 section
+ * 9.2.2), or any method when the peer certainly did not process it (connection failure, refused stream).
+ */
+export interface Retry {
+  /** Tries beyond the first. */
+  readonly attempts: number;
+  /** Response status codes that count as a failed try. */
+  readonly codes: readonly number[];
+  /** Milliseconds before the first repetition; doubled each time, with full jitter. */
+  readonly backoff: number;
+}
+
+/** What happens to a request that a rule matches. */
+export type HttpAction =
+  | { readonly kind: 'forward'; readonly backends: readonly WeightedBackend[] }
+  | { readonly kind: 'redirect'; readonly redirect: Redirect };
+
+/** One rule of an HTTPRoute or GRPCRoute. */
+export interface HttpRule {
+  readonly route: ObjectReference;
+  /** The rule's own name, else its position in the route (`rule-0`). */
+  readonly name: string;
+  /** Alternatives; never empty. */
+  readonly matches: readonly HttpMatch[];
+  readonly requestHeaders?: HeaderChange;
+  readonly responseHeaders?: HeaderChange;
+  readonly rewrite?: Rewrite;
+  readonly mirrors: readonly Mirror[];
+  readonly timeouts: Timeouts;
+  readonly retry?: Retry;
+  readonly action: HttpAction;
+}
+
+/** Rules that hold for some hosts. */
+export interface VirtualHost {
+  /** Lower-case host names; `*.example.com` matches any number of labels; `*` matches all. */
+  readonly hostnames: readonly string[];
+  readonly rules: readonly HttpRule[];
+}

@@ -1,0 +1,97 @@
+import type { AccessPolicy } from './access.ts';
+import type { HttpRule, VirtualHost } from './http.ts';
+import type { QualifiedName } from './reference.ts';
+
+/** What a port speaks. Declared, never guessed. */
+export type Protocol = 'http' | 'http2' | 'grpc' | 'tcp';
+
+/** How an endpoint is chosen: peak-EWMA over two random choices, or each in turn. */
+export type Balancer = 'least-request' | 'round-robin';
+
+export interface ServicePort {
+  readonly port: number;
+  readonly name: string;
+  readonly protocol: Protocol;
+  /**
+   * Rules of the routes attached to this port, oldest route first. Empty: requests go to the service's own endpoints.
+   * Where there are rules and none matches, the answer is 404 (GEP-1426).
+   */
+  readonly rules: readonly HttpRule[];
+}
+
+/** How clients reach a service. One discovery resource, named `namespace/name`. */
+export interface Service {
+  readonly kind: 'service';
+  readonly name: QualifiedName;
+  /** Lower-case host names that mean this service in the mesh: `reviews.shop`, `reviews.shop.svc.cluster.local` … */
+  readonly hosts: readonly string[];
+  /** Virtual addresses. */
+  readonly addresses: readonly string[];
+  readonly ports: readonly ServicePort[];
+  readonly balancer: Balancer;
+}
+
+export interface Endpoint {
+  readonly address: string;
+  /** From the service's port number to the port to connect to. */
+  readonly ports: Readonly<Record<string, number>>;
+  /** The SPIFFE id its certificate must carry; absent means it is outside the mesh and speaks plain text. */
+  readonly identity?: string;
+  /** The workload it belongs to, as `namespace/name`. */
+  readonly workload?: QualifiedName;
+}
+
+/** The ready endpoints of a service. One discovery resource, named as its service. */
+export interface Endpoints {
+  readonly kind: 'endpoints';
+  readonly name: QualifiedName;
+  readonly endpoints: readonly Endpoint[];
+}
+
+/** Whether plain text from outside the mesh is accepted. */
+export type MtlsMode = 'strict' | 'permissive';
+
+export interface InboundPort {
+  /** The container's port. */
+  readonly port: number;
+  readonly protocol: Protocol;
+}
+
+/** What the proxy beside a workload must do. One discovery resource, named `namespace/name`. */
+export interface Workload {
+  readonly kind: 'workload';
+  readonly name: QualifiedName;
+  readonly namespace: string;
+  readonly serviceAccount: string;
+  /** The service it is best known by in metrics; absent where no service selects it. */
+  readonly service?: QualifiedName;
+  /** The version label, where it has one. */
+  readonly version?: string;
+  readonly trustDomain: string;
+  readonly mtls: MtlsMode;
+  readonly ports: readonly InboundPort[];
+  readonly access: readonly AccessPolicy[];
+  /** Services it may call; `all` where it declares nothing. */
+  readonly calls: readonly QualifiedName[] | 'all';
+  /** The gateway this workload is the proxy of. */
+  readonly gateway?: QualifiedName;
+}
+
+export interface GatewayListener {
+  readonly name: string;
+  readonly port: number;
+  readonly protocol: 'http';
+  readonly virtualHosts: readonly VirtualHost[];
+}
+
+/** What a gateway's proxy accepts. One discovery resource, named `namespace/name`. */
+export interface Gateway {
+  readonly kind: 'gateway';
+  readonly name: QualifiedName;
+  readonly listeners: readonly GatewayListener[];
+}
+
+/** Everything discovery carries. */
+export type Resource = Service | Endpoints | Workload | Gateway;
+export type ResourceKind = Resource['kind'];
+export const resourceKinds: readonly ResourceKind[] = ['service', 'endpoints', 'workload', 'gateway'];
