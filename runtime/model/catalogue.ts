@@ -15,6 +15,7 @@ export const catalogue = {
   MW1002: { severity: 'error', title: 'an object does not fit its schema' },
   MW1003: { severity: 'warning', title: 'an object of an unknown kind is ignored' },
   MW1004: { severity: 'error', title: 'two objects have the same identity' },
+  MW1501: { severity: 'error', title: 'a bootstrap document of a sidecar is wrong' },
 } as const satisfies Record<string, CatalogueEntry>;
 
 export type FindingId = keyof typeof catalogue;

@@ -1,0 +1,136 @@
+import type { Connection } from './connection.ts';
+import type { ClientConnection, ClientConnectionOwner } from './http.ts';
+
+/** Somebody who needs a connection for one request. Exactly one of the two is called, possibly at once. */
+export interface PoolWaiter {
+  /** Must call `connection.request` before it returns. `reused` tells that it carried requests before. */
+  onConnection(connection: ClientConnection, reused: boolean): void;
+  onUnavailable(error: Error): void;
+}
+
+export interface PoolOptions {
+  /** Connections at once, those being made included. */
+  readonly maxConnections: number;
+  /** Waiters at once; the next one is refused. */
+  readonly maxPending: number;
+  /** How many waiters one new connection will serve: 1 for HTTP/1.1. */
+  readonly expectedCapacity: number;
+  /** Makes a connection and speaks the protocol on it. */
+  readonly connect: (callback: (error: Error | undefined, connection: Connection | undefined) => void) => void;
+  readonly speak: (connection: Connection, owner: ClientConnectionOwner) => ClientConnection;
+}
+
+/** Connections to one peer, kept open and shared. The most recently used one is taken first, so that others can idle out. */
+export class ConnectionPool implements ClientConnectionOwner {
+  #options: PoolOptions;
+  #connections = new Set<ClientConnection>();
+  #used = new WeakSet<ClientConnection>();
+  #available: ClientConnection[] = [];
+  #waiting: PoolWaiter[] = [];
+  #connecting = 0;
+  #closed = false;
+
+  constructor(options: PoolOptions) {
+    this.#options = options;
+  }
+
+  /** Connections that are open. */
+  get size(): number {
+    return this.#connections.size;
+  }
+
+  /** Exchanges under way. */
+  get active(): number {
+    let active = 0;
+    for (const connection of this.#connections) active += connection.active;
+    return active;
+  }
+
+  acquire(waiter: PoolWaiter): void {
+    if (this.#closed) {
+      waiter.onUnavailable(new Error('the endpoint is gone'));
+    } else if (this.#available.length > 0) {
+      this.#give(waiter);
+    } else if (this.#waiting.length >= this.#options.maxPending) {
+      waiter.onUnavailable(new Error(`${this.#options.maxPending} requests wait already`));
+    } else {
+      this.#waiting.push(waiter);
+      this.#grow();
+    }
+  }
+
+  /** Takes back a request that waits no longer. */
+  forget(waiter: PoolWaiter): void {
+    const index = this.#waiting.indexOf(waiter);
+    if (index >= 0) this.#waiting.splice(index, 1);
+  }
+
+  /** Lets exchanges finish and closes; takes no new ones. */
+  drain(): void {
+    this.#closed = true;
+    for (const waiter of this.#waiting.splice(0)) waiter.onUnavailable(new Error('the endpoint is gone'));
+    for (const connection of [...this.#connections]) connection.drain();
+  }
+
+  destroy(): void {
+    this.drain();
+    for (const connection of [...this.#connections]) connection.destroy();
+  }
+
+  onCapacity(connection: ClientConnection): void {
+    if (connection.capacity > 0 && this.#connections.has(connection) && !this.#available.includes(connection)) {
+      this.#available.push(connection);
+      this.#serve();
+    }
+  }
+
+  onRetire(connection: ClientConnection): void {
+    this.#connections.delete(connection);
+    const index = this.#available.lastIndexOf(connection);
+    if (index >= 0) this.#available.splice(index, 1);
+    if (this.#waiting.length > 0) this.#grow();
+  }
+
+  #serve(): void {
+    while (this.#waiting.length > 0 && this.#available.length > 0) this.#give(this.#waiting.shift()!);
+  }
+
+  #give(waiter: PoolWaiter): void {
+    const connection = this.#available[this.#available.length - 1];
+    const reused = this.#used.has(connection);
+    if (!reused) this.#used.add(connection);
+    waiter.onConnection(connection, reused);
+    if (connection.capacity <= 0) {
+      const index = this.#available.lastIndexOf(connection);
+      if (index >= 0) this.#available.splice(index, 1);
+    }
+  }
+
+  #grow(): void {
+    const { maxConnections, expectedCapacity } = this.#options;
+    while (
+      this.#connecting * expectedCapacity < this.#waiting.length &&
+      this.#connections.size + this.#connecting < maxConnections
+    ) {
+      this.#connecting++;
+      this.#options.connect((error, connection) => {
+        this.#connecting--;
+        if (connection) this.#adopt(connection);
+        else this.#fail(error ?? new Error('no connection'));
+      });
+    }
+  }
+
+  #adopt(connection: Connection): void {
+    const client = this.#options.speak(connection, this);
+    this.#connections.add(client);
+    if (this.#closed) client.drain();
+    else this.onCapacity(client);
+  }
+
+  /** One failed attempt fails the waiters it was made for; the rest have attempts of their own under way. */
+  #fail(error: Error): void {
+    const failed = this.#waiting.splice(0, this.#connecting === 0 ? this.#waiting.length : this.#options.expectedCapacity);
+    for (const waiter of failed) waiter.onUnavailable(error);
+  }
+}

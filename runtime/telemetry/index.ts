@@ -1,0 +1,3 @@
+export * from './access-log.ts';
+export * from './histogram.ts';
+export * from './registry.ts';
