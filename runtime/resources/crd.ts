@@ -1,0 +1,131 @@
+import * as z from 'zod';
+import { accessPolicy, loadBalancingPolicy, mesh } from './meshwright.ts';
+import { groups } from './names.ts';
+
+interface PrinterColumn {
+  readonly name: string;
+  readonly type: 'string' | 'date';
+  readonly jsonPath: string;
+}
+
+interface Definition {
+  readonly kind: string;
+  readonly plural: string;
+  readonly shortNames: readonly string[];
+  readonly categories: readonly string[];
+  readonly schema: z.ZodType;
+  readonly columns: readonly PrinterColumn[];
+}
+
+/** The part of a CustomResourceDefinition that we write. */
+export interface CustomResourceDefinition {
+  readonly apiVersion: 'apiextensions.k8s.io/v1';
+  readonly kind: 'CustomResourceDefinition';
+  readonly metadata: { readonly name: string; readonly labels: Readonly<Record<string, string>> };
+  readonly spec: Readonly<Record<string, unknown>>;
+}
+
+const target: PrinterColumn = { name: 'Target', type: 'string', jsonPath: '.spec.targetRefs[*].name' };
+
+const definitions: readonly Definition[] = [
+  {
+    kind: 'Mesh',
+    plural: 'meshes',
+    shortNames: [],
+    categories: ['meshwright'],
+    schema: mesh,
+    columns: [
+      { name: 'Trust Domain', type: 'string', jsonPath: '.spec.trustDomain' },
+      { name: 'mTLS', type: 'string', jsonPath: '.spec.mtls' },
+    ],
+  },
+  {
+    kind: 'AccessPolicy',
+    plural: 'accesspolicies',
+    shortNames: ['ap'],
+    categories: ['meshwright', 'meshwright-policy'],
+    schema: accessPolicy,
+    columns: [target],
+  },
+  {
+    kind: 'LoadBalancingPolicy',
+    plural: 'loadbalancingpolicies',
+    shortNames: ['lbp'],
+    categories: ['meshwright', 'meshwright-policy'],
+    schema: loadBalancingPolicy,
+    columns: [target, { name: 'Algorithm', type: 'string', jsonPath: '.spec.algorithm' }],
+  },
+];
+
+/** Columns every kind ends with. */
+const commonColumns: readonly PrinterColumn[] = [
+  { name: 'Accepted', type: 'string', jsonPath: '.status.conditions[?(@.type=="Accepted")].status' },
+  { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
+];
+
+/** The CustomResourceDefinitions of the mesh's own kinds, ready to apply. */
+export function customResourceDefinitions(): CustomResourceDefinition[] {
+  return definitions.map((definition) => ({
+    apiVersion: 'apiextensions.k8s.io/v1',
+    kind: 'CustomResourceDefinition',
+    metadata: {
+      name: `${definition.plural}.${groups.meshwright}`,
+      labels: policyLabels(definition),
+    },
+    spec: {
+      group: groups.meshwright,
+      scope: 'Namespaced',
+      names: {
+        kind: definition.kind,
+        listKind: `${definition.kind}List`,
+        plural: definition.plural,
+        singular: definition.kind.toLowerCase(),
+        shortNames: definition.shortNames,
+        categories: definition.categories,
+      },
+      versions: [
+        {
+          name: 'v1alpha1',
+          served: true,
+          storage: true,
+          subresources: { status: {} },
+          additionalPrinterColumns: [...definition.columns, ...commonColumns],
+          schema: { openAPIV3Schema: openApiSchema(definition.schema) },
+        },
+      ],
+    },
+  }));
+}
+
+/** GEP-713: tools find policies by this label. */
+function policyLabels(definition: Definition): Record<string, string> {
+  return definition.categories.includes('meshwright-policy') ? { 'gateway.networking.k8s.io/policy': 'Direct' } : {};
+}
+
+function openApiSchema(schema: z.ZodType): Record<string, unknown> {
+  const { properties, ...rest } = structural(z.toJSONSchema(schema, { target: 'openapi-3.0' }));
+  return {
+    ...rest,
+    properties: {
+      ...(properties as Record<string, unknown>),
+      // The API server itself validates these three.
+      apiVersion: { type: 'string' },
+      kind: { type: 'string' },
+      metadata: { type: 'object' },
+    },
+  };
+}
+
+/** Takes out what a structural schema forbids; unknown fields are pruned or refused by the API server anyway. */
+function structural(schema: Record<string, unknown>): Record<string, unknown> {
+  const result: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(schema)) {
+    if (key === '$schema' || (key === 'additionalProperties' && value === false)) continue;
+    result[key] = Array.isArray(value) ? value.map(structuralPart) : structuralPart(value);
+  }
+  return result;
+}
+
+function structuralPart(value: unknown): unknown {
+  return typeof value === 'object' && value !== null ? structural(value as Record<string, unknown>) : value;
+}

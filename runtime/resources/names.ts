@@ -1,0 +1,53 @@
+/** API groups. */
+export const groups = {
+  core: '',
+  gateway: 'gateway.networking.k8s.io',
+  meshwright: 'meshwright.dev',
+} as const;
+
+/** The `apiVersion` of what we write. */
+export const apiVersions = {
+  core: 'v1',
+  apps: 'apps/v1',
+  batch: 'batch/v1',
+  discovery: 'discovery.k8s.io/v1',
+  gateway: 'gateway.networking.k8s.io/v1',
+  meshwright: 'meshwright.dev/v1alpha1',
+} as const;
+
+export const labels = {
+  /** On a namespace or pod: `enabled` puts a sidecar beside the pod. */
+  inject: 'meshwright.dev/inject',
+  /** On a pod template: the workload's name where it differs from the controller object's. */
+  workload: 'meshwright.dev/workload',
+  /** On a gateway's pods (Gateway API): the Gateway they serve. */
+  gatewayName: 'gateway.networking.k8s.io/gateway-name',
+  /** On an EndpointSlice: the Service it belongs to. */
+  serviceName: 'kubernetes.io/service-name',
+  appName: 'app.kubernetes.io/name',
+  appVersion: 'app.kubernetes.io/version',
+  appPartOf: 'app.kubernetes.io/part-of',
+  appManagedBy: 'app.kubernetes.io/managed-by',
+} as const;
+
+/** The value of {@link labels.inject} that turns injection on. */
+export const injectEnabled = 'enabled';
+
+export const annotations = {
+  /** On a pod template: comma-separated `namespace/name` of the services it may call. Absent: all. */
+  calls: 'meshwright.dev/calls',
+  /** On any object: where in the construct tree it came from; findings repeat it. */
+  constructPath: 'meshwright.dev/construct-path',
+} as const;
+
+/** The GatewayClass that needs no GatewayClass object. */
+export const gatewayClassName = 'meshwright';
+/** `controllerName` of further GatewayClasses of ours. */
+export const gatewayControllerName = 'meshwright.dev/gateway-controller';
+
+/** Where the control plane lives; its identity is `spiffe://<trust domain>/ns/<this>/sa/<that>`. */
+export const systemNamespace = 'meshwright-system';
+export const controllerServiceAccount = 'controller';
+
+/** Trust domain of a mesh without a `Mesh` object. */
+export const defaultTrustDomain = 'cluster.local';

@@ -1,0 +1,179 @@
+import * as z from 'zod';
+import { gatewayApiVersion, hostname } from './gateway-api.ts';
+import { objectMeta, objectName, portNumber } from './metadata.ts';
+
+/*
+ * HTTPRoute and GRPCRoute of Gateway API v1, attached to a Gateway or, as GAMMA defines, to a Service.
+ */
+
+const text = z.string();
+
+/** GEP-2257: `1h30m`, `500ms`. */
+const duration = text.regex(/^([0-9]{1,5}(h|m|s|ms)){1,4}$/, 'must be a duration such as 500ms, 2s or 1m30s');
+
+/** RFC 9110 token. */
+const headerName = text.max(256).regex(/^[A-Za-z0-9!#$%&'*+\-.^_|~]+$/, 'must be a header name');
+const headerValue = text.min(1).max(4096);
+
+const parentRef = z.object({
+  group: text.optional(),
+  kind: text.optional(),
+  namespace: objectName.optional(),
+  name: objectName,
+  sectionName: text.optional(),
+  port: portNumber.optional(),
+});
+
+const backendObjectRef = z.object({
+  group: text.optional(),
+  kind: text.optional(),
+  namespace: objectName.optional(),
+  name: objectName,
+  port: portNumber.optional(),
+});
+
+const header = z.object({ name: headerName, value: headerValue });
+const headerModifier = z.object({
+  set: z.array(header).max(16).optional(),
+  add: z.array(header).max(16).optional(),
+  remove: z.array(headerName).max(16).optional(),
+});
+
+const pathModifier = z.object({
+  type: z.enum(['ReplaceFullPath', 'ReplacePrefixMatch']),
+  replaceFullPath: text.max(1024).optional(),
+  replacePrefixMatch: text.max(1024).optional(),
+});
+
+const mirror = z.object({
+  backendRef: backendObjectRef,
+  percent: z.int().min(0).max(100).optional(),
+  fraction: z.object({ numerator: z.int().min(0), denominator: z.int().min(1).optional() }).optional(),
+});
+
+const grpcFilter = z.object({
+  type: z.enum(['RequestHeaderModifier', 'ResponseHeaderModifier', 'RequestMirror', 'ExtensionRef']),
+  requestHeaderModifier: headerModifier.optional(),
+  responseHeaderModifier: headerModifier.optional(),
+  requestMirror: mirror.optional(),
+});
+
+const httpFilter = grpcFilter.extend({
+  type: z.enum([
+    'RequestHeaderModifier',
+    'ResponseHeaderModifier',
+    'RequestMirror',
+    'RequestRedirect',
+    'URLRewrite',
+    'CORS',
+    'ExternalAuth',
+    'ExtensionRef',
+  ]),
+  requestRedirect: z
+    .object({
+      scheme: z.enum(['http', 'https']).optional(),
+      hostname: hostname.optional(),
+      path: pathModifier.optional(),
+      port: portNumber.optional(),
+      statusCode: z.literal([301, 302, 303, 307, 308]).optional(),
+    })
+    .optional(),
+  urlRewrite: z.object({ hostname: hostname.optional(), path: pathModifier.optional() }).optional(),
+});
+
+const weight = z.int().min(0).max(1_000_000);
+const httpBackendRef = backendObjectRef.extend({
+  weight: weight.optional(),
+  filters: z.array(httpFilter).max(16).optional(),
+});
+const grpcBackendRef = backendObjectRef.extend({
+  weight: weight.optional(),
+  filters: z.array(grpcFilter).max(16).optional(),
+});
+
+const valueMatchType = z.enum(['Exact', 'RegularExpression']);
+const headerMatch = z.object({ type: valueMatchType.optional(), name: headerName, value: headerValue });
+
+const httpMatch = z.object({
+  path: z
+    .object({
+      type: z.enum(['Exact', 'PathPrefix', 'RegularExpression']).optional(),
+      value: text.max(1024).optional(),
+    })
+    .optional(),
+  method: z.enum(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH']).optional(),
+  headers: z.array(headerMatch).max(16).optional(),
+  queryParams: z
+    .array(z.object({ type: valueMatchType.optional(), name: text.min(1).max(256), value: text.min(1).max(1024) }))
+    .max(16)
+    .optional(),
+});
+
+const grpcMatch = z.object({
+  method: z
+    .object({
+      type: valueMatchType.optional(),
+      service: text.max(1024).optional(),
+      method: text.max(1024).optional(),
+    })
+    .optional(),
+  headers: z.array(headerMatch).max(16).optional(),
+});
+
+const httpRule = z.object({
+  name: text.optional(),
+  matches: z.array(httpMatch).max(64).optional(),
+  filters: z.array(httpFilter).max(16).optional(),
+  backendRefs: z.array(httpBackendRef).max(16).optional(),
+  timeouts: z.object({ request: duration.optional(), backendRequest: duration.optional() }).optional(),
+  retry: z
+    .object({
+      codes: z.array(z.int().min(400).max(599)).optional(),
+      attempts: z.int().min(0).max(100).optional(),
+      backoff: duration.optional(),
+    })
+    .optional(),
+});
+
+const grpcRule = z.object({
+  name: text.optional(),
+  matches: z.array(grpcMatch).max(64).optional(),
+  filters: z.array(grpcFilter).max(16).optional(),
+  backendRefs: z.array(grpcBackendRef).max(16).optional(),
+});
+
+export const httpRoute = z.object({
+  apiVersion: gatewayApiVersion,
+  kind: z.literal('HTTPRoute'),
+  metadata: objectMeta,
+  spec: z.object({
+    parentRefs: z.array(parentRef).max(32).optional(),
+    hostnames: z.array(hostname).max(16).optional(),
+    rules: z.array(httpRule).max(256).optional(),
+  }),
+});
+
+export const grpcRoute = z.object({
+  apiVersion: gatewayApiVersion,
+  kind: z.literal('GRPCRoute'),
+  metadata: objectMeta,
+  spec: z.object({
+    parentRefs: z.array(parentRef).max(32).optional(),
+    hostnames: z.array(hostname).max(16).optional(),
+    rules: z.array(grpcRule).max(256).optional(),
+  }),
+});
+
+export type HttpRouteObject = z.infer<typeof httpRoute>;
+export type GrpcRouteObject = z.infer<typeof grpcRoute>;
+export type HttpRouteRule = z.infer<typeof httpRule>;
+export type GrpcRouteRule = z.infer<typeof grpcRule>;
+export type HttpRouteMatch = z.infer<typeof httpMatch>;
+export type GrpcRouteMatch = z.infer<typeof grpcMatch>;
+export type HttpRouteFilter = z.infer<typeof httpFilter>;
+export type HttpBackendRef = z.infer<typeof httpBackendRef>;
+export type BackendObjectRef = z.infer<typeof backendObjectRef>;
+export type ParentRef = z.infer<typeof parentRef>;
+export type RouteHeaderMatch = z.infer<typeof headerMatch>;
+export type HeaderModifier = z.infer<typeof headerModifier>;
+export type PathModifier = z.infer<typeof pathModifier>;
