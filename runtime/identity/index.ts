@@ -1,0 +1,5 @@
+/** Identity as a proxy needs it: its own certificate, and who a peer is. The authority's side is `authority.ts`. */
+export type { Logger } from './logger.ts';
+export { controllerIdentity, verifyPeerIdentity } from './peer.ts';
+export type { Svid, SvidSource } from './svid.ts';
+export { createSvidSource, type SvidSourceOptions } from './svid-source.ts';
