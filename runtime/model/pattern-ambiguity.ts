@@ -18,12 +18,10 @@ export function findAmbiguity(pattern: PatternNode): string | undefined {
   const twins = runTwice(automaton);
   const choices: ReadonlySet<number>[] = [];
   for (const position of automaton.sets.keys()) {
-    const meetings = twins.meetings(position);
-    if (!meetings) return 'it is too large to be checked';
-    if (meetings.has(position)) {
-      return 'a repetition can read the same text in more than one way, which takes exponential time';
-    }
-    choices.push(meetings);
+    const choice = twins.choice(position);
+    if (!choice) return 'it is too large to be checked';
+    if (choice.isLoop) return 'a repetition can read the same text in more than one way, which takes exponential time';
+    choices.push(choice.meetings);
   }
   if (longestChain(choices) > maxChoices) {
     return `more than ${maxChoices} choices in a row can read the same text in more than one way`;
@@ -115,6 +113,7 @@ function runTwice({ sets, follow, doubled }: Automaton) {
   const size = sets.length;
   const all = [...sets.keys()];
   const state = (left: number, right: number) => left * size + right;
+  const later = all.map((position) => closure(follow, position));
   let steps = 0;
 
   /** Where both can be after one or more characters, split by whether they parted on the way. */
@@ -135,30 +134,44 @@ function runTwice({ sets, follow, doubled }: Automaton) {
       }
     }
     return {
-      meets: (position: number) => apart.has(state(position, position)),
+      apart,
       has: (left: number, right: number) => together.has(state(left, right)) || apart.has(state(left, right)),
     };
   }
 
-  const unlessTooMany = (found: number[]) => (steps < maxSteps ? new Set(found) : undefined);
   return {
-    /** Positions where two runs meet again that part at or after `position`; `undefined` when it takes too long. */
-    meetings: (position: number) => unlessTooMany(all.filter(reachable(position, position).meets)),
+    /** The ways of two runs that part at or after `position`; `undefined` when it takes too long. */
+    choice(position: number) {
+      const { apart } = reachable(position, position);
+      const meetings = new Set<number>();
+      for (const pair of apart) {
+        const [left, right] = [Math.floor(pair / size), pair % size];
+        const meet = left === right || [...follow[left]].some((next) => follow[right].has(next));
+        if (meet && !later[left].has(position)) meetings.add(left);
+      }
+      return steps < maxSteps ? { meetings, isLoop: apart.has(state(position, position)) } : undefined;
+    },
     /** Later repetitions that can read what the repetition at `position` reads. */
     rivals(position: number) {
+      if (!later[position].has(position)) return new Set<number>();
       const reached = reachable(position, position);
-      if (!reached.has(position, position)) return new Set<number>();
-      return unlessTooMany(
-        all.filter(
-          (other) =>
-            other !== position &&
-            reached.has(position, other) &&
-            reachable(position, other).has(other, other) &&
-            reachable(other, other).has(other, other),
-        ),
+      const rivals = all.filter(
+        (other) =>
+          other !== position &&
+          later[other].has(other) &&
+          reached.has(position, other) &&
+          reachable(position, other).has(other, other),
       );
+      return steps < maxSteps ? new Set(rivals) : undefined;
     },
   };
+}
+
+/** Every node that can be reached from `start` in one step or more. */
+function closure(graph: readonly ReadonlySet<number>[], start: number): ReadonlySet<number> {
+  const seen = new Set(graph[start]);
+  for (const node of seen) for (const next of graph[node]) seen.add(next);
+  return seen;
 }
 
 /** The number of steps of the longest way through a graph without cycles. */
