@@ -19,7 +19,8 @@ const allowedRoutes = z.object({
   namespaces: z
     .object({
       from: z.enum(['All', 'Selector', 'Same', 'None']).optional(),
-      selector: z.object({ matchLabels: z.record(text, text).optional() }).optional(),
+      // Strict: a selector of which we ignored half would allow more than it says.
+      selector: z.strictObject({ matchLabels: z.record(text, text) }).optional(),
     })
     .optional(),
   kinds: z.array(z.object({ group: text.optional(), kind: text })).optional(),

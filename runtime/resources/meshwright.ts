@@ -10,18 +10,20 @@ const text = z.string();
 const apiVersion = z.literal(apiVersions.meshwright);
 const status = z.strictObject({ conditions: conditions.optional() }).describe('What the controller says of it.');
 
-const targetRefs = z
-  .array(
-    z.strictObject({
-      group: z.literal('').describe('The core group: empty.'),
-      kind: z.literal('Service'),
-      name: objectName.describe('A Service of the same namespace.'),
-      sectionName: text.min(1).max(63).describe('Name of one port of the Service. Absent: all ports.').optional(),
-    }),
-  )
-  .min(1)
-  .max(16)
-  .describe('What it is attached to (GEP-713).');
+const serviceRef = z.strictObject({
+  group: z.literal('').describe('The core group: empty.'),
+  kind: z.literal('Service'),
+  name: objectName.describe('A Service of the same namespace.'),
+});
+
+const servicePortRef = serviceRef.extend({
+  sectionName: text.min(1).max(63).describe('Name of one port of the Service. Absent: all ports.').optional(),
+});
+
+/** What a policy is attached to (GEP-713). */
+function targetRefs<T extends z.ZodType>(reference: T) {
+  return z.array(reference).min(1).max(16).describe('What it is attached to (GEP-713).');
+}
 
 export const mesh = z.strictObject({
   apiVersion,
@@ -90,7 +92,7 @@ export const accessPolicy = z.strictObject({
   metadata: objectMeta,
   spec: z
     .strictObject({
-      targetRefs,
+      targetRefs: targetRefs(servicePortRef),
       rules: z
         .array(
           z.strictObject({
@@ -112,7 +114,7 @@ export const loadBalancingPolicy = z.strictObject({
   metadata: objectMeta,
   spec: z
     .strictObject({
-      targetRefs,
+      targetRefs: targetRefs(serviceRef),
       algorithm: z
         .enum(['LeastRequest', 'RoundRobin'])
         .describe('LeastRequest compares two random endpoints by load and latency; RoundRobin takes each in turn.'),

@@ -1,0 +1,151 @@
+import {
+  type Gateway,
+  type GatewayListener,
+  type QualifiedName,
+  qualifiedName,
+  type VirtualHost,
+} from '../model/index.ts';
+import {
+  type GatewayObject,
+  gatewayClassName,
+  gatewayControllerName,
+  labels,
+  namespaceOf,
+} from '../resources/index.ts';
+import { compareText, type Inventory } from './inventory.ts';
+import type { Report } from './report.ts';
+import type { CompiledRule } from './routes/rules.ts';
+import { accepted, condition, type ListenerStatus, type ObjectStatus, referenceTo, type Verdict } from './status.ts';
+import type { Workloads } from './workloads.ts';
+
+export type ListenerSpec = GatewayObject['spec']['listeners'][number];
+
+/** A listener while routes are being attached to it. */
+export interface ListenerEntry {
+  readonly spec: ListenerSpec;
+  readonly verdict: Verdict;
+  /** From host name (`*` for all) to the rules for it, oldest route first. */
+  readonly hosts: Map<string, CompiledRule[]>;
+  attachedRoutes: number;
+}
+
+/** A Gateway of ours while it is being translated. */
+export interface GatewayEntry {
+  readonly object: GatewayObject;
+  readonly name: QualifiedName;
+  readonly listeners: readonly ListenerEntry[];
+  /** The services that its routes lead to. */
+  readonly calls: Set<QualifiedName>;
+}
+
+export type GatewayEntries = ReadonlyMap<QualifiedName, GatewayEntry>;
+
+/** The Gateways whose class is ours; the others are somebody else's business. */
+export function readGateways(inventory: Inventory, report: Report): GatewayEntries {
+  const classes = inventory.all('GatewayClass').filter(({ spec }) => spec.controllerName === gatewayControllerName);
+  const ours = new Set([gatewayClassName, ...classes.map(({ metadata }) => metadata.name)]);
+  const entries = new Map<QualifiedName, GatewayEntry>();
+  for (const object of inventory.all('Gateway')) {
+    if (!ours.has(object.spec.gatewayClassName)) continue;
+    const name = qualifiedName(namespaceOf(object), object.metadata.name);
+    const taken = new Set<string>();
+    const listeners = object.spec.listeners.map((spec, index): ListenerEntry => {
+      const verdict = judgeListener(spec, taken);
+      if (!verdict.holds) {
+        report('MW1401', object, {
+          path: `spec.listeners[${index}]`,
+          message: `listener ${spec.name}: ${verdict.message}`,
+          hint: 'use protocol HTTP, and each pair of port and hostname once',
+        });
+      }
+      return { spec, verdict, hosts: new Map(), attachedRoutes: 0 };
+    });
+    entries.set(name, { object, name, listeners, calls: new Set() });
+  }
+  return entries;
+}
+
+function judgeListener({ protocol, port, hostname }: ListenerSpec, taken: Set<string>): Verdict {
+  if (protocol !== 'HTTP') {
+    return { holds: false, reason: 'UnsupportedProtocol', message: `protocol ${protocol} is not supported` };
+  }
+  const place = `port ${port} with hostname ${hostname ?? '*'}`;
+  if (taken.has(place)) {
+    return { holds: false, reason: 'HostnameConflict', message: `another listener already has ${place}` };
+  }
+  taken.add(place);
+  return accepted;
+}
+
+export function toGateway({ name, listeners }: GatewayEntry): Gateway {
+  return {
+    kind: 'gateway',
+    name,
+    listeners: listeners
+      .filter(({ verdict }) => verdict.holds)
+      .map(
+        ({ spec, hosts }): GatewayListener => ({
+          name: spec.name,
+          port: spec.port,
+          protocol: 'http',
+          virtualHosts: virtualHosts(hosts),
+        }),
+      ),
+  };
+}
+
+/** One virtual host for all names that have the same rules. */
+function virtualHosts(hosts: ReadonlyMap<string, readonly CompiledRule[]>): VirtualHost[] {
+  const groups: { hostnames: string[]; rules: readonly CompiledRule[] }[] = [];
+  for (const [hostname, rules] of [...hosts].sort(([a], [b]) => compareText(a, b))) {
+    const same = groups.find(
+      (group) => group.rules.length === rules.length && group.rules.every((rule, index) => rule === rules[index]),
+    );
+    if (same) same.hostnames.push(hostname);
+    else groups.push({ hostnames: [hostname], rules });
+  }
+  return groups.map(({ hostnames, rules }) => ({ hostnames, rules: rules.map(({ rule }) => rule) }));
+}
+
+/** Call it when all routes are attached. */
+export function gatewayStatuses(gateways: GatewayEntries, workloads: Workloads, report: Report): ObjectStatus[] {
+  const served = new Set<QualifiedName>();
+  for (const { namespace, labels: podLabels } of workloads.entries) {
+    const gateway = podLabels[labels.gatewayName];
+    if (gateway) served.add(qualifiedName(namespace, gateway));
+  }
+  return [...gateways.values()].map(({ object, name, listeners }): ObjectStatus => {
+    const hasWorkload = served.has(name);
+    if (!hasWorkload) {
+      report('MW1402', object, {
+        message: `no workload has the label ${labels.gatewayName}: ${object.metadata.name}, so nothing listens`,
+        hint: 'add a Deployment whose pod template carries the label',
+      });
+    }
+    const programmed: Verdict = hasWorkload
+      ? { holds: true, reason: 'Programmed' }
+      : { holds: false, reason: 'Pending', message: 'no workload serves the gateway' };
+    const valid = listeners.every(({ verdict }) => verdict.holds);
+    const acceptance: Verdict = valid
+      ? accepted
+      : { holds: listeners.some(({ verdict }) => verdict.holds), reason: 'ListenersNotValid' };
+    return {
+      object: referenceTo(object),
+      conditions: [condition(object, 'Accepted', acceptance), condition(object, 'Programmed', programmed)],
+      listeners: listeners.map(({ spec, verdict, attachedRoutes }): ListenerStatus => {
+        const conflict: Verdict =
+          verdict.reason === 'HostnameConflict' ? { ...verdict, holds: true } : { holds: false, reason: 'NoConflicts' };
+        return {
+          name: spec.name,
+          attachedRoutes,
+          conditions: [
+            condition(object, 'Accepted', verdict),
+            condition(object, 'Conflicted', conflict),
+            condition(object, 'ResolvedRefs', { holds: true, reason: 'ResolvedRefs' }),
+            condition(object, 'Programmed', verdict.holds ? programmed : { ...verdict, reason: 'Invalid' }),
+          ],
+        };
+      }),
+    };
+  });
+}

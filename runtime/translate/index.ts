@@ -1,0 +1,2 @@
+export type { ListenerStatus, ObjectStatus, RouteParentStatus } from './status.ts';
+export { type Translation, translate } from './translate.ts';

@@ -1,0 +1,109 @@
+import type { Finding, QualifiedName, Resource } from '../model/index.ts';
+import { qualifiedName } from '../model/index.ts';
+import { gatewayControllerName, type KubernetesObject, labels, namespaceOf } from '../resources/index.ts';
+import { attachAccessPolicies } from './access.ts';
+import { readEndpoints } from './endpoints.ts';
+import { type GatewayEntries, gatewayStatuses, readGateways, toGateway } from './gateways.ts';
+import { collectGrants } from './grants.ts';
+import { compareText, type Inventory, takeInventory } from './inventory.ts';
+import { applyLoadBalancingPolicies } from './load-balancing.ts';
+import { translateMesh } from './meshes.ts';
+import { protocolsDeclaredByRoutes } from './protocols.ts';
+import { type Report, reportTo } from './report.ts';
+import { attachRoutes } from './routes/attach.ts';
+import { readServices, type ServiceEntries, toService } from './services.ts';
+import { accepted, condition, type ObjectStatus, referenceTo } from './status.ts';
+import { declaredCalls, readWorkloads, toWorkload, type WorkloadEntry, type Workloads } from './workloads.ts';
+
+export interface Translation {
+  /** What discovery carries, in a fixed order. */
+  readonly resources: readonly Resource[];
+  readonly findings: readonly Finding[];
+  /** The status of each object that has one. */
+  readonly statuses: readonly ObjectStatus[];
+  readonly trustDomain: string;
+}
+
+/**
+ * Turns Kubernetes objects into what the proxies must do. Pure, and independent of the order of the objects.
+ *
+ * @param objects - everything the mesh knows of, as `parseObject` gives it
+ */
+export function translate(objects: readonly KubernetesObject[]): Translation {
+  const findings: Finding[] = [];
+  const statuses: ObjectStatus[] = [];
+  const report = reportTo(findings);
+
+  const inventory = takeInventory(objects, report);
+  const mesh = translateMesh(inventory, report, statuses);
+  const grants = collectGrants(inventory);
+  const services = readServices(inventory, protocolsDeclaredByRoutes(inventory, grants), report);
+  const workloads = readWorkloads(inventory, services, report);
+  const gateways = readGateways(inventory, report);
+  attachRoutes({ inventory, services, gateways, grants, report }, statuses);
+  attachAccessPolicies(inventory, services, workloads, report, statuses);
+  applyLoadBalancingPolicies(inventory, services, report, statuses);
+  statuses.push(...gatewayClassStatuses(inventory), ...gatewayStatuses(gateways, workloads, report));
+  warnOfIdleServices(services, workloads, inventory, report);
+
+  const endpointsOf = readEndpoints(inventory, workloads, mesh);
+  const sorted = [...services.values()].sort((a, b) => compareText(a.name, b.name));
+  return {
+    resources: [
+      ...sorted.map(toService),
+      ...sorted.map(endpointsOf),
+      ...workloads.entries.map((entry) => toWorkload(entry, mesh, callsOf(entry, services, gateways, report), report)),
+      ...[...gateways.values()].map(toGateway).sort((a, b) => compareText(a.name, b.name)),
+    ],
+    findings,
+    statuses: statuses.sort((a, b) => compareText(statusKey(a), statusKey(b))),
+    trustDomain: mesh.trustDomain,
+  };
+}
+
+function callsOf(
+  entry: WorkloadEntry,
+  services: ServiceEntries,
+  gateways: GatewayEntries,
+  report: Report,
+): readonly QualifiedName[] | 'all' {
+  const name = entry.labels[labels.gatewayName];
+  if (!name) return declaredCalls(entry, services, report);
+  return [...(gateways.get(qualifiedName(entry.namespace, name))?.calls ?? [])].sort(compareText);
+}
+
+function gatewayClassStatuses(inventory: Inventory): ObjectStatus[] {
+  return inventory
+    .all('GatewayClass')
+    .filter(({ spec }) => spec.controllerName === gatewayControllerName)
+    .map((object) => ({ object: referenceTo(object), conditions: [condition(object, 'Accepted', accepted)] }));
+}
+
+function warnOfIdleServices(
+  services: ServiceEntries,
+  workloads: Workloads,
+  inventory: Inventory,
+  report: Report,
+): void {
+  const withSlices = new Set(
+    inventory
+      .all('EndpointSlice')
+      .map((slice) => `${namespaceOf(slice)}/${slice.metadata.labels?.[labels.serviceName]}`),
+  );
+  for (const service of services.values()) {
+    const { selector } = service.object.spec;
+    if (!selector || !Object.keys(selector).length || workloads.of(service).length) continue;
+    // Pods whose controller we do not know may be behind it all the same.
+    if (withSlices.has(service.name)) continue;
+    const wanted = Object.entries(selector).map(([label, value]) => `${label}=${value}`);
+    report('MW1106', service.object, {
+      path: 'spec.selector',
+      message: `no workload has the labels ${wanted.join(', ')}`,
+      hint: 'compare the selector with the labels of the pod template',
+    });
+  }
+}
+
+function statusKey({ object }: ObjectStatus): string {
+  return `${object.kind} ${object.namespace}/${object.name}`;
+}
