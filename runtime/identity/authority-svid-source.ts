@@ -2,6 +2,7 @@ import type { Clock, Random, SpiffeId } from '../model/index.ts';
 import type { CertificateAuthority } from './certificate-authority.ts';
 import type { Logger } from './logger.ts';
 import type { SvidSource } from './svid.ts';
+import { SvidRenewal } from './svid-renewal.ts';
 
 export interface AuthoritySvidSourceOptions {
   readonly authority: CertificateAuthority;
@@ -12,6 +13,7 @@ export interface AuthoritySvidSourceOptions {
 }
 
 /** The SVID of the process that holds the authority: the controller's own certificate. */
-export function createAuthoritySvidSource(_options: AuthoritySvidSourceOptions): SvidSource {
-  throw new Error('not built yet');
+export function createAuthoritySvidSource(options: AuthoritySvidSourceOptions): SvidSource {
+  const { authority, id } = options;
+  return new SvidRenewal({ ...options, sign: (csrPem) => authority.sign(csrPem, id) });
 }

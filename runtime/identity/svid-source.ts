@@ -1,6 +1,10 @@
+import { createClient } from '@connectrpc/connect';
 import type { Clock, Random, SpiffeId } from '../model/index.ts';
+import { openControllerChannel } from './controller-channel.ts';
+import { CertificateService } from './gen/meshwright/identity/v1/certificate_pb.js';
 import type { Logger } from './logger.ts';
 import type { SvidSource } from './svid.ts';
+import { SvidRenewal } from './svid-renewal.ts';
 
 export interface SvidSourceOptions {
   /** `host:port` of the controller. */
@@ -16,7 +20,27 @@ export interface SvidSourceOptions {
   readonly logger: Logger;
 }
 
+const requestTimeout = 10_000;
+
 /** The proxy's own SVID, asked of the controller. The key is made here and stays here. */
-export function createSvidSource(_options: SvidSourceOptions): SvidSource {
-  throw new Error('not built yet');
+export function createSvidSource(options: SvidSourceOptions): SvidSource {
+  const { controllerAddress, token, id } = options;
+  return new SvidRenewal({
+    ...options,
+    async sign(csrPem, current) {
+      const channel = openControllerChannel({
+        address: controllerAddress,
+        trustDomain: id.trustDomain,
+        bundlePem: current?.bundlePem ?? options.bundlePem,
+      });
+      try {
+        const client = createClient(CertificateService, channel.transport);
+        const headers = { authorization: `Bearer ${(await token()).trim()}` };
+        const response = await client.createCertificate({ csr: csrPem }, { headers, timeoutMs: requestTimeout });
+        return { chainPem: response.certificateChain.join(''), bundlePem: response.trustBundle.join('') };
+      } finally {
+        channel.close();
+      }
+    },
+  });
 }

@@ -84,6 +84,8 @@ export const catalogue = {
   MW1432: { severity: 'error', title: 'two listeners of a gateway are the same' },
   MW1433: { severity: 'warning', title: 'a gateway leads nowhere' },
   MW1501: { severity: 'error', title: 'a bootstrap document of a sidecar is wrong' },
+  MW1701: { severity: 'error', title: 'a discovery resource cannot be read' },
+  MW1702: { severity: 'error', title: 'a proxy cannot apply an update' },
 } as const satisfies Record<string, CatalogueEntry>;
 
 export type FindingId = keyof typeof catalogue;

@@ -1,8 +1,12 @@
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
-import type { CertificateAuthority, WorkloadClaims } from '../identity/authority.ts';
-import type { Logger } from '../identity/index.ts';
+import type { TLSSocket } from 'node:tls';
+import { type ContextValues, createContextValues } from '@connectrpc/connect';
+import { connectNodeAdapter } from '@connectrpc/connect-node';
+import { type CertificateAuthority, routeCertificateService, type WorkloadClaims } from '../identity/authority.ts';
+import { type Logger, verifyPeerIdentity } from '../identity/index.ts';
 import type { Clock, ResourceKind, SpiffeId } from '../model/index.ts';
 import type { DiscoveryCache } from './discovery-cache.ts';
+import { DiscoveryService, type Peer, peerKey } from './discovery-service.ts';
 import type { ProxyStatus } from './proxy-status.ts';
 
 export interface ControlPlaneOptions {
@@ -27,7 +31,37 @@ export interface ControlPlaneHandler {
   close(): void;
 }
 
+/** The largest request: as gRPC's own default. */
+const maxRequestSize = 4 << 20;
+
 /** The RPCs of the control plane, to be mounted on a TLS server: see {@link createControlPlaneServer}. */
-export function createControlPlaneHandler(_options: ControlPlaneOptions): ControlPlaneHandler {
-  throw new Error('not built yet');
+export function createControlPlaneHandler(options: ControlPlaneOptions): ControlPlaneHandler {
+  const discovery = new DiscoveryService(options);
+  const handle = connectNodeAdapter({
+    grpcWeb: false,
+    connect: false,
+    readMaxBytes: maxRequestSize,
+    routes(router) {
+      routeCertificateService(router, options);
+      discovery.route(router);
+    },
+    contextValues: (request) => peerValues(request.socket, options.authority.trustDomain),
+  });
+  return {
+    handle,
+    proxies: () => discovery.proxies(),
+    reauthorize: () => discovery.reauthorize(),
+    close: () => discovery.close(),
+  };
+}
+
+function peerValues(socket: unknown, trustDomain: string): ContextValues {
+  return createContextValues().set(peerKey, peerOf(socket as TLSSocket, trustDomain));
+}
+
+/** Who a TLS connection is with; nobody where the certificate is missing or its chain did not verify. */
+function peerOf(socket: TLSSocket, trustDomain: string): Peer | undefined {
+  const certificate = socket.authorized ? socket.getPeerX509Certificate() : undefined;
+  const identity = verifyPeerIdentity(certificate?.subjectAltName, trustDomain);
+  return identity && certificate && { identity, notAfter: certificate.validToDate.getTime() };
 }

@@ -1,5 +1,27 @@
-import type { Logger, Svid } from '../identity/index.ts';
-import type { Clock, Finding, Random, Resource, ResourceKind } from '../model/index.ts';
+import { createClient } from '@connectrpc/connect';
+import {
+  type ControllerChannel,
+  type Logger,
+  openControllerChannel,
+  retryDelay,
+  type Svid,
+} from '../identity/index.ts';
+import {
+  type Clock,
+  type Finding,
+  finding,
+  formatFinding,
+  type Random,
+  type Resource,
+  type ResourceKind,
+  resourceKinds,
+  type Timer,
+} from '../model/index.ts';
+import { AggregatedDiscoveryService } from './gen/envoy/service/discovery/v3/ads_pb.js';
+import type { DeltaDiscoveryResponse } from './gen/envoy/service/discovery/v3/discovery_pb.js';
+import { type DeltaRequest, Interest } from './interest.ts';
+import { RequestQueue } from './request-queue.ts';
+import { decodeResource, kindOfTypeUrl, kindsInOrder } from './resource-types.ts';
 
 /** One response of the controller; all of one kind. */
 export interface DiscoveryUpdate {
@@ -14,7 +36,7 @@ export interface DiscoveryClientOptions {
   readonly address: string;
   /** What to present and to verify with; asked for at every connection. `undefined`: try later. */
   readonly credentials: () => Svid | undefined;
-  /** Who this proxy says it is. `metadata` is plain JSON. */
+  /** Who this proxy says it is. */
   readonly node: { readonly id: string; readonly metadata: Readonly<Record<string, string>> };
   /** Takes an update as a whole, or refuses it as a whole by returning findings of severity `error`. */
   readonly onUpdate: (update: DiscoveryUpdate) => readonly Finding[];
@@ -23,29 +45,166 @@ export interface DiscoveryClientOptions {
   readonly logger: Logger;
 }
 
+interface Stream {
+  readonly channel: ControllerChannel;
+  readonly requests: RequestQueue<DeltaRequest>;
+  /** Kinds that were asked for on this stream. */
+  readonly opened: Set<ResourceKind>;
+  /** Whether the controller has said anything. */
+  answered: boolean;
+}
+
+/** The code INVALID_ARGUMENT of gRPC, for what is refused. */
+const invalidArgument = 3;
+
 /**
  * A proxy's configuration stream: delta ADS over mutual TLS. Reconnects with jittered backoff and tells the controller
  * what it already has, so that only differences travel. While the controller is away nothing is forgotten.
  */
 export class DiscoveryClient {
-  constructor(_options: DiscoveryClientOptions) {}
+  readonly #options: DiscoveryClientOptions;
+  readonly #interests = new Map(resourceKinds.map((kind) => [kind, new Interest(kind)]));
+  #stream: Stream | undefined;
+  #retry: Timer | undefined;
+  #failures = 0;
+  #closed = false;
+
+  constructor(options: DiscoveryClientOptions) {
+    this.#options = options;
+  }
 
   /** Connects, now and whenever the connection is lost. */
   start(): void {
-    throw new Error('not built yet');
+    void this.#connect();
   }
 
   /** What is wanted of a kind from now on, in place of what was; `*` is everything this proxy may see. */
-  subscribe(_kind: ResourceKind, _names: Iterable<string>): void {
-    throw new Error('not built yet');
+  subscribe(kind: ResourceKind, names: Iterable<string>): void {
+    const request = this.#interests.get(kind)!.change(new Set(names));
+    if (!this.#stream) return;
+    if (!this.#stream.opened.has(kind)) this.#open(this.#stream, kind);
+    else if (request) this.#stream.requests.push(request);
   }
 
   /** Whether a stream is open and the controller has answered on it. */
   get connected(): boolean {
-    return false;
+    return this.#stream?.answered ?? false;
   }
 
   close(): void {
-    throw new Error('not built yet');
+    this.#closed = true;
+    this.#retry?.cancel();
+    this.#end();
   }
+
+  async #connect(): Promise<void> {
+    const { address, node, logger } = this.#options;
+    let reason = 'the controller ended the stream';
+    try {
+      await this.#run(this.#openStream());
+    } catch (error) {
+      reason = error instanceof Error ? error.message : String(error);
+    }
+    if (this.#closed) return;
+    this.#end();
+    this.#failures++;
+    const delay = retryDelay(this.#failures, this.#options.random);
+    logger.warn({ node: node.id, address, reason, retryInMs: Math.round(delay) }, 'there is no discovery stream');
+    this.#retry = this.#options.clock.schedule(delay, () => void this.#connect());
+  }
+
+  #openStream(): Stream {
+    const svid = this.#options.credentials();
+    if (!svid) throw new Error('there is no valid certificate to present');
+    const channel = openControllerChannel({
+      address: this.#options.address,
+      trustDomain: svid.id.trustDomain,
+      bundlePem: svid.bundlePem,
+      svid,
+    });
+    const stream: Stream = { channel, requests: new RequestQueue(), opened: new Set(), answered: false };
+    this.#stream = stream;
+    for (const kind of kindsInOrder) this.#open(stream, kind);
+    return stream;
+  }
+
+  /** Asks for a kind on a stream for the first time. */
+  #open(stream: Stream, kind: ResourceKind): void {
+    const request = this.#interests.get(kind)!.opening();
+    if (!request) return;
+    const node = stream.opened.size === 0 ? { ...this.#options.node, userAgentName: 'meshwright' } : undefined;
+    stream.opened.add(kind);
+    stream.requests.push({ ...request, node });
+  }
+
+  async #run(stream: Stream): Promise<void> {
+    const client = createClient(AggregatedDiscoveryService, stream.channel.transport);
+    for await (const response of client.deltaAggregatedResources(stream.requests)) {
+      if (this.#stream !== stream) return;
+      if (!stream.answered) {
+        stream.answered = true;
+        this.#failures = 0;
+        this.#options.logger.info(
+          { node: this.#options.node.id, address: this.#options.address },
+          'discovery is connected',
+        );
+      }
+      this.#answer(stream, response);
+    }
+  }
+
+  #answer(stream: Stream, response: DeltaDiscoveryResponse): void {
+    const kind = kindOfTypeUrl(response.typeUrl);
+    if (!kind) return;
+    const errors = this.#apply(kind, response).filter(({ severity }) => severity === 'error');
+    const answer = { typeUrl: response.typeUrl, responseNonce: response.nonce };
+    if (errors.length === 0) {
+      this.#interests.get(kind)!.accept(response);
+      stream.requests.push(answer);
+    } else {
+      const message = errors.map(formatFinding).join('\n');
+      stream.requests.push({ ...answer, errorDetail: { code: invalidArgument, message } });
+    }
+  }
+
+  #apply(kind: ResourceKind, response: DeltaDiscoveryResponse): readonly Finding[] {
+    const interest = this.#interests.get(kind)!;
+    const updates: Resource[] = [];
+    const findings: Finding[] = [];
+    for (const { name, resource } of response.resources) {
+      if (!interest.wants(name)) continue;
+      try {
+        updates.push(decodeResource(kind, name, resource));
+      } catch (error) {
+        findings.push(unreadable(kind, name, error));
+      }
+    }
+    const removed = response.removedResources.filter((name) => interest.wants(name));
+    if (findings.length > 0 || updates.length + removed.length === 0) return findings;
+    try {
+      return this.#options.onUpdate({ kind, updates, removed });
+    } catch (error) {
+      return [inapplicable(kind, error)];
+    }
+  }
+
+  #end(): void {
+    this.#stream?.requests.close();
+    this.#stream?.channel.close();
+    this.#stream = undefined;
+  }
+}
+
+function unreadable(kind: ResourceKind, name: string, error: unknown): Finding {
+  return finding('MW1701', {
+    message: `${kind} ${name} from the controller cannot be read: ${error instanceof Error ? error.message : error}`,
+    hint: 'run controller and sidecars of versions that fit each other',
+  });
+}
+
+function inapplicable(kind: ResourceKind, error: unknown): Finding {
+  return finding('MW1702', {
+    message: `an update of ${kind} cannot be applied: ${error instanceof Error ? error.message : error}`,
+    hint: 'this is a fault of the sidecar: please report it; it goes on with what it had',
+  });
 }
