@@ -1,0 +1,87 @@
+import { ApiObject, Lazy } from 'cdk8s';
+import { Construct } from 'constructs';
+import {
+  apiVersions,
+  type GrpcRouteMatch,
+  type GrpcRouteObject,
+  type GrpcRouteRule,
+} from '../runtime/resources/index.ts';
+import type { IServiceOf, IServicePort, ITarget } from './interfaces.ts';
+import { type GrpcCondition, Match } from './match.ts';
+import { metadata, nameBelowMesh } from './metadata.ts';
+import { backendsOf, renderBackends, renderHeaderFilters, renderMirror, renderValue } from './route-rendering.ts';
+import type { RuleProps } from './route-rule.ts';
+import type { Check, Checked } from './synth/check.ts';
+import { checkRoute } from './synth/route-rules.ts';
+
+/** What a gRPC route can be attached to. */
+export type GrpcRouteParent = IServicePort<'grpc'> | IServiceOf<'grpc'>;
+
+export interface GrpcRule extends RuleProps<GrpcCondition> {
+  /** Where calls go: one target, or several, each with its weight. */
+  readonly to: ITarget | readonly ITarget[];
+}
+
+export interface GrpcRouteProps {
+  /** Whose calls it decides. Name a port where the service has ports of several protocols. */
+  readonly parent: GrpcRouteParent;
+
+  /** The most specific match wins; of equals, the first. */
+  readonly rules: readonly GrpcRule[];
+}
+
+/**
+ * Decides gRPC calls: where they go and how they are changed.
+ *
+ * @example
+ * new GrpcRoute(shop, 'pricing', {
+ *   parent: pricing,
+ *   rules: [{ match: [GrpcMethod.is('shop.v1.Pricing', 'Quote')], to: pricing.version('v2') }],
+ * });
+ */
+export class GrpcRoute extends Construct implements Checked {
+  readonly #props: GrpcRouteProps;
+
+  constructor(scope: Construct, id: string, props: GrpcRouteProps) {
+    super(scope, id);
+    this.#props = props;
+    const spec: GrpcRouteObject['spec'] = {
+      parentRefs: [props.parent._parent().ref],
+      rules: Lazy.any({ produce: () => props.rules.map((rule) => this.#render(rule)) }),
+    };
+    new ApiObject(this, 'Resource', {
+      apiVersion: apiVersions.gateway,
+      kind: 'GRPCRoute',
+      metadata: metadata(this, nameBelowMesh(this)),
+      spec,
+    });
+  }
+
+  /** @internal */
+  _check(check: Check): void {
+    const { rules, parent } = this.#props;
+    checkRoute(check, this, { kind: 'GRPCRoute', parent: parent._parent(), protocols: ['grpc'], rules });
+  }
+
+  #render(rule: GrpcRule): GrpcRouteRule {
+    const { ports } = this.#props.parent._parent();
+    const matches = Match._alternatives(rule.match).map(renderGrpcMatch);
+    const matchesAll = matches.length === 1 && Object.keys(matches[0]).length === 0;
+    const filters = [...renderHeaderFilters(rule), ...renderMirror(rule.mirror, ports)];
+    return {
+      ...(rule.name && { name: rule.name }),
+      ...(!matchesAll && { matches }),
+      ...(filters.length && { filters }),
+      backendRefs: renderBackends(backendsOf(rule.to), ports),
+    };
+  }
+}
+
+function renderGrpcMatch(conditions: readonly GrpcCondition[]): GrpcRouteMatch {
+  const match: GrpcRouteMatch = {};
+  for (const condition of conditions) {
+    if (condition.kind === 'header') match.headers = [...(match.headers ?? []), renderValue(condition)];
+    else match.method = { type: 'Exact', service: condition.service, method: condition.method };
+  }
+  return match;
+}

@@ -1,0 +1,47 @@
+export { App, Duration } from 'cdk8s';
+export { Caller } from './caller.ts';
+export type { FromNameProps, FromSelectorProps } from './existing-service.ts';
+export { Gateway, GatewayListener, type GatewayProps, type ListenerProps } from './gateway.ts';
+export { GrpcRoute, type GrpcRouteParent, type GrpcRouteProps, type GrpcRule } from './grpc-route.ts';
+export type {
+  ICaller,
+  IPolicyTarget,
+  IRouteParent,
+  IService,
+  IServiceOf,
+  IServicePort,
+  ITarget,
+  ServiceAccountReference,
+} from './interfaces.ts';
+export {
+  type GrpcCondition,
+  GrpcMethod,
+  Header,
+  type HttpCondition,
+  type HttpMethod,
+  Match,
+  Method,
+  Path,
+  Query,
+} from './match.ts';
+export { Mesh, type MeshProps } from './mesh.ts';
+export * from './policy/index.ts';
+export { Port, type PortOptions, type Ports, ServicePort } from './port.ts';
+export { type HttpProtocol, type HttpRouteParent, Route, type RouteProps } from './route.ts';
+export {
+  type ForwardRule,
+  type HeaderChanges,
+  type MirrorProps,
+  PathChange,
+  type RedirectProps,
+  type RedirectRule,
+  type RetryProps,
+  type RewriteProps,
+  type RouteRule,
+  type RuleProps,
+} from './route-rule.ts';
+export { Service, type ServiceProps } from './service.ts';
+export { ServiceBase, ServiceVersion } from './service-base.ts';
+export * from './synth/index.ts';
+export { Target } from './target.ts';
+export type { WorkloadProps } from './workload.ts';

@@ -1,0 +1,2 @@
+export { Access, AccessPolicy, type AccessPolicyProps, type AccessRuleProps, type Operation } from './access.ts';
+export { LoadBalancingPolicy, type LoadBalancingPolicyProps } from './load-balancing.ts';

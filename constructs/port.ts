@@ -1,0 +1,94 @@
+import type { Protocol } from '../runtime/model/index.ts';
+import { groups } from '../runtime/resources/index.ts';
+import type { Backend, IService, IServicePort, RouteParent } from './interfaces.ts';
+
+export interface PortOptions {
+  /**
+   * The port the container listens on.
+   * @default - the same as the service's port
+   */
+  readonly containerPort?: number;
+}
+
+/** A port of a service with the protocol it speaks, which is stated and never guessed. */
+export class Port<P extends Protocol = Protocol> {
+  /** HTTP/1.1. Between proxies it travels as HTTP/2. */
+  static http(port: number, options?: PortOptions): Port<'http'> {
+    return new Port('http', port, options);
+  }
+
+  /** HTTP/2 without TLS (prior knowledge). */
+  static http2(port: number, options?: PortOptions): Port<'http2'> {
+    return new Port('http2', port, options);
+  }
+
+  static grpc(port: number, options?: PortOptions): Port<'grpc'> {
+    return new Port('grpc', port, options);
+  }
+
+  /** Bytes the mesh does not look into: databases, queues. */
+  static tcp(port: number, options?: PortOptions): Port<'tcp'> {
+    return new Port('tcp', port, options);
+  }
+
+  readonly protocol: P;
+  readonly port: number;
+  readonly containerPort: number;
+
+  private constructor(protocol: P, port: number, options: PortOptions = {}) {
+    this.protocol = protocol;
+    this.port = port;
+    this.containerPort = options.containerPort ?? port;
+  }
+}
+
+/** The ports of a service by name. */
+export type Ports = Readonly<Record<string, Port>>;
+
+/** The ports of a service as others see them. */
+export type ServicePorts<P extends Ports> = { readonly [N in keyof P]: ServicePort<P[N]['protocol']> };
+
+/** One port of one service; get it with `service.port('http')`. */
+export class ServicePort<P extends Protocol = Protocol> implements IServicePort<P> {
+  /** Gives each of the ports its service. @internal */
+  static _of<T extends Ports>(service: IService, ports: T): ServicePorts<T> {
+    const entries = Object.entries(ports).map(([name, port]) => [name, new ServicePort(service, name, port)]);
+    return Object.fromEntries(entries) as ServicePorts<T>;
+  }
+
+  readonly service: IService;
+  readonly name: string;
+  readonly port: number;
+  readonly containerPort: number;
+  readonly protocol: P;
+
+  private constructor(service: IService, name: string, port: Port<P>) {
+    this.service = service;
+    this.name = name;
+    this.port = port.port;
+    this.containerPort = port.containerPort;
+    this.protocol = port.protocol;
+  }
+
+  /** @internal */
+  _backend(): Backend {
+    return { service: this.service, name: this.service.serviceName, port: this };
+  }
+
+  /** @internal */
+  _parent(): RouteParent {
+    return serviceParent(this.service, [this]);
+  }
+}
+
+/** Some ports of a service, or all of them, as the parent of a route (GAMMA). */
+export function serviceParent(service: IService, ports: readonly IServicePort[]): RouteParent {
+  const { serviceName: name, namespace } = service;
+  return {
+    construct: service,
+    namespace,
+    ref: { group: groups.core, kind: 'Service', name, ...(ports.length === 1 && { port: ports[0].port }) },
+    places: ports.map(({ port }) => `Service ${namespace}/${name}:${port}`),
+    ports,
+  };
+}

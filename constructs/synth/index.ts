@@ -1,0 +1,2 @@
+export { type AcknowledgeableId, acknowledge, validate } from './check.ts';
+export { synth } from './synth.ts';

@@ -1,0 +1,113 @@
+import {
+  Access,
+  AccessPolicy,
+  App,
+  Caller,
+  Duration,
+  Gateway,
+  Header,
+  Mesh,
+  Path,
+  PathChange,
+  Port,
+  Route,
+  Service,
+  synth,
+} from 'meshwright';
+
+const app = new App();
+export const shop = new Mesh(app, 'shop', { trustDomain: 'shop.local' });
+
+// Who is there, and who calls whom.
+const program = (name: string) => ({
+  image: 'meshwright/example-shop:0.1.0',
+  command: ['node', `examples/shop/services/${name}.ts`],
+});
+
+export const catalog = new Service(shop, 'catalog', {
+  ports: { http: Port.http(8080) },
+  workload: { ...program('catalog'), replicas: 2 },
+});
+
+export const ratings = new Service(shop, 'ratings', {
+  ports: { http: Port.http(9080) },
+  workload: program('ratings'),
+});
+
+export const reviews = new Service(shop, 'reviews', {
+  ports: { http: Port.http(9080) },
+  workload: program('reviews'),
+  versions: {
+    v1: { replicas: 2, env: { SERVICE_VERSION: 'v1' } },
+    v2: { env: { SERVICE_VERSION: 'v2' } },
+    v3: { env: { SERVICE_VERSION: 'v3' } },
+  },
+  calls: [ratings],
+});
+
+export const cartStore = new Service(shop, 'cart-store', {
+  ports: { store: Port.tcp(6380) },
+  workload: program('cart-store'),
+});
+
+export const cart = new Service(shop, 'cart', {
+  ports: { http: Port.http(7070) },
+  workload: program('cart'),
+  calls: [cartStore],
+});
+
+export const web = new Service(shop, 'web', {
+  ports: { http: Port.http(8080) },
+  workload: program('web'),
+  calls: [catalog, reviews, cart],
+});
+
+// Where requests go, and how long they may take.
+new Route(reviews, 'canary', {
+  parent: reviews,
+  rules: [
+    { name: 'canary', match: [Header.is('x-canary', 'always')], to: reviews.version('v3') },
+    { name: 'split', to: reviews.split({ v1: 80, v2: 15, v3: 5 }) },
+  ],
+});
+
+new Route(catalog, 'deadline', {
+  parent: catalog,
+  rules: [{ to: catalog, timeout: Duration.seconds(1) }],
+});
+
+new Route(ratings, 'patience', {
+  parent: ratings,
+  rules: [{ to: ratings, timeout: Duration.seconds(2), retry: { attempts: 2, codes: [503] } }],
+});
+
+// What is allowed.
+new AccessPolicy(cart, 'access', {
+  target: cart,
+  rules: [
+    Access.allow({ name: 'web-only', from: [web] }),
+    Access.deny({ name: 'no-delete', from: [Caller.anyone()], to: [{ methods: ['DELETE'] }] }),
+  ],
+});
+
+new AccessPolicy(cartStore, 'access', {
+  target: cartStore,
+  rules: [Access.allow({ name: 'cart-only', from: [cart] })],
+});
+
+// The way in.
+export const gateway = new Gateway(shop, 'shop', { listeners: { http: { port: 80 } } });
+
+new Route(gateway, 'storefront', {
+  parent: gateway,
+  rules: [
+    {
+      name: 'old-cart',
+      match: [Path.prefix('/old-cart')],
+      redirect: { path: PathChange.prefix('/cart'), status: 301 },
+    },
+    { name: 'web', to: web, responseHeaders: { set: { 'x-powered-by': 'meshwright' }, remove: ['server'] } },
+  ],
+});
+
+if (import.meta.main) synth(app);
