@@ -1,7 +1,13 @@
-import type { AccessPolicy, AccessRule, OperationMatch, PathMatch, PrincipalMatch } from '../model/index.ts';
+import {
+  type AccessPolicy,
+  type AccessRule,
+  checkPattern,
+  type OperationMatch,
+  type PathMatch,
+  type PrincipalMatch,
+} from '../model/index.ts';
 import { type AccessPolicyObject, type AccessPolicyRule, describeObject, namespaceOf } from '../resources/index.ts';
 import type { Inventory } from './inventory.ts';
-import { patternProblem } from './patterns.ts';
 import type { Report } from './report.ts';
 import type { ServiceEntries, ServicePortEntry } from './services.ts';
 import { accepted, condition, type ObjectStatus, referenceTo, type Verdict } from './status.ts';
@@ -76,12 +82,13 @@ function translateRules(policy: AccessPolicyObject, report: Report): { rules: Ac
         (to, position): OperationMatch => ({
           methods: to.methods ?? [],
           paths: (to.paths ?? []).map((path, pathIndex) => {
-            const bad = path.type === 'RegularExpression' ? patternProblem(path.value) : undefined;
+            const bad = path.type === 'RegularExpression' ? checkPattern(path.value) : undefined;
             if (!bad) return pathMatchOf(path);
-            problem ??= bad;
+            const message = `pattern ${path.value}: ${bad}`;
+            problem ??= message;
             report('MW1304', policy, {
               path: `spec.rules[${index}].to[${position}].paths[${pathIndex}].value`,
-              message: bad,
+              message,
               hint: 'correct the pattern; until then the rule lets nobody through',
             });
             return closed[action];

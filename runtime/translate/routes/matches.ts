@@ -1,7 +1,6 @@
-import type { HttpMatch, PathMatch, ValueMatch } from '../../model/index.ts';
+import { checkPattern, type HttpMatch, type PathMatch, type ValueMatch } from '../../model/index.ts';
 import type { GrpcRouteMatch, HttpRouteMatch, RouteHeaderMatch } from '../../resources/index.ts';
 import { compareText } from '../inventory.ts';
-import { patternProblem } from '../patterns.ts';
 
 const everything: PathMatch = { kind: 'prefix', value: '/' };
 
@@ -52,8 +51,8 @@ function valueMatch({ type, value }: { type?: string; value: string }): ValueMat
 export function matchProblem(match: HttpMatch): string | undefined {
   const values = [match.path, ...match.headers.map(({ value }) => value), ...match.query.map(({ value }) => value)];
   for (const { kind, value } of values) {
-    const problem = kind === 'regex' ? patternProblem(value) : undefined;
-    if (problem) return problem;
+    const problem = kind === 'regex' ? checkPattern(value) : undefined;
+    if (problem) return `pattern ${value}: ${problem}`;
   }
   return match.path.value.startsWith('/') || match.path.kind === 'regex'
     ? undefined
