@@ -1,0 +1,112 @@
+/** What a header field means to the codec itself; everything else just passes. */
+export const FieldRole = {
+  ordinary: 0,
+  host: 1,
+  contentLength: 2,
+  transferEncoding: 3,
+  connection: 4,
+  keepAlive: 5,
+  te: 6,
+  expect: 7,
+  /** Belongs to one connection and is dropped (RFC 9110 section 7.6.1). */
+  hopByHop: 8,
+} as const;
+
+export interface KnownField {
+  /** Lower-case. */
+  readonly name: string;
+  readonly role: number;
+}
+
+const ordinaryNames = `
+accept accept-charset accept-encoding accept-language accept-ranges access-control-allow-credentials
+access-control-allow-headers access-control-allow-methods access-control-allow-origin access-control-expose-headers
+access-control-max-age access-control-request-headers access-control-request-method age allow alt-svc authorization b3
+baggage cache-control content-disposition content-encoding content-language content-location content-range
+content-security-policy content-type cookie date dnt etag expires forwarded from grpc-accept-encoding grpc-encoding
+grpc-message grpc-status grpc-timeout if-match if-modified-since if-none-match if-range if-unmodified-since
+last-modified link location max-forwards origin permissions-policy pragma priority range referer referrer-policy
+retry-after sec-ch-ua sec-ch-ua-mobile sec-ch-ua-platform sec-fetch-dest sec-fetch-mode sec-fetch-site sec-fetch-user
+server server-timing set-cookie strict-transport-security traceparent tracestate trailer upgrade-insecure-requests
+user-agent vary via warning www-authenticate x-b3-flags x-b3-parentspanid x-b3-sampled x-b3-spanid x-b3-traceid
+x-content-type-options x-forwarded-client-cert x-forwarded-for x-forwarded-host x-forwarded-port x-forwarded-proto
+x-frame-options x-powered-by x-real-ip x-request-id x-requested-with x-xss-protection
+`;
+
+const roles: readonly (readonly [string, number])[] = [
+  ['host', FieldRole.host],
+  ['content-length', FieldRole.contentLength],
+  ['transfer-encoding', FieldRole.transferEncoding],
+  ['connection', FieldRole.connection],
+  ['keep-alive', FieldRole.keepAlive],
+  ['te', FieldRole.te],
+  ['expect', FieldRole.expect],
+  ['upgrade', FieldRole.hopByHop],
+  ['http2-settings', FieldRole.hopByHop],
+  ['proxy-connection', FieldRole.hopByHop],
+  ['proxy-authenticate', FieldRole.hopByHop],
+  ['proxy-authentication-info', FieldRole.hopByHop],
+  ['proxy-authorization', FieldRole.hopByHop],
+];
+
+/**
+ * Well-known names in the two spellings peers use. One look-up validates, lower-cases and classifies a name; it yields
+ * the same string object each time, so later look-ups by name find its hash ready. Fixed, so that no peer can fill it.
+ */
+const known = new Map<string, KnownField>();
+for (const [name, role] of [
+  ...ordinaryNames
+    .trim()
+    .split(/\s+/)
+    .map((each) => [each, FieldRole.ordinary] as const),
+  ...roles,
+]) {
+  const field: KnownField = { name, role };
+  known.set(name, field);
+  known.set(
+    name.replace(/(^|-)[a-z]/g, (letter) => letter.toUpperCase()),
+    field,
+  );
+}
+
+const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+const lowerCaseToken = /^[!#$%&'*+.^_`|~0-9a-z-]+$/;
+const illegalInValue = /[^\t -~\x80-\xff]/;
+const authorityForm = /^(?:[a-z0-9._~-]+|\[[0-9a-f:.]+\])(?::(\d{1,5}))?$/;
+
+export function isToken(text: string): boolean {
+  return token.test(text);
+}
+
+/** A field name as it may be written: lower-case. */
+export function isFieldName(name: string): boolean {
+  return lowerCaseToken.test(name);
+}
+
+/** No control characters but tab, and nothing that latin1 would truncate into one. */
+export function isFieldValue(value: string): boolean {
+  return !illegalInValue.test(value);
+}
+
+/** The field a peer's spelling of a well-known name means. */
+export function knownField(name: string): KnownField | undefined {
+  return known.get(name);
+}
+
+/** Host with optional port, lower-case, without user information. */
+export function isAuthority(text: string): boolean {
+  const match = authorityForm.exec(text);
+  return match !== null && (match[1] === undefined || Number(match[1]) <= 65_535);
+}
+
+/** Digits only, exactly representable; -1 otherwise. */
+export function parseContentLength(value: string): number {
+  return /^\d{1,15}$/.test(value) ? Number(value) : -1;
+}
+
+/** Names a `connection` field may not take out: others rely on them (access, forwarding, tracing). */
+export function isProtectedField(name: string): boolean {
+  const field = known.get(name);
+  if (field !== undefined) return field.role !== FieldRole.hopByHop;
+  return /^(?:x-forwarded-|x-b3-|x-envoy-|x-meshwright-|grpc-|content-|sec-)/.test(name);
+}

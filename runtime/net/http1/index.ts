@@ -1,0 +1,2 @@
+export { createHttp1Client, type Http1ClientOptions } from './client.ts';
+export { createHttp1Server, type Http1ServerHandler, type Http1ServerOptions } from './server.ts';

@@ -1,0 +1,160 @@
+import type { HeaderList, RequestHead, ResponseHead } from '../http.ts';
+import {
+  FieldRole,
+  isAuthority,
+  isFieldName,
+  isFieldValue,
+  isToken,
+  knownField,
+  parseContentLength,
+} from './fields.ts';
+import type { Output } from './output.ts';
+import { statusLine } from './status-line.ts';
+
+const Framing = { none: 0, length: 1, chunked: 2, untilClose: 3 } as const;
+
+const path = /^(?:\/[!"$-~]*|\*)$/;
+const methodsWithBody = new Set(['POST', 'PUT', 'PATCH']);
+
+/** What the response writer must know of the exchange. */
+export interface ResponseContext {
+  readonly isHead: boolean;
+  readonly isHttp10: boolean;
+  readonly close: boolean;
+}
+
+/**
+ * Writes messages, choosing how each body is framed. Whatever would let a value break out of its place (line ends,
+ * NUL, a body longer than its length) is refused, since heads may come from a peer that spoke HTTP/2.
+ */
+export class MessageWriter {
+  readonly #output: Output;
+  #framing: number = Framing.none;
+  #remaining = 0;
+
+  constructor(output: Output) {
+    this.#output = output;
+  }
+
+  /** Only the end of the connection ends the body being written. */
+  get endsWithConnection(): boolean {
+    return this.#framing === Framing.untilClose;
+  }
+
+  /** Writes a request head; false, and nothing written, when it is not valid. */
+  request(head: RequestHead, end: boolean): boolean {
+    const { method, authority } = head;
+    if (!isToken(method) || method === 'CONNECT' || !path.test(head.path)) return false;
+    if (authority !== '' && !isAuthority(authority)) return false;
+    const fields = this.#fields(head.headers, false);
+    if (fields === undefined) return false;
+    let text = `${method} ${head.path} HTTP/1.1\r\nhost: ${authority}\r\n${fields}`;
+    if (this.#framing === Framing.none && end) {
+      if (methodsWithBody.has(method)) text += 'content-length: 0\r\n';
+    } else if (this.#framing === Framing.none) {
+      this.#framing = Framing.chunked;
+      text += 'transfer-encoding: chunked\r\n';
+    } else if (end && this.#remaining > 0) return false;
+    this.#output.text(`${text}\r\n`);
+    return true;
+  }
+
+  /** Writes a final response head; false, and nothing written, when it is not valid. */
+  response(head: ResponseHead, end: boolean, context: ResponseContext): boolean {
+    const { status } = head;
+    if (!(status >= 200 && status <= 999)) return false;
+    const fields = this.#fields(head.headers, status === 204);
+    if (fields === undefined) return false;
+    let text = statusLine(status) + fields;
+    let { close } = context;
+    if (context.isHead || status === 204 || status === 304) this.#framing = Framing.none;
+    else if (this.#framing === Framing.length) {
+      if (end && this.#remaining > 0) return false;
+    } else if (end) text += 'content-length: 0\r\n';
+    else if (context.isHttp10) {
+      this.#framing = Framing.untilClose;
+      close = true;
+    } else {
+      this.#framing = Framing.chunked;
+      text += 'transfer-encoding: chunked\r\n';
+    }
+    if (close) text += 'connection: close\r\n';
+    else if (context.isHttp10) text += 'connection: keep-alive\r\n';
+    this.#output.text(`${text}\r\n`);
+    return true;
+  }
+
+  /** Writes a 1xx head; false, and nothing written, when it is not valid. */
+  informational(head: ResponseHead): boolean {
+    if (!(head.status >= 100 && head.status < 200) || head.status === 101) return false;
+    const fields = this.#fields(head.headers, true);
+    if (fields === undefined) return false;
+    this.#output.text(`${statusLine(head.status)}${fields}\r\n`);
+    return true;
+  }
+
+  /** Writes a part of the body; false when it exceeds the length the head promised. */
+  body(chunk: Buffer): boolean {
+    const { length } = chunk;
+    if (length === 0) return true;
+    switch (this.#framing) {
+      case Framing.none:
+        return true;
+      case Framing.length:
+        if (length > this.#remaining) return false;
+        this.#remaining -= length;
+        this.#output.bytes(chunk);
+        return true;
+      case Framing.chunked:
+        this.#output.text(`${length.toString(16)}\r\n`);
+        this.#output.bytes(chunk);
+        this.#output.text('\r\n');
+        return true;
+      default:
+        this.#output.bytes(chunk);
+        return true;
+    }
+  }
+
+  /** Ends the body; false when it is shorter than promised or the trailers are not valid. */
+  end(trailers: HeaderList | undefined): boolean {
+    if (this.#framing === Framing.length) return this.#remaining === 0;
+    if (this.#framing !== Framing.chunked) return true;
+    const fields = trailers === undefined ? '' : this.#fields(trailers, true);
+    if (fields === undefined) return false;
+    this.#output.text(`0\r\n${fields}\r\n`);
+    return true;
+  }
+
+  /** Field lines without those of the hop, noting the length; undefined when one is not valid. */
+  #fields(headers: HeaderList, dropLength: boolean): string | undefined {
+    this.#framing = Framing.none;
+    this.#remaining = 0;
+    let text = '';
+    for (let i = 0; i < headers.length; i += 2) {
+      const name = headers[i];
+      const value = headers[i + 1];
+      if (!isFieldValue(value)) return undefined;
+      const field = knownField(name);
+      if (field === undefined) {
+        if (!isFieldName(name)) return undefined;
+      } else if (field.role !== FieldRole.ordinary) {
+        if (field.role === FieldRole.te) text += 'connection: te\r\n';
+        else if (field.role === FieldRole.contentLength) {
+          const length = parseContentLength(value);
+          if (length < 0 || this.#framing === Framing.length) return undefined;
+          if (dropLength) continue;
+          this.#framing = Framing.length;
+          this.#remaining = length;
+        } else if (field.role !== FieldRole.expect) continue;
+      }
+      text += `${name}: ${value}\r\n`;
+    }
+    return text;
+  }
+}
+
+/** A whole response without a body that closes the connection. */
+export function closingResponse(status: number): string {
+  return `${statusLine(status)}content-length: 0\r\nconnection: close\r\n\r\n`;
+}
