@@ -1,0 +1,39 @@
+/**
+ * The decisions of the mesh, pure: everything is compiled once from the model, clock and randomness are passed in.
+ * The proxy, `simulate` and `explain` use the same functions.
+ */
+export {
+  type AccessDecider,
+  type AccessDecision,
+  type AccessRequest,
+  type CompiledAccessRule,
+  compileAccess,
+} from './access.ts';
+export { chooseBackend, totalWeight } from './backend.ts';
+export { createBalancer, type EndpointState, type LoadBalancer } from './balancer.ts';
+export {
+  type AccessConsideration,
+  type AccessExplanation,
+  explainAccess,
+  explainRoute,
+  type RouteConsideration,
+  type RouteExplanation,
+  type Verdict,
+} from './explain.ts';
+export { applyHeaderChange } from './headers.ts';
+export type { Matcher } from './matcher.ts';
+export { formatTarget, type NormalizedPath, normalizePath } from './path.ts';
+export { type HttpRequest, headerValue, hostOf, portOf } from './request.ts';
+export {
+  backoffDelay,
+  createRetryBudget,
+  type FailedTry,
+  isIdempotent,
+  planRetry,
+  type RetryBudget,
+  type RetryPlan,
+  type TryFailure,
+  tryTimeout,
+} from './retry.ts';
+export { type RedirectedRequest, redirectLocation, rewritePath } from './rewrite.ts';
+export { compileRules, compileVirtualHosts, type RouteMatch, type Router } from './router.ts';

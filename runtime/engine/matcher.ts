@@ -1,0 +1,85 @@
+import { compilePattern, type HttpMatch, type PathMatch, type ValueMatch } from '../model/index.ts';
+import { maxPatternText, normalizePath } from './path.ts';
+import { type HttpRequest, headerValue, queryValue } from './request.ts';
+
+/** A condition that can say what it asks for. */
+export interface Matcher<Subject> {
+  test(subject: Subject): boolean;
+  /** For example `path is under /cart`. */
+  describe(): string;
+}
+
+export function matcher<Subject>(description: string, test: (subject: Subject) => boolean): Matcher<Subject> {
+  return { test, describe: () => description };
+}
+
+/** A path to compare with, brought into the form that paths of requests have. */
+export function exactOf(value: string): string {
+  return normalizePath(value)?.path ?? value;
+}
+
+/** A prefix in that form, without final slash; `/` becomes empty. */
+export function prefixOf(value: string): string {
+  const path = exactOf(value);
+  return path.endsWith('/') ? path.slice(0, -1) : path;
+}
+
+/** Compiles the comparison of a normalised path. */
+export function matchPath(match: PathMatch): Matcher<string> {
+  switch (match.kind) {
+    case 'exact': {
+      const value = exactOf(match.value);
+      return matcher(`path is ${value}`, (path) => path === value);
+    }
+    case 'prefix': {
+      const prefix = prefixOf(match.value);
+      if (prefix === '') return matcher('any path', () => true);
+      return matcher(
+        `path is ${prefix} or below`,
+        (path) => path.startsWith(prefix) && (path.length === prefix.length || path[prefix.length] === '/'),
+      );
+    }
+    case 'regex':
+      return matcher(`path matches ${match.value}`, matchPattern(match.value));
+  }
+}
+
+/** The conditions of a match other than its path. Of several for one name only the first counts (Gateway API). */
+export function matchDetails(match: HttpMatch): readonly Matcher<HttpRequest>[] {
+  const { method } = match;
+  return [
+    ...(method === undefined
+      ? []
+      : [matcher<HttpRequest>(`method is ${method}`, (request) => request.method === method)]),
+    ...firstOfEachName(match.headers).map(({ name, value }) =>
+      name === 'host'
+        ? matchValue('host', value, (request) => request.authority)
+        : matchValue(`header ${name}`, value, (request) => headerValue(request.headers, name)),
+    ),
+    ...firstOfEachName(match.query).map(({ name, value }) =>
+      matchValue(`query parameter ${name}`, value, (request) => queryValue(request.query, name)),
+    ),
+  ];
+}
+
+export function firstOfEachName<Named extends { readonly name: string }>(items: readonly Named[]): readonly Named[] {
+  return items.filter((item, index) => items.findIndex(({ name }) => name === item.name) === index);
+}
+
+function matchValue(
+  what: string,
+  match: ValueMatch,
+  read: (request: HttpRequest) => string | undefined,
+): Matcher<HttpRequest> {
+  if (match.kind === 'exact') return matcher(`${what} is ${match.value}`, (request) => read(request) === match.value);
+  const test = matchPattern(match.value);
+  return matcher(`${what} matches ${match.value}`, (request) => {
+    const value = read(request);
+    return value !== undefined && test(value);
+  });
+}
+
+function matchPattern(pattern: string): (text: string) => boolean {
+  const regex = compilePattern(pattern);
+  return (text) => text.length <= maxPatternText && regex.test(text);
+}

@@ -1,0 +1,57 @@
+/** What routing looks at. */
+export interface HttpRequest {
+  readonly method: string;
+  /** Host with optional port. */
+  readonly authority: string;
+  /** In the form of {@link normalizePath}. */
+  readonly path: string;
+  /** Without its `?`. */
+  readonly query: string;
+  /** `[name, value, name, value, …]`, names lower-case. */
+  readonly headers: readonly string[];
+}
+
+/** The value of a header, several of one name joined by `,` (RFC 9110 section 5.3). */
+export function headerValue(headers: readonly string[], name: string): string | undefined {
+  let value: string | undefined;
+  for (let index = 0; index < headers.length; index += 2) {
+    if (headers[index] === name) value = value === undefined ? headers[index + 1] : `${value},${headers[index + 1]}`;
+  }
+  return value;
+}
+
+/** The first value of a query parameter, decoded as a form is. */
+export function queryValue(query: string, name: string): string | undefined {
+  for (let start = 0; start < query.length; ) {
+    const ampersand = query.indexOf('&', start);
+    const end = ampersand < 0 ? query.length : ampersand;
+    const equals = query.indexOf('=', start);
+    const nameEnd = equals < 0 || equals > end ? end : equals;
+    if (decode(query.slice(start, nameEnd)) === name) return decode(query.slice(Math.min(nameEnd + 1, end), end));
+    start = end + 1;
+  }
+  return undefined;
+}
+
+function decode(text: string): string {
+  if (!text.includes('%') && !text.includes('+')) return text;
+  const spaced = text.replaceAll('+', ' ');
+  try {
+    return decodeURIComponent(spaced);
+  } catch {
+    return spaced;
+  }
+}
+
+/** The host of an authority: no port, lower-case, no final dot. IPv6 addresses keep their brackets. */
+export function hostOf(authority: string): string {
+  const colon = authority.indexOf(':', authority[0] === '[' ? authority.indexOf(']') : 0);
+  const host = colon < 0 ? authority : authority.slice(0, colon);
+  return (host.endsWith('.') ? host.slice(0, -1) : host).toLowerCase();
+}
+
+/** The port of an authority, where it has one. */
+export function portOf(authority: string): number | undefined {
+  const port = /:(\d{1,5})$/.exec(authority);
+  return port ? Number(port[1]) : undefined;
+}
