@@ -15,6 +15,8 @@ export const catalogue = {
   MW1002: { severity: 'error', title: 'an object does not fit its schema' },
   MW1003: { severity: 'warning', title: 'an object of an unknown kind is ignored' },
   MW1004: { severity: 'error', title: 'two objects have the same identity' },
+  MW1005: { severity: 'error', title: 'a manifest cannot be read' },
+  MW1006: { severity: 'error', title: 'the mesh cannot be translated' },
   MW1101: { severity: 'error', title: 'more than one Mesh object' },
   MW1102: { severity: 'error', title: 'two workloads have the same name' },
   MW1103: { severity: 'warning', title: 'an appProtocol is not known' },
@@ -84,8 +86,10 @@ export const catalogue = {
   MW1432: { severity: 'error', title: 'two listeners of a gateway are the same' },
   MW1433: { severity: 'warning', title: 'a gateway leads nowhere' },
   MW1501: { severity: 'error', title: 'a bootstrap document of a sidecar is wrong' },
+  MW1601: { severity: 'error', title: 'the trust domain changed while the controller runs' },
   MW1701: { severity: 'error', title: 'a discovery resource cannot be read' },
   MW1702: { severity: 'error', title: 'a proxy cannot apply an update' },
+  MW1703: { severity: 'error', title: 'a proxy refused an update' },
 } as const satisfies Record<string, CatalogueEntry>;
 
 export type FindingId = keyof typeof catalogue;
