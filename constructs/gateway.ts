@@ -1,15 +1,7 @@
-import { ApiObject, Chart, Lazy } from 'cdk8s';
+import { ApiObject, Chart } from 'cdk8s';
 import { k8s } from 'cdk8s-plus-27';
 import { Construct, type IConstruct } from 'constructs';
-import { qualifiedName } from '../runtime/model/index.ts';
-import {
-  annotations,
-  apiVersions,
-  type GatewayObject,
-  gatewayClassName,
-  groups,
-  labels,
-} from '../runtime/resources/index.ts';
+import { apiVersions, type GatewayObject, gatewayClassName, groups, labels } from '../runtime/resources/index.ts';
 import type { Backend, ICaller, IRouteParent, IService, Principal, RouteParent } from './interfaces.ts';
 import { metadata, namespaceAt } from './metadata.ts';
 import type { Check, Checked } from './synth/check.ts';
@@ -184,7 +176,6 @@ export class Gateway<L extends string = string> extends Construct implements ICa
     const name = this.#workloadName;
     const identity = { [labels.appName]: name, [labels.gatewayName]: this.gatewayName };
     const selector = { [labels.gatewayName]: this.gatewayName };
-    const calls = () => [...this.#callees()].map((service) => qualifiedName(service.namespace, service.serviceName));
     // Listeners may share a port and differ by host.
     const ports = new Map(this.#listeners.map(([listener, { port }]) => [port, listener]));
 
@@ -210,7 +201,6 @@ export class Gateway<L extends string = string> extends Construct implements ICa
         template: {
           metadata: {
             labels: { ...Chart.of(this).labels, ...identity, [labels.workload]: name },
-            annotations: { [annotations.calls]: Lazy.any({ produce: () => calls().sort().join(',') }) },
           },
           spec: {
             serviceAccountName: name,

@@ -22,6 +22,9 @@ export interface ServiceHandle<P extends Ports, V extends string> {
   readonly serviceAccountsOf: (version: V) => readonly ServiceAccountReference[];
 }
 
+/** Weights by version. There are none for a service without versions. */
+export type Weights<V extends string> = [V] extends [never] ? never : { readonly [N in V]?: number };
+
 /** The part that owned and referred-to services share, so that they are used alike. */
 export abstract class ServiceBase<P extends Ports = Ports, V extends string = string>
   extends Construct
@@ -70,7 +73,7 @@ export abstract class ServiceBase<P extends Ports = Ports, V extends string = st
    *
    * @example to: reviews.split({ v1: 90, v2: 10 })
    */
-  split(weights: { readonly [N in V]?: number }): readonly Target[] {
+  split(weights: Weights<V>): readonly Target[] {
     return Object.entries(weights).map(([name, weight]) => Target.weighted(this.version(name as V), weight as number));
   }
 

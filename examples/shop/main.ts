@@ -25,13 +25,13 @@ const program = (name: string) => ({
 });
 
 export const catalog = new Service(shop, 'catalog', {
-  ports: { http: Port.http(8080) },
+  ports: { http: Port.http(9080) },
   workload: { ...program('catalog'), replicas: 2 },
 });
 
 export const ratings = new Service(shop, 'ratings', {
   ports: { http: Port.http(9080) },
-  workload: program('ratings'),
+  workload: { ...program('ratings'), env: { FLAKY: 'true' } },
 });
 
 export const reviews = new Service(shop, 'reviews', {
@@ -104,7 +104,7 @@ new Route(gateway, 'storefront', {
     {
       name: 'old-cart',
       match: [Path.prefix('/old-cart')],
-      redirect: { path: PathChange.prefix('/cart'), status: 301 },
+      redirect: { path: PathChange.prefix('/api/cart') },
     },
     { name: 'web', to: web, responseHeaders: { set: { 'x-powered-by': 'meshwright' }, remove: ['server'] } },
   ],
