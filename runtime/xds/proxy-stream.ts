@@ -86,9 +86,22 @@ export class ProxyStream {
     this.#subscriptions.set(kind, subscription);
   }
 
+  /**
+   * Make before break: what is new travels in the order of the kinds, what is gone in the opposite order after it. A
+   * kind whose last response is not answered yet holds back what comes after it.
+   */
   #next(): DeltaResponse | undefined {
-    for (const kind of kindsInOrder) {
-      const response = this.#subscriptions.get(kind)?.next(() => String(++this.#nonces));
+    const nonce = () => String(++this.#nonces);
+    const subscriptions = kindsInOrder
+      .map((kind) => this.#subscriptions.get(kind))
+      .filter((each) => each !== undefined);
+    for (const subscription of subscriptions) {
+      if (subscription.blocked) return undefined;
+      const response = subscription.next('updates', nonce);
+      if (response) return response;
+    }
+    for (const subscription of subscriptions.reverse()) {
+      const response = subscription.next('removals', nonce);
       if (response) return response;
     }
     return undefined;

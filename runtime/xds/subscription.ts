@@ -84,18 +84,24 @@ export class Subscription {
     if (this.#wildcard) for (const name of this.#cache.names(this.#kind)) this.#due.add(name);
   }
 
-  /** The next response, if one is due and none waits for its answer. */
-  next(nonce: () => string): DeltaResponse | undefined {
+  /** Whether there is something to look at that has to wait until the proxy has answered. */
+  get blocked(): boolean {
+    return this.#sent !== undefined && this.#due.size > 0;
+  }
+
+  /** The next response with what is new or different, or else with what the proxy has and must drop, if one is due. */
+  next(part: 'updates' | 'removals', nonce: () => string): DeltaResponse | undefined {
     if (this.#sent) return undefined;
     const resources: Resource[] = [];
     const versions = new Map<string, string>();
     let size = 0;
     for (const name of this.#due) {
       if (size > responseSize) break;
-      this.#due.delete(name);
       const told = this.#rejected.get(name) ?? this.#acknowledged.get(name);
       const resource = this.#maySee(name) ? this.#cache.get(this.#kind, name) : undefined;
       const version = resource?.version ?? absent;
+      if (part === 'updates' && version === absent && told) continue;
+      this.#due.delete(name);
       // Who asked by name hears that it is absent; a wildcard only of what it had.
       if (version === told || (version === absent && told === undefined && !this.#names.has(name))) continue;
       versions.set(name, version);
