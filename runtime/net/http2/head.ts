@@ -1,0 +1,118 @@
+import type { HeaderList, RequestHead, ResponseHead } from '../http.ts';
+
+/** Names which mean something to the protocol itself. */
+const Known = { Forbidden: 1, Te: 2, Host: 3, ContentLength: 4, Cookie: 5 } as const;
+
+const knownNames = new Map<string, number>([
+  ['connection', Known.Forbidden],
+  ['keep-alive', Known.Forbidden],
+  ['proxy-connection', Known.Forbidden],
+  ['transfer-encoding', Known.Forbidden],
+  ['upgrade', Known.Forbidden],
+  ['te', Known.Te],
+  ['host', Known.Host],
+  ['content-length', Known.ContentLength],
+  ['cookie', Known.Cookie],
+]);
+
+const colon = 0x3a;
+const methodForm = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+/** What can stand in the request line of HTTP/1.1 without ending it. */
+const pathForm = /^\/[\x21-\x7e\x80-\xff]*$/;
+/** Host and port without user information (RFC 9113 section 8.3.1). */
+const authorityForm = /^[A-Za-z0-9\-._~%!$&'()*+,;=:[\]]+$/;
+const statusForm = /^[1-9]\d\d$/;
+const lengthForm = /^\d{1,15}$/;
+
+/**
+ * Makes heads of decoded header lists, checking what RFC 9113 section 8 demands. A method that returns undefined
+ * found the message malformed. The given list becomes the list of the head.
+ */
+export class HeadReader {
+  /** `content-length` of the last head; -1 when it has none. */
+  contentLength = -1;
+  #host: string | undefined;
+
+  request(fields: HeaderList): RequestHead | undefined {
+    let method: string | undefined;
+    let scheme: string | undefined;
+    let path: string | undefined;
+    let authority: string | undefined;
+    let at = 0;
+    for (; at < fields.length && fields[at].charCodeAt(0) === colon; at += 2) {
+      const name = fields[at];
+      const value = fields[at + 1];
+      if (name === ':method' && method === undefined) method = value;
+      else if (name === ':scheme' && scheme === undefined) scheme = value;
+      else if (name === ':path' && path === undefined) path = value;
+      else if (name === ':authority' && authority === undefined) authority = value;
+      else return undefined;
+    }
+    if (method === undefined || !methodForm.test(method) || !this.#regular(fields, at)) return undefined;
+    if (authority !== undefined && this.#host !== undefined && !sameHost(authority, this.#host)) return undefined;
+    authority ??= this.#host;
+    if (authority === undefined || !authorityForm.test(authority)) return undefined;
+    if (method === 'CONNECT') {
+      if (scheme !== undefined || path !== undefined) return undefined;
+      return { method, scheme: 'http', authority: authority.toLowerCase(), path: '', headers: fields };
+    }
+    if ((scheme !== 'http' && scheme !== 'https') || path === undefined) return undefined;
+    if (!pathForm.test(path) && !(path === '*' && method === 'OPTIONS')) return undefined;
+    return { method, scheme, authority: authority.toLowerCase(), path, headers: fields };
+  }
+
+  response(fields: HeaderList): ResponseHead | undefined {
+    if (fields[0] !== ':status' || !statusForm.test(fields[1]) || fields[1] === '101') return undefined;
+    if (!this.#regular(fields, 2)) return undefined;
+    return { status: Number(fields[1]), headers: fields };
+  }
+
+  trailers(fields: HeaderList): boolean {
+    return this.#regular(fields, 0);
+  }
+
+  /** Checks the fields from `from` on and moves those that stay to the front. */
+  #regular(fields: HeaderList, from: number): boolean {
+    this.contentLength = -1;
+    this.#host = undefined;
+    let cookie = -1;
+    let kept = 0;
+    for (let at = from; at < fields.length; at += 2) {
+      const name = fields[at];
+      const value = fields[at + 1];
+      switch (knownNames.get(name)) {
+        case undefined:
+          if (name.charCodeAt(0) === colon) return false;
+          break;
+        case Known.Forbidden:
+          return false;
+        case Known.Te:
+          if (value.toLowerCase() !== 'trailers') return false;
+          break;
+        case Known.Host:
+          if (this.#host !== undefined) return false;
+          this.#host = value;
+          continue;
+        case Known.ContentLength:
+          if (this.contentLength >= 0 || !lengthForm.test(value)) return false;
+          this.contentLength = Number(value);
+          break;
+        case Known.Cookie:
+          if (cookie >= 0) {
+            fields[cookie] += `; ${value}`;
+            continue;
+          }
+          cookie = kept + 1;
+          break;
+      }
+      fields[kept++] = name;
+      fields[kept++] = value;
+    }
+    fields.length = kept;
+    return true;
+  }
+}
+
+function sameHost(a: string, b: string): boolean {
+  return a === b || a.toLowerCase() === b.toLowerCase();
+}

@@ -1,0 +1,138 @@
+import { ConnectionError, ErrorCode } from '../frame.ts';
+import { readLatin1 } from '../latin1.ts';
+import { decodeHuffman } from './huffman.ts';
+import { DynamicTable, fieldSize, staticTable, staticTableSize, TableField } from './table.ts';
+
+export interface HpackDecoderOptions {
+  /** What we told the peer in SETTINGS_HEADER_TABLE_SIZE. */
+  readonly tableSize: number;
+  /** Decoded bytes of a header list, counted as SETTINGS_MAX_HEADER_LIST_SIZE says. */
+  readonly maxListSize: number;
+  readonly maxFields: number;
+}
+
+/** Lower-case token, with a colon in front for pseudo headers (RFC 9113 section 8.2.1). */
+const validName = /^:?[!#$%&'*+\-.^_`|~0-9a-z]+$/;
+/** No control characters but tab, no white space at either end. */
+const validValue = /^(?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?$/;
+
+/** HPACK, receiving side (RFC 7541). One for a connection: its state follows every header block. */
+export class HpackDecoder {
+  /** The last list holds a name or value that no message may hold. */
+  malformed = false;
+  /** The last list was longer than allowed; what {@link decode} returned is only its beginning. */
+  overflow = false;
+  readonly #options: HpackDecoderOptions;
+  readonly #table = new DynamicTable<TableField>();
+  #block: Buffer = Buffer.alloc(0);
+  #at = 0;
+  #end = 0;
+  #validName = true;
+
+  constructor(options: HpackDecoderOptions) {
+    this.#options = options;
+  }
+
+  /** Returns `[name, value, …]`, pseudo headers included. A list over the limits is still decoded, but not kept. */
+  decode(block: Buffer, start: number, end: number): string[] {
+    this.#block = block;
+    this.#at = start;
+    this.#end = end;
+    this.malformed = false;
+    this.overflow = false;
+    const { maxListSize, maxFields } = this.#options;
+    const fields: string[] = [];
+    let room = maxListSize;
+    while (this.#at < end) {
+      const first = block[this.#at];
+      if ((first & 0xe0) === 0x20) {
+        if (fields.length > 0 || this.overflow) throw compressionError('size update after a field');
+        this.#updateSize();
+        continue;
+      }
+      const field = first & 0x80 ? this.#indexed(this.#integer(0x7f)) : this.#literal(first);
+      room -= fieldSize(field.name, field.value);
+      if (room < 0 || fields.length >= maxFields * 2) {
+        this.overflow = true;
+        continue;
+      }
+      if (!field.valid) this.malformed = true;
+      fields.push(field.name, field.value);
+    }
+    return fields;
+  }
+
+  #updateSize(): void {
+    const size = this.#integer(0x1f);
+    if (size > this.#options.tableSize) throw compressionError(`table size ${size} is over the limit`);
+    this.#table.setMaxSize(size);
+  }
+
+  #indexed(index: number): TableField {
+    if (index > staticTableSize) {
+      const dynamic = index - staticTableSize - 1;
+      if (dynamic < this.#table.length) return this.#table.get(dynamic);
+    } else if (index > 0) {
+      return staticTable[index - 1];
+    }
+    throw compressionError(`no field has index ${index}`);
+  }
+
+  #literal(first: number): TableField {
+    const indexing = (first & 0x40) !== 0;
+    const nameIndex = this.#integer(indexing ? 0x3f : 0x0f);
+    const name = nameIndex === 0 ? this.#newName() : this.#knownName(nameIndex);
+    const value = this.#string();
+    const field = new TableField(name, value, this.#validName, validValue.test(value));
+    if (indexing) this.#table.add(field, fieldSize(name, value));
+    return field;
+  }
+
+  #newName(): string {
+    const name = this.#string();
+    this.#validName = validName.test(name);
+    return name;
+  }
+
+  #knownName(index: number): string {
+    const field = this.#indexed(index);
+    this.#validName = field.validName;
+    return field.name;
+  }
+
+  /** RFC 7541 section 5.1. */
+  #integer(mask: number): number {
+    const prefix = this.#byte() & mask;
+    if (prefix < mask) return prefix;
+    let value = mask;
+    for (let shift = 0; shift <= 21; shift += 7) {
+      const byte = this.#byte();
+      value += (byte & 0x7f) << shift;
+      if (byte < 0x80) return value;
+    }
+    throw compressionError('integer too large');
+  }
+
+  #string(): string {
+    if (this.#at >= this.#end) throw compressionError('header block ends early');
+    const huffman = (this.#block[this.#at] & 0x80) !== 0;
+    const length = this.#integer(0x7f);
+    const start = this.#at;
+    const end = start + length;
+    if (end > this.#end) throw compressionError('header block ends early');
+    this.#at = end;
+    if (!huffman) return readLatin1(this.#block, start, end);
+    const text = decodeHuffman(this.#block, start, end);
+    if (text === undefined) throw compressionError('not a Huffman-coded string');
+    return text;
+  }
+
+  #byte(): number {
+    if (this.#at >= this.#end) throw compressionError('header block ends early');
+    return this.#block[this.#at++];
+  }
+}
+
+function compressionError(message: string): ConnectionError {
+  return new ConnectionError(ErrorCode.CompressionError, message);
+}
