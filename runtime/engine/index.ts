@@ -11,6 +11,8 @@ export {
 } from './access.ts';
 export { chooseBackend, totalWeight } from './backend.ts';
 export { createBalancer, type EndpointState, type LoadBalancer } from './balancer.ts';
+export { decide } from './decide.ts';
+export type { Decision, ReceiverDecision, SimulatedRequest, TargetDecision } from './decision.ts';
 export {
   type AccessConsideration,
   type AccessExplanation,
@@ -37,3 +39,5 @@ export {
 } from './retry.ts';
 export { type RedirectedRequest, redirectLocation, rewritePath } from './rewrite.ts';
 export { compileRules, compileVirtualHosts, type RouteMatch, type Router } from './router.ts';
+export { compileListeners, compileServicePort, hostsOf } from './service.ts';
+export { createSnapshot, type MeshSnapshot } from './snapshot.ts';

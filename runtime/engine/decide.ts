@@ -1,0 +1,188 @@
+import {
+  type BackendTarget,
+  describeReference,
+  type Endpoint,
+  type HeaderChange,
+  type HttpRule,
+  type Protocol,
+  type SpiffeId,
+  type WeightedBackend,
+  type Workload,
+} from '../model/index.ts';
+import { type AccessRequest, compileAccess } from './access.ts';
+import { totalWeight } from './backend.ts';
+import type { Decision, ReceiverDecision, SimulatedRequest, TargetDecision } from './decision.ts';
+import { explainAccess, explainRoute } from './explain.ts';
+import { applyHeaderChange } from './headers.ts';
+import { formatTarget, normalizePath } from './path.ts';
+import { type HttpRequest, hostOf, portOf } from './request.ts';
+import { redirectLocation, rewritePath } from './rewrite.ts';
+import type { Router } from './router.ts';
+import { compileListeners, compileServicePort, hostsOf } from './service.ts';
+import type { MeshSnapshot } from './snapshot.ts';
+
+const defaultPort = 80;
+
+/**
+ * Decides a request at both ends without sending it, from everything the mesh knows: what the sender's proxy does
+ * with it, with which probability it goes where, and what the receivers' proxies say.
+ */
+export function decide(mesh: MeshSnapshot, simulated: SimulatedRequest): Decision {
+  return simulated.gateway === undefined ? decideAtSender(mesh, simulated) : decideAtGateway(mesh, simulated);
+}
+
+function decideAtSender(mesh: MeshSnapshot, simulated: SimulatedRequest): Decision {
+  const sender = simulated.from === undefined ? undefined : mesh.workloads.get(simulated.from);
+  if (simulated.from !== undefined && !sender) throw unknown('workload', simulated.from, mesh.workloads);
+  const host = hostOf(simulated.to);
+  const service = [...mesh.services.values()].find((each) => hostsOf(each, sender?.namespace).includes(host));
+  const number = portOf(simulated.to) ?? defaultPort;
+  if (!service) return refuse(502, `no service has the host name ${host}`);
+  const port = service.ports.find((each) => each.port === number);
+  if (!port) return refuse(502, `service ${service.name} has no port ${number}`);
+  const target: BackendTarget = { service: service.name, port: number };
+  if (sender && sender.calls !== 'all' && !sender.calls.includes(service.name)) {
+    return { ...refuse(502, `${sender.name} does not declare that it calls ${service.name}`), service: target };
+  }
+  const caller: Caller = { mesh, principal: sender && principalOf(sender), protocol: port.protocol };
+  if (port.protocol === 'tcp') return { ...decideTcp(caller, target), service: target };
+  const router = sender
+    ? compileServicePort(service.name, port)
+    : compileServicePort(service.name, { ...port, rules: [] });
+  return { ...decideHttp(caller, router, simulated), service: target };
+}
+
+function decideAtGateway(mesh: MeshSnapshot, simulated: SimulatedRequest): Decision {
+  const gateway = mesh.gateways.get(simulated.gateway!);
+  if (!gateway) throw unknown('gateway', simulated.gateway!, mesh.gateways);
+  const port = portOf(simulated.to) ?? defaultPort;
+  const router = compileListeners(gateway).get(port);
+  if (!router) return refuse(502, `gateway ${gateway.name} does not listen on port ${port}`);
+  const proxy = [...mesh.workloads.values()].find((workload) => workload.gateway === gateway.name);
+  if (!proxy) return refuse(502, `no workload is the proxy of gateway ${gateway.name}`);
+  return decideHttp({ mesh, principal: principalOf(proxy), protocol: 'http' }, router, simulated);
+}
+
+/** Who sends to the receivers. */
+interface Caller {
+  readonly mesh: MeshSnapshot;
+  readonly principal: SpiffeId | undefined;
+  readonly protocol: Protocol;
+}
+
+function decideHttp(caller: Caller, router: Router, simulated: SimulatedRequest): Decision {
+  const request = toRequest(simulated);
+  if (!request) return refuse(400, `the path ${simulated.path} is malformed`);
+  const route = explainRoute(router, request);
+  if (!route.decided) return { ...refuse(404, 'no rule matches'), route };
+  const { rule, match } = route.decided;
+  const { timeouts, retry, mirrors, action } = rule;
+  const decided = { rule, match, route, timeouts, retry, mirrors };
+  const by = `by rule ${rule.name} of ${describeReference(rule.route)}`;
+  if (action.kind === 'redirect') {
+    const location = redirectLocation({ ...request, scheme: 'http' }, action.redirect, match);
+    const { status } = action.redirect;
+    return { ...decided, outcome: 'redirect', status, reason: `redirected ${by}`, location, targets: [], delivered: 0 };
+  }
+  const total = totalWeight(action.backends);
+  if (total === 0) return { ...decided, ...refuse(500, 'the rule has no backend with a weight') };
+  const targets = action.backends
+    .filter(({ weight }) => weight > 0)
+    .map((backend): TargetDecision => {
+      const forwarded = forward(request, backend, rule, rewritePath(request.path, rule.rewrite?.path, match));
+      return decideTarget(caller, backend, backend.weight / total, rule.responseHeaders, forwarded);
+    });
+  return { ...decided, outcome: 'forward', reason: `forwarded ${by}`, targets, delivered: deliveredTo(targets) };
+}
+
+function decideTcp(caller: Caller, target: BackendTarget): Decision {
+  const targets = [decideTarget(caller, { target, weight: 1 }, 1, undefined, undefined)];
+  const reason = 'forwarded as a stream of bytes';
+  return { outcome: 'forward', reason, timeouts: {}, mirrors: [], targets, delivered: deliveredTo(targets) };
+}
+
+function decideTarget(
+  caller: Caller,
+  backend: WeightedBackend,
+  probability: number,
+  ruleResponse: HeaderChange | undefined,
+  request: HttpRequest | undefined,
+): TargetDecision {
+  const { target } = backend;
+  const responseHeaders = [backend.responseHeaders, ruleResponse].filter((change) => change !== undefined);
+  const common = { probability, target, responseHeaders };
+  if (!target) return { ...common, status: 500, problem: backend.problem ?? 'it does not exist', receivers: [] };
+  const endpoints = (caller.mesh.endpoints.get(target.service)?.endpoints ?? []).filter(
+    ({ ports }) => ports[target.port] !== undefined,
+  );
+  if (endpoints.length === 0) {
+    return { ...common, status: 503, problem: `${target.service}:${target.port} has no ready endpoint`, receivers: [] };
+  }
+  const groups = Map.groupBy(endpoints, (endpoint) =>
+    JSON.stringify([endpoint.workload, endpoint.identity !== undefined, endpoint.ports[target.port]]),
+  );
+  const receivers = Array.from(groups.values(), (group) => ({
+    ...decideReceiver(caller, group[0], group[0].ports[target.port], request),
+    probability: (probability * group.length) / endpoints.length,
+  }));
+  return { ...common, request, receivers };
+}
+
+function decideReceiver(
+  { mesh, principal, protocol }: Caller,
+  { workload: name, identity }: Endpoint,
+  port: number,
+  request: HttpRequest | undefined,
+): Omit<ReceiverDecision, 'probability'> {
+  const mtls = principal !== undefined && identity !== undefined;
+  const workload = name === undefined ? undefined : mesh.workloads.get(name);
+  const common = { workload: name, mtls };
+  if (identity === undefined) return { ...common, allowed: true, reason: 'it has no sidecar, so nothing is checked' };
+  if (!workload) return { ...common, allowed: false, reason: `its workload ${name ?? ''} is not known` };
+  if (!principal && workload.mtls === 'strict') {
+    return { ...common, allowed: false, reason: 'plain text is not accepted: mutual TLS is strict' };
+  }
+  const inbound = workload.ports.find((each) => each.port === port) ?? { port, protocol };
+  const asked: AccessRequest =
+    request && inbound.protocol !== 'tcp'
+      ? { principal, method: request.method, path: normalizePath(formatTarget(request)) }
+      : { principal };
+  const access = explainAccess(compileAccess(workload.access, inbound), asked);
+  return { ...common, allowed: access.decision.allowed, reason: access.decision.reason, access };
+}
+
+function forward(request: HttpRequest, backend: WeightedBackend, rule: HttpRule, path: string): HttpRequest {
+  const headers = applyHeaderChange([...request.headers], rule.requestHeaders);
+  return {
+    ...request,
+    path,
+    authority: rule.rewrite?.host ?? request.authority,
+    headers: applyHeaderChange(headers, backend.requestHeaders),
+  };
+}
+
+function toRequest({ method = 'GET', to, path = '/', headers = {} }: SimulatedRequest): HttpRequest | undefined {
+  const target = normalizePath(path);
+  if (!target) return undefined;
+  const list = Object.entries(headers).flatMap(([name, value]) =>
+    [value].flat().flatMap((each) => [name.toLowerCase(), each]),
+  );
+  return { method, authority: to.toLowerCase(), path: target.path, query: target.query, headers: list };
+}
+
+function principalOf({ trustDomain, namespace, serviceAccount }: Workload): SpiffeId {
+  return { trustDomain, namespace, serviceAccount };
+}
+
+function deliveredTo(targets: readonly TargetDecision[]): number {
+  const allowed = targets.flatMap(({ receivers }) => receivers.filter((receiver) => receiver.allowed));
+  return allowed.reduce((sum, { probability }) => sum + probability, 0);
+}
+
+function refuse(status: number, reason: string): Decision {
+  return { outcome: 'refuse', status, reason, timeouts: {}, mirrors: [], targets: [], delivered: 0 };
+}
+
+function unknown(kind: string, name: string, known: ReadonlyMap<string, unknown>): Error {
+  return new Error(`unknown ${kind} ${name}; known: ${[...known.keys()].sort().join(', ') || 'none'}`);
+}

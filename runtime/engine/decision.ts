@@ -1,0 +1,78 @@
+import type {
+  BackendTarget,
+  HeaderChange,
+  HttpMatch,
+  HttpRule,
+  Mirror,
+  QualifiedName,
+  Retry,
+  Timeouts,
+} from '../model/index.ts';
+import type { AccessExplanation, RouteExplanation } from './explain.ts';
+import type { HttpRequest } from './request.ts';
+
+/** A request to decide about, as its sender would write it. */
+export interface SimulatedRequest {
+  /** The workload that sends it; absent for a client outside the mesh, which has no identity. */
+  readonly from?: QualifiedName;
+  /** The gateway it enters by, from outside the mesh. */
+  readonly gateway?: QualifiedName;
+  /** Host with optional port (80 if absent), for example `reviews.shop:9080`. */
+  readonly to: string;
+  /** `GET` if absent. */
+  readonly method?: string;
+  /** Path with query; `/` if absent. */
+  readonly path?: string;
+  readonly headers?: Readonly<Record<string, string | readonly string[]>>;
+}
+
+/** What happens to a request, and why, at the sending and the receiving end. */
+export interface Decision {
+  readonly outcome: 'forward' | 'redirect' | 'refuse';
+  /** Of the answer, where the request is not forwarded. */
+  readonly status?: number;
+  readonly reason: string;
+  /** The port of the service that was asked for; absent at a gateway. */
+  readonly service?: BackendTarget;
+  readonly rule?: HttpRule;
+  /** The alternative of the rule that matched. */
+  readonly match?: HttpMatch;
+  /** Why this rule and none of the others; absent on TCP ports. */
+  readonly route?: RouteExplanation;
+  /** Of a redirect. */
+  readonly location?: string;
+  readonly timeouts: Timeouts;
+  readonly retry?: Retry;
+  readonly mirrors: readonly Mirror[];
+  readonly targets: readonly TargetDecision[];
+  /** The probability that the request reaches an application. */
+  readonly delivered: number;
+}
+
+/** One backend that the request can go to. */
+export interface TargetDecision {
+  readonly probability: number;
+  /** Absent when the backend cannot be resolved. */
+  readonly target?: BackendTarget;
+  /** The answer of the sending end, where it cannot forward. */
+  readonly status?: number;
+  readonly problem?: string;
+  /** The request as it is forwarded; absent on TCP ports and where it is not forwarded. */
+  readonly request?: HttpRequest;
+  /** Changes of the response, in the order they are applied. */
+  readonly responseHeaders: readonly HeaderChange[];
+  readonly receivers: readonly ReceiverDecision[];
+}
+
+/** The endpoints of one workload behind a target. */
+export interface ReceiverDecision {
+  /** Absent for endpoints outside the mesh. */
+  readonly workload?: QualifiedName;
+  /** Of the whole request, assuming equal load on all endpoints. */
+  readonly probability: number;
+  readonly mtls: boolean;
+  readonly allowed: boolean;
+  readonly reason: string;
+  /** Absent where no rule was asked: outside the mesh, or refused for want of a certificate. */
+  readonly access?: AccessExplanation;
+}

@@ -1,0 +1,36 @@
+import type { Gateway, HttpRule, QualifiedName, Service, ServicePort } from '../model/index.ts';
+import { compileRules, compileVirtualHosts, type Router } from './router.ts';
+
+/** Compiles the rules of a service's port; where there are none, requests go to the service's own endpoints. */
+export function compileServicePort(service: QualifiedName, port: ServicePort): Router {
+  return compileRules(port.rules.length > 0 ? port.rules : [toOwnEndpoints(service, port.port)]);
+}
+
+function toOwnEndpoints(service: QualifiedName, port: number): HttpRule {
+  const [namespace, name] = service.split('/');
+  return {
+    route: { kind: 'Service', namespace, name },
+    name: 'default',
+    matches: [{ path: { kind: 'prefix', value: '/' }, headers: [], query: [] }],
+    mirrors: [],
+    timeouts: {},
+    action: { kind: 'forward', backends: [{ target: { service, port }, weight: 1 }] },
+  };
+}
+
+/** Compiles a gateway's listeners by their port: those that share one are told apart by host name. */
+export function compileListeners(gateway: Gateway): ReadonlyMap<number, Router> {
+  const byPort = Map.groupBy(gateway.listeners, ({ port }) => port);
+  return new Map(
+    Array.from(byPort, ([port, listeners]) => [
+      port,
+      compileVirtualHosts(listeners.flatMap(({ virtualHosts }) => virtualHosts)),
+    ]),
+  );
+}
+
+/** The host names and addresses by which a caller in `namespace` reaches a service. */
+export function hostsOf({ name, hosts, addresses }: Service, namespace?: string): readonly string[] {
+  const [ownNamespace, short] = name.split('/');
+  return [...hosts, ...addresses, ...(ownNamespace === namespace ? [short] : [])];
+}
