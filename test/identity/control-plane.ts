@@ -35,11 +35,13 @@ export class TestControlPlane implements AsyncDisposable {
   readonly cache: DiscoveryCache;
   readonly handler: ControlPlaneHandler;
   readonly address: string;
+  /** The controller's own certificate. */
+  readonly svid: SvidSource;
   readonly #close: () => Promise<void>;
   readonly #tokenKeys: ReturnType<typeof createTokenKeys>;
 
   private constructor(
-    parts: Pick<TestControlPlane, 'authority' | 'cache' | 'handler' | 'address'>,
+    parts: Pick<TestControlPlane, 'authority' | 'cache' | 'handler' | 'address' | 'svid'>,
     keys: ReturnType<typeof createTokenKeys>,
     close: () => Promise<void>,
   ) {
@@ -47,6 +49,7 @@ export class TestControlPlane implements AsyncDisposable {
     this.cache = parts.cache;
     this.handler = parts.handler;
     this.address = parts.address;
+    this.svid = parts.svid;
     this.#tokenKeys = keys;
     this.#close = close;
   }
@@ -75,7 +78,7 @@ export class TestControlPlane implements AsyncDisposable {
       handler.close();
       await new Promise<void>((resolve) => server.close(() => resolve()));
     };
-    return new TestControlPlane({ authority, cache, handler, address: `127.0.0.1:${port}` }, keys, close);
+    return new TestControlPlane({ authority, cache, handler, address: `127.0.0.1:${port}`, svid }, keys, close);
   }
 
   get port(): number {

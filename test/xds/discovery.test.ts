@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { connect } from 'node:tls';
 import { afterEach, expect, test } from '@jest/globals';
 import type { SvidSource } from '../../runtime/identity/index.ts';
 import {
@@ -12,6 +14,7 @@ import {
 import { DiscoveryClient, type DiscoveryClientOptions, type DiscoveryUpdate } from '../../runtime/xds/index.ts';
 import { DiscoveryCache } from '../../runtime/xds/server.ts';
 import { type ControlPlaneSettings, random, silent, TestControlPlane, workload } from '../identity/control-plane.ts';
+import { ManualClock } from '../identity/manual-clock.ts';
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
@@ -362,6 +365,43 @@ test('a certificate of another root opens no stream, though it names a workload 
   });
   proxy.client.subscribe('service', ['*']);
   expect(await promise).toMatch('a client certificate of this trust domain is required');
+});
+
+test('a stream ends when the certificate that opened it expires', async () => {
+  const clock = new ManualClock();
+  const plane = await controlPlane({ clock });
+  const { promise, resolve } = Promise.withResolvers<string>();
+  const proxy = await TestProxy.start(plane, 'reviews', {
+    logger: { ...silent, warn: (details) => resolve((details as { reason: string }).reason) },
+  });
+  proxy.client.subscribe('service', ['shop/reviews']);
+  await proxy.updates(1);
+  clock.advance(23.9 * 3_600_000);
+  expect(proxy.client.connected).toBe(true);
+  clock.advance(0.2 * 3_600_000);
+  expect(await promise).toMatch('the client certificate has expired');
+});
+
+test('when the certificate of the controller is renewed, new connections see the new one and streams go on', async () => {
+  const clock = new ManualClock();
+  const plane = await controlPlane({ clock });
+  const proxy = await TestProxy.start(plane);
+  proxy.client.subscribe('service', ['shop/reviews']);
+  await proxy.updates(1);
+  const presented = async () => {
+    const socket = connect({ host: '127.0.0.1', port: plane.port, ALPNProtocols: ['h2'], rejectUnauthorized: false });
+    await once(socket, 'secureConnect');
+    const { fingerprint256 } = socket.getPeerX509Certificate()!;
+    socket.destroy();
+    return fingerprint256;
+  };
+  const before = await presented();
+  const renewed = new Promise((resolve) => plane.svid.onChange(resolve));
+  clock.advance(13 * 3_600_000);
+  await renewed;
+  expect(await presented()).not.toBe(before);
+  plane.cache.set([service('reviews')]);
+  expect(await proxy.updates(2)).toEqual(['service -reviews', 'service reviews']);
 });
 
 test('proxies() tells who is connected, by certificate and by name, and forgets who left', async () => {
