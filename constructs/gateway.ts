@@ -123,9 +123,7 @@ export class Gateway<L extends string = string> extends Construct implements ICa
   /** @internal */
   _check(check: Check): void {
     checkServiceName(check, this, 'gateway name', this.gatewayName);
-    for (const kind of ['Deployment', 'Service', 'ServiceAccount']) {
-      claimObject(check, this, kind, this.namespace, this.#workloadName);
-    }
+    claimObject(check, this, 'Service', this.namespace, this.#workloadName);
     claimObject(check, this, 'Gateway', this.namespace, this.gatewayName);
     checkReplicas(check, this, this.#props.replicas ?? 1);
     if (this.#listeners.length === 0) {

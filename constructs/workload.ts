@@ -2,10 +2,10 @@ import { Chart, Lazy } from 'cdk8s';
 import { k8s } from 'cdk8s-plus-27';
 import { Construct } from 'constructs';
 import { annotations, injectEnabled, labels } from '../runtime/resources/index.ts';
-import { metadata, namespaceAt } from './metadata.ts';
+import { metadata } from './metadata.ts';
 import type { Ports } from './port.ts';
 import type { Check, Checked } from './synth/check.ts';
-import { checkReplicas, claimObject, quote } from './synth/rules.ts';
+import { checkReplicas, quote } from './synth/rules.ts';
 
 /** What runs a service. */
 export interface WorkloadProps {
@@ -90,9 +90,6 @@ export class Workload extends Construct implements Checked {
   /** @internal */
   _check(check: Check): void {
     const { name, workload, ports } = this.#props;
-    const namespace = namespaceAt(this);
-    claimObject(check, this, 'Deployment', namespace, name);
-    claimObject(check, this, 'ServiceAccount', namespace, name);
     checkReplicas(check, this, workload.replicas ?? 1);
     if (!workload.image) {
       check.report(
