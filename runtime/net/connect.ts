@@ -1,5 +1,5 @@
 import { connect as connectTcp } from 'node:net';
-import { connect as connectTls, type SecureContext, TLSSocket } from 'node:tls';
+import { type ConnectionOptions, connect as connectTls, type SecureContext, TLSSocket } from 'node:tls';
 import type { Clock } from '../model/index.ts';
 import type { Connection } from './connection.ts';
 import { socketConnection } from './socket.ts';
@@ -33,21 +33,7 @@ export type ConnectCallback = (error: Error | undefined, connection: Connection 
  */
 export function connect(options: ConnectOptions, callback: ConnectCallback): void {
   const { host, port, peer } = options;
-  const socket = peer
-    ? connectTls({
-        host,
-        port,
-        secureContext: peer.context,
-        allowHalfOpen: true,
-        ...(peer.alpn ? { ALPNProtocols: [peer.alpn] } : {}),
-        checkServerIdentity: (_host, certificate) => {
-          const got = peer.verify(certificate.subjectaltname);
-          return got === peer.identity
-            ? undefined
-            : new Error(`expected peer ${peer.identity}, but the certificate is of ${got ?? certificate.subjectaltname}`);
-        },
-      })
-    : connectTcp({ host, port, allowHalfOpen: true });
+  const socket = peer ? connectTls(tlsOptions(host, port, peer)) : connectTcp({ host, port, allowHalfOpen: true });
   socket.setNoDelay(true);
 
   const secure = (): void => settle(undefined);
@@ -71,4 +57,20 @@ export function connect(options: ConnectOptions, callback: ConnectCallback): voi
     .once(peer ? 'secureConnect' : 'connect', secure)
     .once('error', settle)
     .once('close', closed);
+}
+
+function tlsOptions(host: string, port: number, peer: PeerExpectation): ConnectionOptions & { allowHalfOpen: boolean } {
+  return {
+    host,
+    port,
+    secureContext: peer.context,
+    allowHalfOpen: true,
+    ...(peer.alpn ? { ALPNProtocols: [peer.alpn] } : {}),
+    checkServerIdentity: (_host, certificate) => {
+      const got = peer.verify(certificate.subjectaltname);
+      return got === peer.identity
+        ? undefined
+        : new Error(`expected peer ${peer.identity}, but the certificate is of ${got ?? certificate.subjectaltname}`);
+    },
+  };
 }

@@ -29,6 +29,8 @@ export interface AccessLogEntry {
 
 /** Takes finished exchanges. */
 export interface AccessLog {
+  /** Whether `log` does anything: an entry is only built when it is wanted. */
+  readonly enabled: boolean;
   log(entry: AccessLogEntry): void;
   /** Resolves when everything logged so far is written. */
   flush(): Promise<void>;
@@ -36,7 +38,7 @@ export interface AccessLog {
 }
 
 /** Writes nothing. */
-export const noAccessLog: AccessLog = { log() {}, flush: async () => {}, close: async () => {} };
+export const noAccessLog: AccessLog = { enabled: false, log() {}, flush: async () => {}, close: async () => {} };
 
 const maxPendingBytes = 4 * 1024 * 1024;
 
@@ -77,6 +79,7 @@ export function openAccessLog(path: string, onDropped: (entries: number) => void
       pump();
     });
   return {
+    enabled: true,
     log(entry) {
       if (pending.length > maxPendingBytes) {
         dropped++;

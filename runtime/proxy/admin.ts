@@ -1,0 +1,68 @@
+import type { Clock } from '../model/index.ts';
+import { type HttpLimits, type Listener, listenPlain, type ServerHandler, type ServerStream } from '../net/index.ts';
+import { createHttp1Server } from '../net/index.ts';
+import { parseHostPort } from './bootstrap.ts';
+
+/** What the admin port tells and does. */
+export interface AdminActions {
+  /** Why the proxy is not ready; `undefined` when it is. */
+  notReady(): string | undefined;
+  metrics(): string;
+  /** The configuration in force, secrets left out. */
+  config(): unknown;
+  /** Drains and ends the process. */
+  quit(): void;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly type: string;
+  readonly body: string;
+}
+
+const text = (status: number, body: string): Answer => ({ status, type: 'text/plain; charset=utf-8', body: `${body}\n` });
+
+function answer(method: string, path: string, actions: AdminActions): Answer {
+  switch (`${method} ${path}`) {
+    case 'GET /live':
+      return text(200, 'live');
+    case 'GET /ready': {
+      const reason = actions.notReady();
+      return reason ? text(503, reason) : text(200, 'ready');
+    }
+    case 'GET /metrics':
+      return { status: 200, type: 'text/plain; version=0.0.4; charset=utf-8', body: actions.metrics() };
+    case 'GET /config':
+      return { status: 200, type: 'application/json', body: `${JSON.stringify(actions.config(), undefined, 2)}\n` };
+    case 'POST /quit':
+      actions.quit();
+      return text(200, 'draining');
+    default:
+      return text(404, 'GET /ready /live /metrics /config, POST /quit');
+  }
+}
+
+function send(stream: ServerStream, { status, type, body }: Answer): void {
+  const bytes = Buffer.from(body);
+  stream.respond({ status, headers: ['content-type', type, 'content-length', String(bytes.length)] }, false);
+  stream.write(bytes);
+  stream.end();
+}
+
+/** Serves the admin port; see DESIGN, "Ports of a sidecar". */
+export async function serveAdmin(
+  address: string,
+  actions: AdminActions,
+  options: { readonly clock: Clock; readonly limits: HttpLimits },
+): Promise<Listener> {
+  const ignoreBody = { onData() {}, onEnd() {}, onReset() {}, onDrain() {} };
+  const handler: ServerHandler = {
+    onRequest(head, stream) {
+      send(stream, answer(head.method, head.path.split('?', 1)[0], actions));
+      return ignoreBody;
+    },
+  };
+  return listenPlain({ ...parseHostPort(address), maxConnections: 100 }, ({ connection }) => {
+    createHttp1Server(connection, handler, { ...options, scheme: 'http' });
+  });
+}

@@ -1,0 +1,425 @@
+import { type EndpointState, planRetry, type RetryBudget, type TryFailure } from '../engine/index.ts';
+import type { Clock, Random, Retry, Timeouts, Timer } from '../model/index.ts';
+import type {
+  ClientConnection,
+  ClientStream,
+  ConnectionPool,
+  HeaderList,
+  PoolWaiter,
+  RequestHead,
+  RequestReceiver,
+  ResetReason,
+  ResponseHead,
+  ResponseReceiver,
+  ServerStream,
+} from '../net/index.ts';
+import type { AccessLog } from '../telemetry/index.ts';
+import type { ProxyLimits } from './limits.ts';
+import type { ProxyMetrics } from './metrics.ts';
+import { type LocalReply, type ProxyError, replyLocally } from './reply.ts';
+
+/** What all exchanges of a proxy share. */
+export interface ProxyContext {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly limits: ProxyLimits;
+  readonly metrics: ProxyMetrics;
+  readonly accessLog: AccessLog;
+}
+
+/** One place a try can go to. */
+export interface Upstream {
+  readonly pool: ConnectionPool;
+  /** For logs. */
+  readonly address: string;
+  /** What the balancer knows of it; absent where there is nothing to balance. */
+  readonly state?: EndpointState;
+}
+
+/** What is done with the requests of one rule and backend: made when configuration arrives, shared by all of them. */
+export interface ExchangePlan {
+  readonly direction: 'inbound' | 'outbound' | 'gateway';
+  readonly service: string;
+  readonly target?: string;
+  readonly route?: string;
+  readonly mtls: boolean;
+  readonly timeouts: Timeouts;
+  readonly retry?: Retry;
+  readonly budget: RetryBudget;
+  /** Counts a finished exchange; status 0 means that no response was sent. */
+  observe(status: number, seconds: number): void;
+  /** The next upstream, another than those tried where there is a choice; `undefined` when there is none at all. */
+  pick(tried: ReadonlySet<EndpointState> | undefined): Upstream | undefined;
+  changeResponse?(headers: HeaderList): HeaderList;
+}
+
+/** Holds where no policy says otherwise, for what the peer certainly did not process and for stale connections. */
+const safeRetry: Retry = { attempts: 2, codes: [], backoff: 0 };
+
+/** Why a try failed, with the answer that the caller gets when there is no other try. */
+interface Failure {
+  readonly cause: TryFailure;
+  /** An idle connection that the peer closed as we wrote to it: no fault of the request. */
+  readonly stale?: boolean;
+  readonly reply: LocalReply;
+}
+
+/** Carries one request to an upstream and its response back, over several tries where that is safe. */
+export class Exchange implements ResponseReceiver, PoolWaiter {
+  readonly #context: ProxyContext;
+  readonly #plan: ExchangePlan;
+  readonly #downstream: ServerStream;
+  readonly #head: RequestHead;
+  readonly #source: string;
+  readonly #started: number;
+
+  #upstream: ClientStream | undefined;
+  #choice: Upstream | undefined;
+  #attempt = 0;
+  #trying = false;
+  #tryStarted = 0;
+  #tried: Set<EndpointState> | undefined;
+  #reused = false;
+  #sent = false;
+
+  /** The request body so far, while it is small enough to be sent again. */
+  #body: Buffer[] = [];
+  #bodyBytes = 0;
+  #replayable = true;
+  #requestEnded: boolean;
+  #trailers: HeaderList | undefined;
+
+  #status = 0;
+  #responseStarted = false;
+  #done = false;
+  #received = 0;
+  #sentBytes = 0;
+  #requestTimer: Timer | undefined;
+  #tryTimer: Timer | undefined;
+  #backoffTimer: Timer | undefined;
+
+  /** `source` names the caller for the access log. With `ended`, the request has no body. */
+  constructor(
+    context: ProxyContext,
+    plan: ExchangePlan,
+    downstream: ServerStream,
+    head: RequestHead,
+    ended: boolean,
+    source: string,
+  ) {
+    this.#context = context;
+    this.#plan = plan;
+    this.#downstream = downstream;
+    this.#head = head;
+    this.#requestEnded = ended;
+    this.#source = source;
+    this.#started = context.clock.now();
+  }
+
+  /** Starts the first try and returns who takes the request's body. */
+  start(): RequestReceiver {
+    const { timeouts, budget } = this.#plan;
+    this.#context.metrics.activeRequests.add(1);
+    budget.deposit();
+    if (timeouts.request) this.#requestTimer = this.#context.clock.schedule(timeouts.request, () => this.#onTimeout());
+    this.#try();
+    return new RequestSide(this);
+  }
+
+  onConnection(connection: ClientConnection, reused: boolean): void {
+    this.#reused = reused;
+    this.#sent = true;
+    const attempt = this.#attempt;
+    const upstream = connection.request(this.#head, this.#requestEnded && this.#body.length === 0, this);
+    // A connection that breaks at once may already have reset this try and begun the next.
+    if (attempt !== this.#attempt || this.#done) return;
+    this.#upstream = upstream;
+    if (this.#body.length > 0) this.#sendBody(upstream);
+    if (!this.#requestEnded) this.#downstream.resume();
+  }
+
+  onUnavailable(error: Error): void {
+    const details = `no connection to ${this.#target} at ${this.#choice?.address}: ${error.message}`;
+    this.#onTryFailed({
+      cause: { kind: 'unprocessed' },
+      reply: { status: 503, error: 'connection_refused', details },
+    });
+  }
+
+  onInformational(head: ResponseHead): void {
+    this.#downstream.informational(head);
+  }
+
+  onResponse(head: ResponseHead, end: boolean): void {
+    if (this.#plan.retry?.codes.includes(head.status)) {
+      const delay = this.#planRetry({ kind: 'status', status: head.status }, false);
+      if (delay !== undefined) {
+        if (!end) this.#upstream?.reset('cancelled');
+        this.#retry(delay);
+        return;
+      }
+    }
+    this.#status = head.status;
+    this.#responseStarted = true;
+    const { changeResponse } = this.#plan;
+    if (changeResponse) head.headers = changeResponse(head.headers);
+    this.#downstream.respond(head, end);
+    if (end) this.#finish(undefined);
+  }
+
+  onData(chunk: Buffer): void {
+    this.#sentBytes += chunk.length;
+    if (!this.#downstream.write(chunk)) this.#upstream?.pause();
+  }
+
+  onEnd(trailers: HeaderList | undefined): void {
+    this.#downstream.end(trailers);
+    this.#finish(undefined);
+  }
+
+  onReset(reason: ResetReason): void {
+    this.#upstream = undefined;
+    if (!this.#responseStarted) {
+      this.#onTryFailed(this.#failureOf(reason));
+      return;
+    }
+    this.#downstream.reset(reason);
+    this.#finish(`the upstream broke off its response (${reason})`);
+  }
+
+  /** The upstream takes request bytes again. */
+  onDrain(): void {
+    this.#downstream.resume();
+  }
+
+  onRequestData(chunk: Buffer): void {
+    if (this.#done) return;
+    this.#received += chunk.length;
+    if (this.#replayable && this.#bodyBytes + chunk.length > this.#context.limits.replayBytes && this.#upstream) {
+      this.#replayable = false;
+      this.#body = [];
+    }
+    if (this.#replayable) {
+      this.#body.push(Buffer.from(chunk));
+      this.#bodyBytes += chunk.length;
+    }
+    if (!this.#upstream || !this.#upstream.write(chunk)) this.#downstream.pause();
+  }
+
+  onRequestEnd(trailers: HeaderList | undefined): void {
+    if (this.#done) return;
+    this.#requestEnded = true;
+    this.#trailers = trailers;
+    this.#upstream?.end(trailers);
+  }
+
+  /** The caller gave up or broke the protocol. */
+  onRequestReset(reason: ResetReason): void {
+    if (this.#done) return;
+    this.#abandonTry('cancelled');
+    this.#finish(`the caller broke off (${reason})`);
+  }
+
+  /** The caller reads again. */
+  onResponseDrain(): void {
+    this.#upstream?.resume();
+  }
+
+  get #target(): string {
+    return this.#plan.target ?? this.#plan.service;
+  }
+
+  #try(): void {
+    const choice = this.#plan.pick(this.#tried);
+    if (!choice) {
+      this.#reply(503, 'destination_unavailable', `${this.#target} has no ready endpoint`);
+      return;
+    }
+    this.#choice = choice;
+    this.#sent = false;
+    this.#trying = true;
+    this.#tryStarted = this.#context.clock.now();
+    if (choice.state) choice.state.active++;
+    const limit = this.#plan.timeouts.backendRequest;
+    if (limit) this.#tryTimer = this.#context.clock.schedule(limit, () => this.#onTryTimeout());
+    choice.pool.acquire(this);
+  }
+
+  #sendBody(upstream: ClientStream): void {
+    for (const chunk of this.#body) upstream.write(chunk);
+    if (this.#bodyBytes > this.#context.limits.replayBytes) {
+      this.#replayable = false;
+      this.#body = [];
+    }
+    if (this.#requestEnded) upstream.end(this.#trailers);
+  }
+
+  #failureOf(reason: ResetReason): Failure {
+    // Refused, or never sent: the peer did not process it, so any method may go elsewhere (RFC 9113 section 8.7).
+    const cause: TryFailure = reason === 'refused' || !this.#sent ? { kind: 'unprocessed' } : { kind: 'broken' };
+    const reply: LocalReply =
+      reason === 'protocol'
+        ? { status: 502, error: 'http_protocol_error', details: `${this.#target} answered with malformed HTTP` }
+        : { status: 502, error: 'connection_terminated', details: `${this.#target} broke off before it answered (${reason})` };
+    return { cause, reply, stale: reason === 'connection' && this.#reused };
+  }
+
+  /** Milliseconds to wait before the next try; `undefined` when there is to be none. */
+  #planRetry(failure: TryFailure, stale: boolean): number | undefined {
+    const { retry, budget, timeouts } = this.#plan;
+    const { clock, random } = this.#context;
+    const policy = retry ?? (failure.kind === 'unprocessed' || stale ? safeRetry : undefined);
+    const failed = {
+      method: this.#head.method,
+      failure,
+      tries: this.#attempt + 1,
+      replayable: this.#replayable,
+      ...(timeouts.request && { timeLeft: timeouts.request - (clock.now() - this.#started) }),
+    };
+    const planned = planRetry(policy, failed, budget, random);
+    return planned.again ? planned.delay : undefined;
+  }
+
+  #onTryFailed({ cause, stale, reply }: Failure): void {
+    if (this.#done) return;
+    const delay = this.#planRetry(cause, stale ?? false);
+    if (delay !== undefined) {
+      this.#retry(delay);
+      return;
+    }
+    this.#endTry(true);
+    this.#reply(reply.status, reply.error, reply.details);
+  }
+
+  #retry(delay: number): void {
+    this.#endTry(true);
+    this.#upstream = undefined;
+    this.#attempt++;
+    this.#tried ??= new Set();
+    if (this.#choice?.state) this.#tried.add(this.#choice.state);
+    this.#context.metrics.retries.with(this.#plan.service, this.#plan.route ?? '').add(1);
+    if (delay > 0) this.#backoffTimer = this.#context.clock.schedule(delay, () => this.#try());
+    else this.#try();
+  }
+
+  #onTryTimeout(): void {
+    if (this.#responseStarted) {
+      this.#abandonTry('cancelled');
+      this.#downstream.reset('internal');
+      this.#finish(`the response took longer than ${this.#plan.timeouts.backendRequest} ms`);
+      return;
+    }
+    this.#stopUpstream('cancelled');
+    const details = `${this.#target} did not answer within ${this.#plan.timeouts.backendRequest} ms`;
+    this.#onTryFailed({
+      cause: { kind: 'timeout' },
+      reply: { status: 504, error: 'http_response_timeout', details },
+    });
+  }
+
+  #onTimeout(): void {
+    this.#abandonTry('cancelled');
+    const limit = `${this.#plan.timeouts.request} ms`;
+    if (this.#responseStarted) {
+      this.#downstream.reset('internal');
+      this.#finish(`the response took longer than ${limit}`);
+    } else {
+      this.#reply(504, 'http_response_timeout', `${this.#target} did not answer within ${limit}`);
+    }
+  }
+
+  #abandonTry(reason: ResetReason): void {
+    this.#stopUpstream(reason);
+    this.#endTry(true);
+  }
+
+  #stopUpstream(reason: ResetReason): void {
+    if (this.#upstream) this.#upstream.reset(reason);
+    else this.#choice?.pool.forget(this);
+    this.#upstream = undefined;
+  }
+
+  /** Tells the balancer, once a try. */
+  #endTry(failed: boolean): void {
+    this.#tryTimer?.cancel();
+    this.#tryTimer = undefined;
+    const state = this.#choice?.state;
+    if (!state || !this.#trying) return;
+    this.#trying = false;
+    state.active--;
+    state.observe(this.#context.clock.now() - this.#tryStarted, failed);
+  }
+
+  #reply(status: number, error: ProxyError, details: string): void {
+    this.#status = status;
+    this.#responseStarted = true;
+    replyLocally(this.#downstream, { status, error, details });
+    this.#finish(details);
+  }
+
+  #finish(error: string | undefined): void {
+    if (this.#done) return;
+    this.#done = true;
+    this.#endTry(error !== undefined);
+    this.#requestTimer?.cancel();
+    this.#backoffTimer?.cancel();
+    const { metrics, accessLog, clock } = this.#context;
+    const plan = this.#plan;
+    const duration = clock.now() - this.#started;
+    metrics.activeRequests.add(-1);
+    plan.observe(this.#status, duration / 1000);
+    if (!accessLog.enabled) return;
+    const head = this.#head;
+    const query = head.path.indexOf('?');
+    accessLog.log({
+      timestamp: new Date(clock.wallTime()).toISOString(),
+      direction: plan.direction,
+      method: head.method,
+      authority: head.authority,
+      path: query < 0 ? head.path : head.path.slice(0, query),
+      status: this.#status,
+      duration_ms: Math.round(duration * 1000) / 1000,
+      bytes_received: this.#received,
+      bytes_sent: this.#sentBytes,
+      source: this.#source,
+      service: plan.service,
+      target: plan.target,
+      route: plan.route,
+      upstream: this.#choice?.address,
+      request_id: headerValue(head.headers, 'x-request-id'),
+      retries: this.#attempt || undefined,
+      error,
+      mtls: plan.mtls,
+    });
+  }
+}
+
+function headerValue(headers: HeaderList, name: string): string | undefined {
+  for (let i = 0; i < headers.length; i += 2) if (headers[i] === name) return headers[i + 1];
+  return undefined;
+}
+
+/** The request's side of an exchange: the same object cannot receive both bodies. */
+class RequestSide implements RequestReceiver {
+  readonly #exchange: Exchange;
+
+  constructor(exchange: Exchange) {
+    this.#exchange = exchange;
+  }
+
+  onData(chunk: Buffer): void {
+    this.#exchange.onRequestData(chunk);
+  }
+
+  onEnd(trailers: HeaderList | undefined): void {
+    this.#exchange.onRequestEnd(trailers);
+  }
+
+  onReset(reason: ResetReason): void {
+    this.#exchange.onRequestReset(reason);
+  }
+
+  onDrain(): void {
+    this.#exchange.onResponseDrain();
+  }
+}

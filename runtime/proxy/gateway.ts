@@ -1,0 +1,63 @@
+import type { Accepted, HeaderList, RequestHead, RequestReceiver, ServerStream } from '../net/index.ts';
+import type { ProxyContext } from './exchange.ts';
+import type { MeshView } from './mesh-view.ts';
+import { type Routing, refuse } from './routing.ts';
+import type { Servers } from './servers.ts';
+
+export interface GatewayParts {
+  readonly context: ProxyContext;
+  readonly view: MeshView;
+  readonly routing: Routing;
+  readonly servers: Servers;
+  readonly source: () => string;
+  /** The port of the Gateway's listener. */
+  readonly port: number;
+}
+
+/** Headers by which the mesh and its proxies speak of callers: nobody outside may set them. */
+const internalHeaders = new Set(['x-forwarded-client-cert', 'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host']);
+
+/** What comes from outside the mesh to one listener of a gateway. */
+export class GatewayListener {
+  readonly #parts: GatewayParts;
+
+  constructor(parts: GatewayParts) {
+    this.#parts = parts;
+  }
+
+  accept(accepted: Accepted): void {
+    const remoteAddress = accepted.connection.remoteAddress;
+    this.#parts.servers.serveHttp(accepted, 'http1', {
+      onRequest: (head, stream, end) => this.#handle(head, stream, end, remoteAddress),
+    });
+  }
+
+  #handle(head: RequestHead, stream: ServerStream, end: boolean, remoteAddress: string): RequestReceiver {
+    const { view, routing, source, port } = this.#parts;
+    const listener = view.listener(port);
+    if (!listener) {
+      const details = `the gateway has no listener on port ${port}`;
+      return refuse(stream, { status: 503, error: 'destination_unavailable', details });
+    }
+    head.headers = atTrustBoundary(head, remoteAddress);
+    const scope = {
+      direction: 'gateway' as const,
+      router: listener.router,
+      service: listener.gateway,
+      source: source(),
+      listenerPort: port,
+    };
+    return routing.handle(scope, head, stream, end, remoteAddress);
+  }
+}
+
+function atTrustBoundary(head: RequestHead, remoteAddress: string): HeaderList {
+  const { headers } = head;
+  const kept: HeaderList = [];
+  for (let i = 0; i < headers.length; i += 2) {
+    if (!internalHeaders.has(headers[i])) kept.push(headers[i], headers[i + 1]);
+  }
+  const host = remoteAddress.slice(0, remoteAddress.lastIndexOf(':'));
+  kept.push('x-forwarded-for', host, 'x-forwarded-proto', head.scheme, 'x-forwarded-host', head.authority);
+  return kept;
+}

@@ -1,0 +1,178 @@
+import { createRetryBudget, formatTarget, normalizePath, type RetryBudget } from '../engine/index.ts';
+import { describeReference, formatSpiffeId, parseSpiffeId, type SpiffeId, type Timeouts } from '../model/index.ts';
+import type { Accepted, RequestHead, RequestReceiver, ServerHandler, ServerStream } from '../net/index.ts';
+import { type InboundListener, parseHostPort } from './bootstrap.ts';
+import { Exchange, type ExchangePlan, type ProxyContext, type Upstream } from './exchange.ts';
+import type { MeshView } from './mesh-view.ts';
+import { DurationSeries } from './metrics.ts';
+import type { PeerLink } from './peer-link.ts';
+import type { Pools } from './pools.ts';
+import { malformedPath, refuse } from './routing.ts';
+import type { Servers } from './servers.ts';
+import { joinTcp, TcpMeter, turnAway } from './tcp.ts';
+
+export interface InboundParts {
+  readonly context: ProxyContext;
+  readonly view: MeshView;
+  readonly pools: Pools;
+  readonly servers: Servers;
+  readonly link: PeerLink;
+  readonly listener: InboundListener;
+}
+
+const unknownCaller = 'unknown';
+const clientCertificateHeader = 'x-forwarded-client-cert';
+/** Callers told apart in metrics; more than any workload has. */
+const maxCallers = 1000;
+
+/** Requests of one caller to one port of the application. */
+class InboundPlan implements ExchangePlan {
+  readonly direction = 'inbound';
+  readonly timeouts: Timeouts = {};
+  readonly service: string;
+  readonly mtls: boolean;
+  readonly budget: RetryBudget;
+  readonly #series: DurationSeries;
+  readonly #upstream: Upstream;
+
+  constructor(service: string, mtls: boolean, budget: RetryBudget, series: DurationSeries, upstream: Upstream) {
+    this.service = service;
+    this.mtls = mtls;
+    this.budget = budget;
+    this.#series = series;
+    this.#upstream = upstream;
+  }
+
+  pick(): Upstream {
+    return this.#upstream;
+  }
+
+  observe(status: number, seconds: number): void {
+    this.#series.observe(status, seconds);
+  }
+}
+
+/** What peers send to one port of the application: who they are is known, what they may do is decided here. */
+export class Inbound {
+  readonly #parts: InboundParts;
+  readonly #meter: TcpMeter;
+  readonly #budget: RetryBudget;
+  readonly #app: { readonly host: string; readonly port: number };
+  readonly #plans = new Map<string, InboundPlan>();
+  #upstream: Upstream | undefined;
+
+  constructor(parts: InboundParts) {
+    this.#parts = parts;
+    this.#meter = new TcpMeter(parts.context, 'inbound');
+    this.#budget = createRetryBudget(parts.context.clock);
+    this.#app = parseHostPort(parts.listener.app);
+  }
+
+  accept(accepted: Accepted): void {
+    const { view, servers, listener } = this.#parts;
+    const declared = view.workload?.ports.find(({ port }) => port === listener.port);
+    const { peerIdentity, remoteAddress } = accepted.connection;
+    const caller = peerIdentity === undefined ? undefined : parseSpiffeId(peerIdentity);
+    if (!declared) turnAway(accepted, `the workload has no port ${listener.port}`);
+    else if (declared.protocol === 'tcp') this.#acceptTcp(accepted, caller);
+    else {
+      const version = accepted.protocol === 'h2' || (!caller && declared.protocol !== 'http') ? 'http2' : 'http1';
+      servers.serveHttp(accepted, version, this.#handlerFor(caller, remoteAddress));
+    }
+  }
+
+  #acceptTcp(accepted: Accepted, caller: SpiffeId | undefined): void {
+    const { view, servers, context, link, listener } = this.#parts;
+    const decision = view.access(listener.port)?.decide(caller ? { principal: caller } : {});
+    if (!decision?.allowed) {
+      this.#countDenied(decision?.policy && describeReference(decision.policy));
+      turnAway(accepted, decision?.reason ?? 'there are no rules for this port yet');
+      return;
+    }
+    servers.keep(accepted);
+    const closed = this.#meter.open(this.#service, sourceLabel(caller), caller !== undefined);
+    joinTcp(context, link, accepted.connection, { ...this.#app, identity: undefined }, undefined, closed);
+  }
+
+  #handlerFor(caller: SpiffeId | undefined, remoteAddress: string): ServerHandler {
+    return {
+      onRequest: (head: RequestHead, stream: ServerStream, end: boolean): RequestReceiver =>
+        this.#handle(caller, remoteAddress, head, stream, end),
+    };
+  }
+
+  #handle(
+    caller: SpiffeId | undefined,
+    remoteAddress: string,
+    head: RequestHead,
+    stream: ServerStream,
+    end: boolean,
+  ): RequestReceiver {
+    const { view, context, listener } = this.#parts;
+    const path = normalizePath(head.path);
+    if (!path) return refuse(stream, malformedPath);
+    const decision = view.access(listener.port)?.decide({ principal: caller, method: head.method, path });
+    if (!decision?.allowed) {
+      this.#countDenied(decision?.policy && describeReference(decision.policy));
+      const details = `${head.method} ${path.path} of ${this.#service}: ${decision?.reason ?? 'there are no rules yet'}`;
+      this.#plan(caller).observe(403, 0);
+      return refuse(stream, { status: 403, error: 'http_request_denied', details });
+    }
+    head.path = formatTarget(path);
+    setClientCertificate(head, caller);
+    const source = caller ? formatSpiffeId(caller) : remoteAddress;
+    return new Exchange(context, this.#plan(caller), stream, head, end, source).start();
+  }
+
+  #plan(caller: SpiffeId | undefined): InboundPlan {
+    const { context, view } = this.#parts;
+    const source = sourceLabel(caller);
+    const key = `${source} ${this.#service} ${view.workload?.version ?? ''}`;
+    let plan = this.#plans.get(key);
+    if (!plan) {
+      if (this.#plans.size >= maxCallers) this.#plans.clear();
+      const labels = [this.#service, view.workload?.version ?? '', source, String(caller !== undefined)];
+      const series = new DurationSeries(context.metrics.serverDuration, labels);
+      plan = new InboundPlan(this.#service, caller !== undefined, this.#budget, series, this.#application());
+      this.#plans.set(key, plan);
+    }
+    return plan;
+  }
+
+  #application(): Upstream {
+    if (!this.#upstream) {
+      const { view, pools, listener } = this.#parts;
+      const protocol = view.workload?.ports.find(({ port }) => port === listener.port)?.protocol ?? 'http';
+      const pool = pools.acquire({ ...this.#app, identity: undefined }, protocol);
+      this.#upstream = { pool, address: listener.app };
+    }
+    return this.#upstream;
+  }
+
+  get #service(): string {
+    const { workload } = this.#parts.view;
+    return workload?.service ?? workload?.name ?? '';
+  }
+
+  #countDenied(policy: string | undefined): void {
+    this.#parts.context.metrics.denied.with(policy ?? '').add(1);
+  }
+}
+
+function sourceLabel(caller: SpiffeId | undefined): string {
+  return caller ? `${caller.namespace}/${caller.serviceAccount}` : unknownCaller;
+}
+
+/** Tells the application who calls, and nobody else can: what came under that name is dropped. */
+function setClientCertificate(head: RequestHead, caller: SpiffeId | undefined): void {
+  const { headers } = head;
+  let kept = headers;
+  for (let i = 0; i < headers.length; i += 2) {
+    if (headers[i] === clientCertificateHeader) {
+      kept = headers.filter((_, index) => headers[index - (index % 2)] !== clientCertificateHeader);
+      break;
+    }
+  }
+  if (caller) kept.push(clientCertificateHeader, `URI=${formatSpiffeId(caller)}`);
+  head.headers = kept;
+}

@@ -1,0 +1,7 @@
+/** The data path: what a sidecar or gateway process runs. */
+export { type Bootstrap, parseBootstrap, parseHostPort, readBootstrap } from './bootstrap.ts';
+export type { ProxyContext } from './exchange.ts';
+export { defaultProxyLimits, type ProxyLimits } from './limits.ts';
+export { ProxyMetrics } from './metrics.ts';
+export { Proxy, type Subscriptions } from './proxy.ts';
+export { runSidecar, type Sidecar, type SidecarOptions } from './sidecar.ts';

@@ -1,0 +1,34 @@
+import { defaultHttpLimits, type HttpLimits } from '../net/index.ts';
+
+/** Bounds of a proxy. Times in milliseconds. */
+export interface ProxyLimits {
+  readonly http: HttpLimits;
+  /** Connections a listener holds at once. */
+  readonly maxConnections: number;
+  /** For a connection to be usable, handshake included. */
+  readonly connectTimeout: number;
+  /** HTTP/1.1 connections to one application port or plain endpoint. */
+  readonly maxHttp1Connections: number;
+  /** HTTP/2 connections to one endpoint; a second one is made when the first carries all streams it may. */
+  readonly maxHttp2Connections: number;
+  /** Requests that wait for a connection to one endpoint. */
+  readonly maxPending: number;
+  /** Bytes of a request body kept so that the request can be sent again. */
+  readonly replayBytes: number;
+  /** A TCP stream without a byte in either direction. */
+  readonly tcpIdleTimeout: number;
+  /** For requests under way when the proxy is told to stop. */
+  readonly drainTimeout: number;
+}
+
+export const defaultProxyLimits: ProxyLimits = {
+  http: defaultHttpLimits,
+  maxConnections: 20_000,
+  connectTimeout: 5_000,
+  maxHttp1Connections: 1_024,
+  maxHttp2Connections: 4,
+  maxPending: 1_024,
+  replayBytes: 65_536,
+  tcpIdleTimeout: 3_600_000,
+  drainTimeout: 25_000,
+};

@@ -1,0 +1,237 @@
+import { compileAccess, compileRules, compileVirtualHosts, type AccessDecider, type Router } from '../engine/index.ts';
+import {
+  type Endpoint,
+  type Finding,
+  finding,
+  type Gateway,
+  type HttpRule,
+  type Protocol,
+  type QualifiedName,
+  type Resource,
+  type ResourceKind,
+  type Service,
+  type ServicePort,
+  type Workload,
+} from '../model/index.ts';
+
+/** A port of a service, ready to route. */
+export interface CompiledPort {
+  readonly service: QualifiedName;
+  readonly port: number;
+  readonly protocol: Protocol;
+  readonly router: Router;
+}
+
+/** A listener of a gateway, ready to route. */
+export interface CompiledListener {
+  readonly gateway: QualifiedName;
+  readonly port: number;
+  readonly router: Router;
+}
+
+/** What the rest of the proxy hears of a change. */
+export interface MeshViewObserver {
+  onEndpoints(service: QualifiedName, endpoints: readonly Endpoint[]): void;
+  onService(service: QualifiedName): void;
+}
+
+const defaultHttpPort = 80;
+
+/** The configuration in force, compiled when it arrives so that a request only looks up. */
+export class MeshView {
+  readonly #namespace: string;
+  readonly #resources = new Map<string, Resource>();
+  /** What the controller said does not exist. */
+  readonly #absent = new Set<string>();
+  readonly #services = new Map<QualifiedName, Service>();
+  readonly #ports = new Map<string, CompiledPort>();
+  readonly #hosts = new Map<string, QualifiedName>();
+  readonly #endpoints = new Map<QualifiedName, readonly Endpoint[]>();
+  readonly #listeners = new Map<number, CompiledListener>();
+  readonly #access = new Map<number, AccessDecider>();
+  readonly #observer: MeshViewObserver;
+  #workload: Workload | undefined;
+
+  /** `namespace` is where short host names (`reviews`) are looked up. */
+  constructor(namespace: string, observer: MeshViewObserver) {
+    this.#namespace = namespace;
+    this.#observer = observer;
+  }
+
+  get workload(): Workload | undefined {
+    return this.#workload;
+  }
+
+  /** Everything in force, in the form it arrived. */
+  get resources(): readonly Resource[] {
+    return [...this.#resources.values()];
+  }
+
+  /** Whether the controller has told about it, be it that it does not exist. */
+  knows(kind: ResourceKind, name: QualifiedName): boolean {
+    const key = `${kind} ${name}`;
+    return this.#resources.has(key) || this.#absent.has(key);
+  }
+
+  /** Takes an update as a whole, or nothing of it where something cannot be compiled. */
+  apply(updates: readonly Resource[], kind: ResourceKind, removed: readonly string[]): readonly Finding[] {
+    const prepared: (() => void)[] = [];
+    const findings: Finding[] = [];
+    for (const resource of updates) {
+      try {
+        prepared.push(this.#prepare(resource));
+      } catch (error) {
+        findings.push(
+          finding('MW1702', {
+            object: `${resource.kind} ${resource.name}`,
+            message: `the proxy cannot use it: ${(error as Error).message}`,
+            hint: 'correct the object it was made of; the proxy goes on with what it had',
+          }),
+        );
+      }
+    }
+    if (findings.length > 0) return findings;
+    for (const commit of prepared) commit();
+    for (const resource of updates) {
+      const key = `${resource.kind} ${resource.name}`;
+      this.#resources.set(key, resource);
+      this.#absent.delete(key);
+    }
+    for (const name of removed) this.#remove(kind, name);
+    return [];
+  }
+
+  /** The service's port that a request for `host` and `port` means. */
+  findPort(host: string, port: number | undefined): CompiledPort | undefined {
+    const service = this.#hosts.get(host);
+    return service === undefined ? undefined : this.#ports.get(portKey(service, port ?? defaultHttpPort));
+  }
+
+  port(service: QualifiedName, port: number): CompiledPort | undefined {
+    return this.#ports.get(portKey(service, port));
+  }
+
+  service(name: QualifiedName): Service | undefined {
+    return this.#services.get(name);
+  }
+
+  endpoints(service: QualifiedName): readonly Endpoint[] {
+    return this.#endpoints.get(service) ?? [];
+  }
+
+  listener(port: number): CompiledListener | undefined {
+    return this.#listeners.get(port);
+  }
+
+  /** Decides who may use one of the workload's own ports. */
+  access(port: number): AccessDecider | undefined {
+    return this.#access.get(port);
+  }
+
+  /** Compiles first; what it returns cannot fail. */
+  #prepare(resource: Resource): () => void {
+    switch (resource.kind) {
+      case 'service':
+        return this.#prepareService(resource);
+      case 'endpoints':
+        return () => {
+          this.#endpoints.set(resource.name, resource.endpoints);
+          this.#observer.onEndpoints(resource.name, resource.endpoints);
+        };
+      case 'workload': {
+        const access = resource.ports.map((port) => [port.port, compileAccess(resource.access, port)] as const);
+        return () => {
+          this.#workload = resource;
+          replaceAll(this.#access, access);
+        };
+      }
+      case 'gateway':
+        return this.#prepareGateway(resource);
+    }
+  }
+
+  #prepareService(service: Service): () => void {
+    const ports = service.ports.map(
+      (port): CompiledPort => ({
+        service: service.name,
+        port: port.port,
+        protocol: port.protocol,
+        router: compileRules(port.rules.length > 0 ? port.rules : [toOwnEndpoints(service, port)]),
+      }),
+    );
+    return () => {
+      this.#forgetService(service.name);
+      this.#services.set(service.name, service);
+      for (const port of ports) this.#ports.set(portKey(service.name, port.port), port);
+      for (const host of this.#hostsOf(service)) this.#hosts.set(host, service.name);
+      this.#observer.onService(service.name);
+    };
+  }
+
+  #prepareGateway(gateway: Gateway): () => void {
+    const listeners = gateway.listeners.map(
+      (listener) =>
+        [
+          listener.port,
+          { gateway: gateway.name, port: listener.port, router: compileVirtualHosts(listener.virtualHosts) },
+        ] as const,
+    );
+    return () => replaceAll(this.#listeners, listeners);
+  }
+
+  #remove(kind: ResourceKind, name: QualifiedName): void {
+    this.#resources.delete(`${kind} ${name}`);
+    this.#absent.add(`${kind} ${name}`);
+    switch (kind) {
+      case 'service':
+        this.#forgetService(name);
+        this.#observer.onService(name);
+        break;
+      case 'endpoints':
+        this.#endpoints.delete(name);
+        this.#observer.onEndpoints(name, []);
+        break;
+      case 'gateway':
+        this.#listeners.clear();
+        break;
+      case 'workload':
+        // A workload that vanished is being stopped; until then its last rules hold.
+        break;
+    }
+  }
+
+  #forgetService(name: QualifiedName): void {
+    const service = this.#services.get(name);
+    if (!service) return;
+    this.#services.delete(name);
+    for (const { port } of service.ports) this.#ports.delete(portKey(name, port));
+    for (const host of this.#hostsOf(service)) if (this.#hosts.get(host) === name) this.#hosts.delete(host);
+  }
+
+  #hostsOf({ name, hosts, addresses }: Service): readonly string[] {
+    const [namespace, short] = name.split('/');
+    return [...hosts, ...addresses, ...(namespace === this.#namespace ? [short] : [])];
+  }
+}
+
+/** What holds for a port that no route is attached to. */
+function toOwnEndpoints(service: Service, port: ServicePort): HttpRule {
+  const [namespace, name] = service.name.split('/');
+  return {
+    route: { kind: 'Service', namespace, name },
+    name: 'default',
+    matches: [{ path: { kind: 'prefix', value: '/' }, headers: [], query: [] }],
+    mirrors: [],
+    timeouts: {},
+    action: { kind: 'forward', backends: [{ target: { service: service.name, port: port.port }, weight: 1 }] },
+  };
+}
+
+function portKey(service: QualifiedName, port: number): string {
+  return `${service}:${port}`;
+}
+
+function replaceAll<Key, Value>(map: Map<Key, Value>, entries: Iterable<readonly [Key, Value]>): void {
+  map.clear();
+  for (const [key, value] of entries) map.set(key, value);
+}

@@ -1,0 +1,83 @@
+import { type Family, type Histogram, Registry, type Value } from '../telemetry/index.ts';
+
+const responseClasses = ['none', '1xx', '2xx', '3xx', '4xx', '5xx'] as const;
+
+/** Duration histograms of one set of labels, one a response class. */
+export class DurationSeries {
+  #byClass: (Histogram | undefined)[] = [];
+  #family: Family<Histogram>;
+  #labels: readonly string[];
+
+  /** The family's last label must be `response_class`. */
+  constructor(family: Family<Histogram>, labels: readonly string[]) {
+    this.#family = family;
+    this.#labels = labels;
+  }
+
+  /** `status` 0 means that no response was sent. */
+  observe(status: number, seconds: number): void {
+    const index = (status / 100) | 0;
+    let histogram = this.#byClass[index];
+    if (!histogram) {
+      histogram = this.#family.with(...this.#labels, responseClasses[index] ?? 'none');
+      this.#byClass[index] = histogram;
+    }
+    histogram.observe(seconds);
+  }
+}
+
+/** The metrics of a proxy. Labels are names of the mesh, never values that a client controls. */
+export class ProxyMetrics {
+  readonly registry = new Registry();
+  readonly serverDuration = this.registry.histogram(
+    'http_server_request_duration_seconds',
+    'Duration of requests that peers sent to this workload.',
+    ['service', 'version', 'source', 'mtls', 'response_class'],
+  );
+  readonly clientDuration = this.registry.histogram(
+    'http_client_request_duration_seconds',
+    'Duration of requests that this workload sent, over all tries.',
+    ['source', 'service', 'target', 'route', 'mtls', 'response_class'],
+  );
+  readonly retries = this.registry.counter('http_client_retries_total', 'Tries beyond the first.', ['service', 'route']);
+  readonly activeRequests: Value = this.registry
+    .gauge('http_server_active_requests', 'Requests under way in both directions.')
+    .with();
+  readonly tcpConnections = this.registry.counter('tcp_connections_opened_total', 'TCP streams opened.', [
+    'direction',
+    'service',
+    'source',
+    'mtls',
+  ]);
+  readonly tcpBytes = this.registry.counter('tcp_bytes_total', 'Bytes of TCP streams, both ways.', [
+    'direction',
+    'service',
+    'source',
+    'mtls',
+  ]);
+  readonly denied = this.registry.counter('meshwright_access_denied_total', 'Requests and connections refused by policy.', [
+    'policy',
+  ]);
+  readonly handshakesRefused: Value = this.registry
+    .counter('meshwright_tls_handshakes_refused_total', 'Peers without an acceptable certificate.')
+    .with();
+  readonly logEntriesDropped: Value = this.registry
+    .counter('meshwright_access_log_dropped_total', 'Access log entries dropped because the disk was slow.')
+    .with();
+  readonly certificateExpiry: Value = this.registry
+    .gauge('meshwright_certificate_expiry_timestamp_seconds', 'When the current certificate ends, Unix time.')
+    .with();
+  readonly discoveryConnected: Value = this.registry
+    .gauge('meshwright_discovery_connected', 'Whether the controller is connected: 1 or 0.')
+    .with();
+
+  constructor() {
+    const cpu = this.registry.counter('process_cpu_seconds_total', 'User and system CPU time.').with();
+    const memory = this.registry.gauge('process_resident_memory_bytes', 'Resident memory.').with();
+    this.registry.beforeExpose(() => {
+      const { user, system } = process.cpuUsage();
+      cpu.value = (user + system) / 1e6;
+      memory.value = process.memoryUsage.rss();
+    });
+  }
+}

@@ -1,0 +1,103 @@
+import { hostOf, portOf } from '../engine/index.ts';
+import type { QualifiedName } from '../model/index.ts';
+import type { Accepted, Connection, RequestHead, RequestReceiver, ServerHandler, ServerStream } from '../net/index.ts';
+import type { Clusters } from './cluster.ts';
+import type { ProxyContext } from './exchange.ts';
+import type { CompiledPort, MeshView } from './mesh-view.ts';
+import type { PeerLink } from './peer-link.ts';
+import { type Routing, refuse } from './routing.ts';
+import type { Servers } from './servers.ts';
+import { joinTcp, TcpMeter, turnAway } from './tcp.ts';
+
+export interface OutboundParts {
+  readonly context: ProxyContext;
+  readonly view: MeshView;
+  readonly clusters: Clusters;
+  readonly routing: Routing;
+  readonly servers: Servers;
+  readonly link: PeerLink;
+  /** The workload, as its own metrics name it. */
+  readonly source: () => string;
+}
+
+/** What the application sends out: requests are routed, TCP streams joined with an endpoint of their service. */
+export class Outbound {
+  readonly #parts: OutboundParts;
+  readonly #meter: TcpMeter;
+
+  constructor(parts: OutboundParts) {
+    this.#parts = parts;
+    this.#meter = new TcpMeter(parts.context, 'outbound');
+  }
+
+  /** A connection to one port of one service. */
+  acceptService(accepted: Accepted, service: QualifiedName, port: number): void {
+    const compiled = this.#parts.view.port(service, port);
+    if (!compiled) turnAway(accepted, `service ${service} has no port ${port}`);
+    else if (compiled.protocol === 'tcp') {
+      this.#parts.servers.keep(accepted);
+      this.#joinTcp(accepted.connection, compiled, undefined);
+    } else {
+      const version = compiled.protocol === 'http' ? 'http1' : 'http2';
+      this.#parts.servers.serveHttp(accepted, version, this.#handlerFor(() => this.#parts.view.port(service, port)));
+    }
+  }
+
+  /** A connection of an application that was told to use us as its HTTP proxy. */
+  acceptProxy(accepted: Accepted): void {
+    const { view } = this.#parts;
+    const handler = this.#handlerFor((head) => view.findPort(hostOf(head.authority), portOf(head.authority)));
+    this.#parts.servers.serveHttp(accepted, 'http1', {
+      ...handler,
+      onConnect: (authority: string, connection: Connection, rest: Buffer, refuse: (status: number) => void) =>
+        this.#connect(authority, connection, rest, refuse),
+    } as ServerHandler);
+  }
+
+  /** CONNECT names the destination of what follows; the service's declared protocol says what that is. */
+  #connect(authority: string, connection: Connection, rest: Buffer, refuse: (status: number) => void): void {
+    const { view, servers } = this.#parts;
+    const compiled = view.findPort(hostOf(authority), portOf(authority));
+    if (!compiled) {
+      refuse(502);
+      return;
+    }
+    connection.write('HTTP/1.1 200 Connection Established\r\n\r\n');
+    if (compiled.protocol === 'tcp') {
+      this.#joinTcp(connection, compiled, rest);
+      return;
+    }
+    servers.upgrade(connection, this.#handlerFor(() => view.port(compiled.service, compiled.port)));
+    if (rest.length > 0) connection.handler.onData(rest);
+  }
+
+  #handlerFor(find: (head: RequestHead) => CompiledPort | undefined): ServerHandler {
+    const { routing, source, view } = this.#parts;
+    return {
+      onRequest(head: RequestHead, stream: ServerStream, end: boolean): RequestReceiver {
+        const port = find(head);
+        if (!port) return refuse(stream, unknownDestination(head.authority, view.workload?.name ?? ''));
+        const scope = { direction: 'outbound' as const, router: port.router, service: port.service, source: source() };
+        return routing.handle(scope, head, stream, end, scope.source);
+      },
+    };
+  }
+
+  #joinTcp(connection: Connection, { service, port }: CompiledPort, rest: Buffer | undefined): void {
+    const { clusters, context, link, source } = this.#parts;
+    const peer = clusters.get({ service, port }).pickPeer();
+    if (!peer) {
+      connection.destroy(new Error(`${service} has no ready endpoint`));
+      return;
+    }
+    joinTcp(context, link, connection, peer, rest, this.#meter.open(service, source(), peer.identity !== undefined));
+  }
+}
+
+function unknownDestination(authority: string, workload: QualifiedName) {
+  return {
+    status: 502,
+    error: 'destination_not_found' as const,
+    details: `${authority || 'no host'} is not a service port that ${workload} may call; declare the call in its construct`,
+  };
+}

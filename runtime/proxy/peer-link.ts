@@ -1,0 +1,83 @@
+import type { SecureContext } from 'node:tls';
+import type { Svid } from '../identity/index.ts';
+import { verifyPeerIdentity } from '../identity/index.ts';
+import { formatSpiffeId, type Protocol } from '../model/index.ts';
+import {
+  type ConnectCallback,
+  ConnectionPool,
+  clientSecureContext,
+  connect,
+  createHttp1Client,
+  createHttp2Client,
+  type PeerExpectation,
+  type PeerVerifier,
+  type TlsIdentity,
+} from '../net/index.ts';
+import type { ProxyContext } from './exchange.ts';
+
+/** Where to connect and who must be there. */
+export interface PeerAddress {
+  readonly host: string;
+  readonly port: number;
+  /** The SPIFFE id to expect; absent: plain text. */
+  readonly identity: string | undefined;
+}
+
+/** An SVID as the TLS layer wants it. */
+export function tlsIdentity(svid: Svid): TlsIdentity {
+  return { key: svid.key, certificateChain: svid.certChainPem, bundle: svid.bundlePem };
+}
+
+/** Reads a peer's identity out of its certificate; only ids of our trust domain count. */
+export function peerVerifier(trustDomain: string): PeerVerifier {
+  return (subjectAltName) => {
+    const id = verifyPeerIdentity(subjectAltName, trustDomain);
+    return id && formatSpiffeId(id);
+  };
+}
+
+/** Makes connections to other proxies and to plain endpoints, with the proxy's newest certificate. */
+export class PeerLink {
+  readonly verify: PeerVerifier;
+  #context: ProxyContext;
+  #secureContext: SecureContext | undefined;
+
+  constructor(context: ProxyContext, trustDomain: string) {
+    this.#context = context;
+    this.verify = peerVerifier(trustDomain);
+  }
+
+  /** Connections made from now on prove this identity; open ones live on. */
+  setSvid(svid: Svid): void {
+    this.#secureContext = clientSecureContext(tlsIdentity(svid));
+  }
+
+  connect(peer: PeerAddress, alpn: 'h2' | undefined, callback: ConnectCallback): void {
+    const { host, port, identity } = peer;
+    let expectation: PeerExpectation | undefined;
+    if (identity) {
+      if (!this.#secureContext) {
+        callback(new Error('this proxy has no certificate yet'), undefined);
+        return;
+      }
+      expectation = { context: this.#secureContext, identity, verify: this.verify, alpn };
+    }
+    const { clock, limits } = this.#context;
+    connect({ host, port, peer: expectation, timeout: limits.connectTimeout, clock }, callback);
+  }
+
+  /** A pool of HTTP connections: HTTP/2 to peers and to backends that speak it, else HTTP/1.1. */
+  pool(peer: PeerAddress, protocol: Protocol): ConnectionPool {
+    const { clock, limits } = this.#context;
+    const http2 = peer.identity !== undefined || protocol === 'http2' || protocol === 'grpc';
+    const options = { clock, limits: limits.http };
+    return new ConnectionPool({
+      maxConnections: http2 ? limits.maxHttp2Connections : limits.maxHttp1Connections,
+      maxPending: limits.maxPending,
+      expectedCapacity: http2 ? limits.http.maxConcurrentStreams : 1,
+      connect: (callback) => this.connect(peer, http2 ? 'h2' : undefined, callback),
+      speak: (connection, owner) =>
+        http2 ? createHttp2Client(connection, owner, options) : createHttp1Client(connection, owner, options),
+    });
+  }
+}

@@ -1,0 +1,43 @@
+import type { HeaderList, ServerStream } from '../net/index.ts';
+
+/** Why the proxy answers itself, in the words of RFC 9209 section 2.3. */
+export type ProxyError =
+  | 'http_request_error'
+  | 'http_request_denied'
+  | 'destination_not_found'
+  | 'destination_unavailable'
+  | 'connection_refused'
+  | 'connection_terminated'
+  | 'connection_timeout'
+  | 'http_response_timeout'
+  | 'http_protocol_error'
+  | 'proxy_internal_error';
+
+/** An answer that comes from the proxy, not from a service. */
+export interface LocalReply {
+  readonly status: number;
+  readonly error: ProxyError;
+  /** In the user's words; shown to the caller. */
+  readonly details: string;
+}
+
+/** Answers a request that goes nowhere. The reason travels in `proxy-status` (RFC 9209) and in the body. */
+export function replyLocally(stream: ServerStream, reply: LocalReply): void {
+  const body = Buffer.from(`${reply.details}\n`);
+  const headers: HeaderList = [
+    'content-type',
+    'text/plain; charset=utf-8',
+    'content-length',
+    String(body.length),
+    'proxy-status',
+    `meshwright; error=${reply.error}; details=${structuredString(reply.details)}`,
+  ];
+  stream.respond({ status: reply.status, headers }, false);
+  stream.write(body);
+  stream.end();
+}
+
+/** A structured-field string holds printable ASCII only (RFC 8941 section 3.3.3). */
+function structuredString(text: string): string {
+  return `"${text.replace(/[^\x20-\x7e]/g, '?').replace(/["\\]/g, '\\$&')}"`;
+}

@@ -1,0 +1,58 @@
+import { applyHeaderChange, type EndpointState, type RetryBudget } from '../engine/index.ts';
+import { describeReference, type HttpRule, type Retry, type Timeouts, type WeightedBackend } from '../model/index.ts';
+import type { HeaderList } from '../net/index.ts';
+import type { Cluster } from './cluster.ts';
+import type { ExchangePlan, ProxyContext, Upstream } from './exchange.ts';
+import { DurationSeries } from './metrics.ts';
+
+/** What is done with requests that one rule sends to one of its backends. */
+export class RoutePlan implements ExchangePlan {
+  readonly direction: 'outbound' | 'gateway';
+  readonly service: string;
+  readonly target: string | undefined;
+  readonly route: string;
+  readonly timeouts: Timeouts;
+  readonly retry: Retry | undefined;
+  readonly budget: RetryBudget;
+  readonly changeResponse: ((headers: HeaderList) => HeaderList) | undefined;
+  readonly #cluster: Cluster;
+  readonly #encrypted: DurationSeries;
+  readonly #plain: DurationSeries;
+
+  constructor(
+    context: ProxyContext,
+    scope: { readonly direction: 'outbound' | 'gateway'; readonly source: string; readonly service: string },
+    rule: HttpRule,
+    backend: WeightedBackend,
+    cluster: Cluster,
+  ) {
+    this.direction = scope.direction;
+    this.service = scope.service;
+    this.target = backend.target?.service;
+    this.route = `${describeReference(rule.route)} ${rule.name}`;
+    this.timeouts = rule.timeouts;
+    this.retry = rule.retry;
+    this.budget = cluster.budget;
+    this.#cluster = cluster;
+    const { responseHeaders } = backend;
+    if (responseHeaders || rule.responseHeaders) {
+      this.changeResponse = (headers) =>
+        applyHeaderChange(applyHeaderChange(headers, responseHeaders), rule.responseHeaders);
+    }
+    const labels = [scope.source, this.service, this.target ?? '', this.route];
+    this.#encrypted = new DurationSeries(context.metrics.clientDuration, [...labels, 'true']);
+    this.#plain = new DurationSeries(context.metrics.clientDuration, [...labels, 'false']);
+  }
+
+  get mtls(): boolean {
+    return this.#cluster.mtls;
+  }
+
+  pick(tried: ReadonlySet<EndpointState> | undefined): Upstream | undefined {
+    return this.#cluster.pick(tried);
+  }
+
+  observe(status: number, seconds: number): void {
+    (this.#cluster.mtls ? this.#encrypted : this.#plain).observe(status, seconds);
+  }
+}

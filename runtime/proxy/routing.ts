@@ -1,0 +1,140 @@
+import {
+  applyHeaderChange,
+  chooseBackend,
+  formatTarget,
+  type NormalizedPath,
+  normalizePath,
+  type RouteMatch,
+  type Router,
+  redirectLocation,
+  rewritePath,
+} from '../engine/index.ts';
+import { describeReference, type HttpRule, type Redirect, type WeightedBackend } from '../model/index.ts';
+import type { RequestHead, RequestReceiver, ServerStream } from '../net/index.ts';
+import type { Cluster, Clusters } from './cluster.ts';
+import { Exchange, type ProxyContext } from './exchange.ts';
+import { isMirrored, MirroringReceiver } from './mirror.ts';
+import { type LocalReply, replyLocally } from './reply.ts';
+import { RoutePlan } from './route-plan.ts';
+
+/** Where a request is routed: the rules, and names for metrics and errors. */
+export interface RoutingScope {
+  readonly direction: 'outbound' | 'gateway';
+  readonly router: Router;
+  /** The service or gateway whose rules these are. */
+  readonly service: string;
+  /** This proxy's own workload, as metrics name it. */
+  readonly source: string;
+  readonly listenerPort?: number;
+}
+
+/** Takes nothing more of a request that was answered already. */
+const ignoreBody: RequestReceiver = { onData() {}, onEnd() {}, onReset() {}, onDrain() {} };
+
+/** Answers a request without forwarding it. */
+export function refuse(stream: ServerStream, reply: LocalReply): RequestReceiver {
+  replyLocally(stream, reply);
+  return ignoreBody;
+}
+
+export const malformedPath: LocalReply = {
+  status: 400,
+  error: 'http_request_error',
+  details: 'the path is malformed',
+};
+
+/** Routes requests by the engine's decision and starts their exchanges. */
+export class Routing {
+  readonly #context: ProxyContext;
+  readonly #clusters: Clusters;
+  /** Plans live as long as the rules they are made of. */
+  readonly #plans = new WeakMap<HttpRule, Map<WeightedBackend, RoutePlan>>();
+
+  constructor(context: ProxyContext, clusters: Clusters) {
+    this.#context = context;
+    this.#clusters = clusters;
+  }
+
+  /** `caller` names who sent the request, for the access log. */
+  handle(scope: RoutingScope, head: RequestHead, stream: ServerStream, end: boolean, caller: string): RequestReceiver {
+    const target = normalizePath(head.path);
+    if (!target) return refuse(stream, malformedPath);
+    const { path, query } = target;
+    const found = scope.router.route({
+      method: head.method,
+      authority: head.authority,
+      path,
+      query,
+      headers: head.headers,
+    });
+    if (!found) {
+      const details = `no route of ${scope.service} matches ${head.method} ${path}`;
+      return refuse(stream, { status: 404, error: 'destination_not_found', details });
+    }
+    const { rule } = found;
+    if (rule.action.kind === 'redirect') return redirect(scope, found, rule.action.redirect, head, target, stream);
+
+    const backend = chooseBackend(rule, this.#context.random);
+    if (!backend?.target) {
+      const details = `${describeReference(rule.route)} ${rule.name}: ${backend?.problem ?? 'no backend has a weight'}`;
+      return refuse(stream, { status: 500, error: 'destination_not_found', details });
+    }
+    this.#change(head, target, found, backend);
+    const plan = this.#plan(scope, rule, backend);
+    const exchange = new Exchange(this.#context, plan, stream, head, end, caller);
+    const mirrored = rule.mirrors.length === 0 ? [] : this.#mirrors(rule);
+    if (mirrored.length === 0) return exchange.start();
+    const mirror = new MirroringReceiver(exchange.start(), mirrored, head, this.#context.limits.replayBytes);
+    if (end) mirror.send(undefined);
+    return mirror;
+  }
+
+  #change(head: RequestHead, target: NormalizedPath, { rule, match }: RouteMatch, backend: WeightedBackend): void {
+    head.headers = applyHeaderChange(applyHeaderChange(head.headers, rule.requestHeaders), backend.requestHeaders);
+    const path = rule.rewrite ? rewritePath(target.path, rule.rewrite.path, match) : target.path;
+    head.path = formatTarget({ path, query: target.query });
+    if (rule.rewrite?.host !== undefined) head.authority = rule.rewrite.host;
+    if (!head.headers.includes('x-request-id')) head.headers.push('x-request-id', requestId(this.#context));
+  }
+
+  #plan(scope: RoutingScope, rule: HttpRule, backend: WeightedBackend): RoutePlan {
+    let plans = this.#plans.get(rule);
+    if (!plans) {
+      plans = new Map();
+      this.#plans.set(rule, plans);
+    }
+    let plan = plans.get(backend);
+    if (!plan) {
+      plan = new RoutePlan(this.#context, scope, rule, backend, this.#clusters.get(backend.target!));
+      plans.set(backend, plan);
+    }
+    return plan;
+  }
+
+  #mirrors(rule: HttpRule): Cluster[] {
+    return rule.mirrors
+      .filter((mirror) => isMirrored(mirror, this.#context.random))
+      .map((mirror) => this.#clusters.get(mirror.target));
+  }
+}
+
+function redirect(
+  scope: RoutingScope,
+  { match }: RouteMatch,
+  to: Redirect,
+  head: RequestHead,
+  { path, query }: NormalizedPath,
+  stream: ServerStream,
+): RequestReceiver {
+  const { scheme, authority } = head;
+  const request = { scheme, authority, path, query, listenerPort: scope.listenerPort };
+  const location = redirectLocation(request, to, match);
+  stream.respond({ status: to.status, headers: ['location', location, 'content-length', '0'] }, true);
+  return ignoreBody;
+}
+
+const hex = (value: number, digits: number): string => Math.floor(value).toString(16).padStart(digits, '0');
+
+function requestId({ random }: ProxyContext): string {
+  return hex(random() * 2 ** 48, 12) + hex(random() * 2 ** 48, 12);
+}

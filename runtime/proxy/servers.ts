@@ -1,0 +1,70 @@
+import type { Accepted, Connection, ServerConnection, ServerHandler } from '../net/index.ts';
+import { createHttp1Server, createHttp2Server } from '../net/index.ts';
+import type { ProxyContext } from './exchange.ts';
+
+/** Something that can be asked to end in order, and ended. */
+interface Closable {
+  drain(): void;
+  destroy(): void;
+}
+
+/** The open connections that a proxy serves, so that it can drain them. */
+export class Servers {
+  readonly #context: ProxyContext;
+  readonly #open = new Map<Connection, Closable>();
+  #draining = false;
+  #idle: (() => void)[] = [];
+
+  constructor(context: ProxyContext) {
+    this.#context = context;
+  }
+
+  /** Speaks HTTP with a connection from now on. */
+  serveHttp(accepted: Accepted, version: 'http1' | 'http2', handler: ServerHandler): void {
+    this.#track(accepted, this.#speak(accepted.connection, version, handler));
+  }
+
+  /** Speaks HTTP inside a connection that is tracked already (after CONNECT). */
+  upgrade(connection: Connection, handler: ServerHandler): void {
+    this.#open.set(connection, this.#speak(connection, 'http1', handler));
+  }
+
+  /** Keeps a connection that is not HTTP: draining leaves it alone, ending destroys it. */
+  keep(accepted: Accepted): void {
+    this.#track(accepted, { drain() {}, destroy: () => accepted.connection.destroy() });
+  }
+
+  /** Resolves when every connection has ended in order, or after `limit` milliseconds, when the rest is cut. */
+  async drain(limit: number): Promise<void> {
+    this.#draining = true;
+    for (const server of [...this.#open.values()]) server.drain();
+    if (this.#open.size === 0) return;
+    await new Promise<void>((resolve) => {
+      const timer = this.#context.clock.schedule(limit, () => {
+        for (const server of [...this.#open.values()]) server.destroy();
+        resolve();
+      });
+      this.#idle.push(() => {
+        timer.cancel();
+        resolve();
+      });
+    });
+  }
+
+  #speak(connection: Connection, version: 'http1' | 'http2', handler: ServerHandler): ServerConnection {
+    const { clock, limits } = this.#context;
+    const options = { clock, limits: limits.http, scheme: 'http' as const };
+    return version === 'http2'
+      ? createHttp2Server(connection, handler, options)
+      : createHttp1Server(connection, handler, options);
+  }
+
+  #track({ connection, onceClosed }: Accepted, server: Closable): void {
+    this.#open.set(connection, server);
+    onceClosed(() => {
+      this.#open.delete(connection);
+      if (this.#open.size === 0) for (const resolve of this.#idle.splice(0)) resolve();
+    });
+    if (this.#draining) server.drain();
+  }
+}

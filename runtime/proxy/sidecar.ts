@@ -1,0 +1,160 @@
+import { readFile } from 'node:fs/promises';
+import { createSvidSource, type Logger, type Svid, type SvidSource } from '../identity/index.ts';
+import { type Clock, type Finding, type Random, type Resource, resourceKinds, systemClock } from '../model/index.ts';
+import { noAccessLog, openAccessLog } from '../telemetry/index.ts';
+import { DiscoveryClient, type DiscoveryUpdate } from '../xds/index.ts';
+import { serveAdmin } from './admin.ts';
+import type { Bootstrap } from './bootstrap.ts';
+import type { ProxyContext } from './exchange.ts';
+import { defaultProxyLimits } from './limits.ts';
+import { ProxyMetrics } from './metrics.ts';
+import { Proxy } from './proxy.ts';
+import { StateDirectory } from './state.ts';
+
+export interface SidecarOptions {
+  readonly logger: Logger;
+  readonly clock?: Clock;
+  readonly random?: Random;
+  /** Called when `POST /quit` asks the process to end. */
+  readonly onQuit?: () => void;
+}
+
+export interface Sidecar {
+  /** Resolves when traffic is taken; rejects when an address cannot be had. */
+  readonly ready: Promise<void>;
+  /** Drains and closes everything. */
+  close(): Promise<void>;
+}
+
+/** Changes of configuration that arrive together are written to disk together, after this many milliseconds. */
+const saveDelay = 200;
+
+/**
+ * Runs a proxy that gets its certificate and its configuration from the controller. While the controller is away it
+ * goes on with the last of both, after a restart with those on its disk.
+ */
+export async function runSidecar(bootstrap: Bootstrap, options: SidecarOptions): Promise<Sidecar> {
+  const { logger, clock = systemClock, random = Math.random } = options;
+  const metrics = new ProxyMetrics();
+  const accessLog = bootstrap.accessLog
+    ? openAccessLog(bootstrap.accessLog, (entries) => metrics.logEntriesDropped.add(entries))
+    : noAccessLog;
+  const context: ProxyContext = { clock, random, limits: defaultProxyLimits, metrics, accessLog };
+  const proxy = new Proxy(bootstrap, context);
+  const state = new StateDirectory(bootstrap.stateDir);
+  await state.open();
+
+  let svid: Svid | undefined = await state.loadSvid(clock.wallTime());
+  let closing: Promise<void> | undefined;
+  const admin = await serveAdmin(
+    bootstrap.admin,
+    {
+      notReady: () => (closing ? 'draining' : proxy.notReady),
+      metrics: () => {
+        metrics.discoveryConnected.value = discovery.connected ? 1 : 0;
+        return metrics.registry.expose();
+      },
+      config: () => ({ id: bootstrap.id, workload: bootstrap.workload, resources: proxy.resources }),
+      quit: () => options.onQuit?.(),
+    },
+    { clock, limits: context.limits.http },
+  );
+
+  const opened = Promise.withResolvers<void>();
+  let listening = false;
+  const listenWhenPossible = (): void => {
+    if (listening || !svid || !proxy.hasConfiguration) return;
+    listening = true;
+    proxy.listen().then(opened.resolve, opened.reject);
+  };
+  const takeSvid = (next: Svid): void => {
+    svid = next;
+    proxy.setSvid(next);
+    listenWhenPossible();
+  };
+
+  let saving = false;
+  const saveSoon = (): void => {
+    if (saving) return;
+    saving = true;
+    clock.schedule(saveDelay, () => {
+      saving = false;
+      state.saveResources(proxy.resources).catch((error) => logger.warn({ error: String(error) }, 'configuration not saved'));
+    });
+  };
+  const takeUpdate = ({ kind, updates, removed }: DiscoveryUpdate): readonly Finding[] => {
+    const findings = proxy.apply(updates, kind, removed);
+    if (findings.length > 0) return findings;
+    subscribe();
+    saveSoon();
+    listenWhenPossible();
+    return [];
+  };
+
+  const discovery = new DiscoveryClient({
+    address: bootstrap.controller.address,
+    credentials: () => svid,
+    node: {
+      id: bootstrap.id,
+      metadata: {
+        workload: bootstrap.workload,
+        namespace: bootstrap.namespace,
+        serviceAccount: bootstrap.serviceAccount,
+        admin: bootstrap.admin,
+      },
+    },
+    onUpdate: takeUpdate,
+    clock,
+    random,
+    logger,
+  });
+  const subscribe = (): void => {
+    const wanted = proxy.subscriptions;
+    for (const kind of resourceKinds) discovery.subscribe(kind, wanted[kind]);
+  };
+
+  applySaved(proxy, await state.loadResources());
+  if (svid) takeSvid(svid);
+  subscribe();
+
+  const source = identitySource(bootstrap, options, clock, random);
+  source.onChange((next) => {
+    takeSvid(next);
+    state.saveSvid(next).catch((error) => logger.warn({ error: String(error) }, 'certificate not saved'));
+  });
+  source.start().catch(() => {});
+  discovery.start();
+
+  return {
+    ready: opened.promise,
+    close() {
+      closing ??= (async () => {
+        await proxy.drain();
+        discovery.close();
+        source.close();
+        admin.close();
+        await state.flush().catch(() => {});
+        await accessLog.close();
+      })();
+      return closing;
+    },
+  };
+}
+
+/** What was saved was good once; what is not any more is asked for anew. */
+function applySaved(proxy: Proxy, resources: readonly Resource[]): void {
+  for (const resource of resources) proxy.apply([resource], resource.kind, []);
+}
+
+function identitySource(bootstrap: Bootstrap, options: SidecarOptions, clock: Clock, random: Random): SvidSource {
+  const { trustDomain, namespace, serviceAccount, controller, tokenFile } = bootstrap;
+  return createSvidSource({
+    controllerAddress: controller.address,
+    bundlePem: controller.bundle,
+    token: () => readFile(tokenFile, 'utf8'),
+    id: { trustDomain, namespace, serviceAccount },
+    clock,
+    random,
+    logger: options.logger,
+  });
+}
