@@ -89,9 +89,8 @@ export class Subscription {
     return this.#sent !== undefined && this.#due.size > 0;
   }
 
-  /** The next response with what is new or different, or else with what the proxy has and must drop, if one is due. */
+  /** The next response, if one is due: what is new or different, or else what the proxy has and must drop. Not while blocked. */
   next(part: 'updates' | 'removals', nonce: () => string): DeltaResponse | undefined {
-    if (this.#sent) return undefined;
     const resources: Resource[] = [];
     const versions = new Map<string, string>();
     let size = 0;

@@ -230,6 +230,7 @@ test('what a proxy refuses is reported with its reason, stays unaccepted, and is
   expect(status().rejected).toEqual({ 'shop/reviews': plane.cache.version('service', 'shop/reviews') });
 
   proxy.answer = () => [];
+  plane.handler.reauthorize();
   plane.cache.set([service('reviews', 'bad'), service('ratings')]);
   plane.cache.set([service('reviews', 'good'), service('ratings')]);
   await eventually(() => status().error === undefined);
