@@ -1,0 +1,252 @@
+import { describe, expect, test } from '@jest/globals';
+import { createSnapshot, decide, type SimulatedRequest } from '../../runtime/engine/index.ts';
+import type { Endpoints, Gateway, HttpRule, Service, Workload } from '../../runtime/model/index.ts';
+import { accessRule, forward, is, match, prefix, rule, shopPolicy, to } from './fixtures.ts';
+
+const all = [match(prefix('/'))];
+
+function service(name: string, rules: readonly HttpRule[] = []): Service {
+  const ports = [
+    { port: 80, name: 'http', protocol: 'http' as const, rules },
+    { port: 6379, name: 'redis', protocol: 'tcp' as const, rules: [] },
+  ];
+  return {
+    kind: 'service',
+    name: `shop/${name}`,
+    hosts: [`${name}.shop`],
+    addresses: [],
+    ports,
+    balancer: 'least-request',
+  };
+}
+
+function endpoints(service: string, ...workloads: (string | undefined)[]): Endpoints {
+  return {
+    kind: 'endpoints',
+    name: `shop/${service}`,
+    endpoints: workloads.map((workload, index) => ({
+      address: `10.0.0.${index}`,
+      ports: { '80': 9080, '6379': 6379 },
+      ...(workload ? { workload: `shop/${workload}`, identity: `spiffe://shop.local/ns/shop/sa/${workload}` } : {}),
+    })),
+  };
+}
+
+function workload(name: string, rest: Partial<Workload> = {}): Workload {
+  return {
+    kind: 'workload',
+    name: `shop/${name}`,
+    namespace: 'shop',
+    serviceAccount: name,
+    trustDomain: 'shop.local',
+    mtls: 'strict',
+    ports: [
+      { port: 9080, protocol: 'http' },
+      { port: 6379, protocol: 'tcp' },
+    ],
+    access: [],
+    calls: 'all',
+    ...rest,
+  };
+}
+
+const onlyWebReads = {
+  policy: shopPolicy,
+  rules: [
+    accessRule('allow', {
+      name: 'web-reads',
+      from: [{ kind: 'service-account', namespace: 'shop', name: 'web' }],
+      to: [{ methods: ['GET'], paths: [prefix('/v2')] }],
+    }),
+  ],
+};
+const canary = rule('canary', [match(prefix('/reviews'))], {
+  action: forward(
+    to('shop/reviews-v1', 9),
+    to('shop/reviews-v2', 1, { requestHeaders: { set: [], add: [{ name: 'x-canary', value: 'yes' }], remove: [] } }),
+  ),
+  rewrite: { host: 'reviews.internal', path: { kind: 'prefix', value: '/v2' } },
+  requestHeaders: { set: [{ name: 'x-mesh', value: 'shop' }], add: [], remove: ['cookie'] },
+  timeouts: { request: 1000 },
+  retry: { attempts: 2, codes: [503], backoff: 25 },
+});
+const moved = rule('moved', [match(prefix('/old'))], {
+  action: { kind: 'redirect', redirect: { status: 301, path: { kind: 'prefix', value: '/reviews' } } },
+});
+const gateway: Gateway = {
+  kind: 'gateway',
+  name: 'shop/public',
+  listeners: ['shop.test', 'other.test'].map((host) => ({
+    name: host,
+    port: 8080,
+    protocol: 'http',
+    virtualHosts: [{ hostnames: [host], rules: [rule(host, all, { action: forward(to('shop/reviews-v1')) })] }],
+  })),
+};
+const mesh = createSnapshot([
+  service('reviews', [
+    canary,
+    moved,
+    rule('beta', [match(prefix('/reviews'), { headers: [is('x-user', 'beta')] })], {
+      action: forward(to('shop/reviews-v2')),
+    }),
+    rule('broken', [match(prefix('/broken'))], {
+      action: forward({ weight: 1, problem: 'Service shop/gone does not exist' }, to('shop/empty')),
+    }),
+    rule('nothing', [match(prefix('/nothing'))], { action: forward() }),
+  ]),
+  service('reviews-v1'),
+  service('reviews-v2'),
+  service('cart'),
+  endpoints('reviews-v1', 'reviews-v1', 'reviews-v1'),
+  endpoints('reviews-v2', 'reviews-v2'),
+  endpoints('cart', 'reviews-v1', 'reviews-v2', undefined, undefined),
+  workload('web', { calls: ['shop/reviews', 'shop/cart'] }),
+  workload('batch'),
+  workload('edge', { gateway: 'shop/public' }),
+  workload('reviews-v1'),
+  workload('reviews-v2', { access: [onlyWebReads] }),
+  gateway,
+]);
+
+const ask = (path: string, rest: Partial<SimulatedRequest> = {}) =>
+  decide(mesh, { from: 'shop/web', to: 'reviews', path, ...rest });
+
+describe('a decision', () => {
+  test('tells the rule, the share of each backend and the request as it is forwarded', () => {
+    const decision = ask('/reviews/7?full=1', { headers: { Cookie: 'a=b', Accept: ['x', 'y'] } });
+    expect(decision).toMatchObject({
+      outcome: 'forward',
+      reason: 'forwarded by rule canary of HTTPRoute shop/reviews',
+      service: { service: 'shop/reviews', port: 80 },
+      rule: canary,
+      timeouts: { request: 1000 },
+      retry: { attempts: 2 },
+      delivered: 1,
+    });
+    expect(decision.targets.map(({ target, probability, request }) => [target?.service, probability, request])).toEqual(
+      [
+        [
+          'shop/reviews-v1',
+          0.9,
+          {
+            method: 'GET',
+            authority: 'reviews.internal',
+            path: '/v2/7',
+            query: 'full=1',
+            headers: ['accept', 'x', 'accept', 'y', 'x-mesh', 'shop'],
+          },
+        ],
+        [
+          'shop/reviews-v2',
+          0.1,
+          {
+            method: 'GET',
+            authority: 'reviews.internal',
+            path: '/v2/7',
+            query: 'full=1',
+            headers: ['accept', 'x', 'accept', 'y', 'x-mesh', 'shop', 'x-canary', 'yes'],
+          },
+        ],
+      ],
+    );
+  });
+
+  test('tells what the receivers say, each to the path it gets', () => {
+    const receivers = (from: string, method: string) =>
+      ask('/reviews', { from, method }).targets.flatMap(({ receivers }) =>
+        receivers.map(({ workload, probability, allowed, reason }) => [workload, probability, allowed, reason]),
+      );
+    expect(receivers('shop/web', 'GET')).toEqual([
+      ['shop/reviews-v1', 0.9, true, 'no allow rule restricts this port'],
+      ['shop/reviews-v2', 0.1, true, 'allowed by rule web-reads of AccessPolicy shop/reviews'],
+    ]);
+    expect(receivers('shop/web', 'POST')[1]).toEqual(['shop/reviews-v2', 0.1, false, 'no allow rule matches']);
+    expect(receivers('shop/batch', 'GET')[1]).toEqual(['shop/reviews-v2', 0.1, false, 'no allow rule matches']);
+    expect(ask('/reviews', { method: 'POST' }).delivered).toBeCloseTo(0.9);
+  });
+
+  test('follows the headers of the request', () => {
+    expect(ask('/reviews', { headers: { 'X-User': 'beta' } }).targets.map(({ target }) => target?.service)).toEqual([
+      'shop/reviews-v2',
+    ]);
+  });
+
+  test('splits a target by the workloads behind it', () => {
+    const [{ receivers }] = decide(mesh, { from: 'shop/web', to: 'cart.shop:80' }).targets;
+    expect(receivers).toMatchObject([
+      { workload: 'shop/reviews-v1', probability: 0.25, mtls: true, allowed: true },
+      { workload: 'shop/reviews-v2', probability: 0.25, mtls: true, allowed: false },
+      { probability: 0.5, mtls: false, allowed: true, reason: 'it has no sidecar, so nothing is checked' },
+    ]);
+  });
+
+  test('tells where a redirect goes', () => {
+    expect(ask('/old/1')).toMatchObject({
+      outcome: 'redirect',
+      status: 301,
+      location: 'http://reviews/reviews/1',
+      delivered: 0,
+    });
+  });
+
+  test('tells the status of backends that cannot be reached', () => {
+    expect(ask('/broken').targets).toMatchObject([
+      { probability: 0.5, status: 500, problem: 'Service shop/gone does not exist' },
+      { probability: 0.5, status: 503, problem: 'shop/empty:80 has no ready endpoint' },
+    ]);
+    expect(ask('/nothing')).toMatchObject({ outcome: 'refuse', status: 500 });
+  });
+
+  test.each<[Partial<SimulatedRequest>, number, string]>([
+    [{ to: 'nobody.shop' }, 502, 'no service has the host name nobody.shop'],
+    [{ to: 'reviews.shop:81' }, 502, 'service shop/reviews has no port 81'],
+    [{ to: 'reviews-v1.shop' }, 502, 'shop/web does not declare that it calls shop/reviews-v1'],
+    [{ path: '/else' }, 404, 'no rule matches'],
+    [{ path: '/a b' }, 400, 'the path /a b is malformed'],
+    [{ gateway: 'shop/public', to: 'shop.test' }, 502, 'gateway shop/public does not listen on port 80'],
+    [{ gateway: 'shop/public', to: 'unknown.test:8080' }, 404, 'no rule matches'],
+  ])('on %j is %d: %s', (rest, status, reason) => {
+    expect(ask('/', rest)).toMatchObject({ outcome: 'refuse', status, reason, delivered: 0, targets: [] });
+  });
+
+  test('explains the rules that did not decide', () => {
+    expect(ask('/reviews').route?.considered.map(({ rule, verdict }) => `${rule.name} ${verdict}`)).toEqual([
+      'beta no-match',
+      'canary decided',
+      'nothing no-match',
+      'broken no-match',
+      'moved no-match',
+    ]);
+  });
+
+  test('lets a gateway speak with its own identity, and tells listeners apart by host', () => {
+    const decision = decide(mesh, { gateway: 'shop/public', to: 'other.test:8080' });
+    expect(decision).toMatchObject({
+      rule: { name: 'other.test' },
+      delivered: 1,
+      targets: [{ receivers: [{ mtls: true }] }],
+    });
+  });
+
+  test('refuses plain text from outside where mutual TLS is strict, and routes nothing for it', () => {
+    const decision = decide(mesh, { to: 'cart.shop' });
+    expect(decision.delivered).toBe(0.5);
+    expect(decision.targets[0].receivers[0]).toMatchObject({
+      mtls: false,
+      reason: 'plain text is not accepted: mutual TLS is strict',
+    });
+    expect(decide(mesh, { to: 'reviews.shop' }).targets[0].target).toEqual({ service: 'shop/reviews', port: 80 });
+  });
+
+  test('sends TCP to the service itself and asks for the caller only', () => {
+    const decision = decide(mesh, { from: 'shop/web', to: 'cart.shop:6379' });
+    expect(decision).toMatchObject({ outcome: 'forward', targets: [{ probability: 1 }] });
+    expect(decision.targets[0].receivers.map(({ allowed }) => allowed)).toEqual([true, false, true]);
+  });
+
+  test('needs a sender that exists', () => {
+    expect(() => ask('/', { from: 'shop/wbe' })).toThrow('unknown workload shop/wbe; known: shop/batch, shop/edge');
+    expect(() => ask('/', { gateway: 'shop/x' })).toThrow('unknown gateway shop/x; known: shop/public');
+  });
+});
