@@ -10,7 +10,7 @@ function mesh(services: number): KubernetesObject[] {
     const labels = { app: name, part: 'all', 'meshwright.dev/inject': 'enabled' };
     const spec = { serviceAccountName: name, containers: [{ name: 'app', ports: [{ containerPort: 8080 }] }] };
     const pods = ['a', 'b'].map((suffix) => `${name}-${suffix}`);
-    const target = { group: '', kind: 'Service' as const, name };
+    const target = { group: '' as const, kind: 'Service' as const, name };
     return [
       {
         apiVersion: 'v1',

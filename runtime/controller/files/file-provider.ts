@@ -1,0 +1,161 @@
+import { type Clock, type Finding, finding, type Timer } from '../../model/index.ts';
+import type { KubernetesObject } from '../../resources/index.ts';
+import { type ListedFile, listManifests } from './list-files.ts';
+import { type Manifest, type ParsedDocuments, parseManifest } from './manifest.ts';
+import { readBounded } from './read-file.ts';
+import { watchDirectory } from './watch-directory.ts';
+
+export interface FileProviderOptions {
+  /** Directories of manifests, read recursively. */
+  readonly directories: readonly string[];
+  readonly clock: Clock;
+}
+
+/** Provides the objects of manifest files, and goes on doing so while they change. */
+export interface FileProvider {
+  /** Reads everything once. */
+  read(): Promise<Manifest>;
+  /** From now on calls back with the whole state whenever it changed. */
+  watch(onChange: (manifest: Manifest) => void): void;
+  close(): Promise<void>;
+}
+
+interface FileState {
+  readonly signature: string;
+  /** Of the last good version. */
+  readonly objects: readonly KubernetesObject[];
+  readonly documents: ParsedDocuments;
+  /** Whether there was a good version yet. */
+  readonly good: boolean;
+  /** Of the newest version. */
+  readonly findings: readonly Finding[];
+}
+
+const maxFileBytes = 16 << 20;
+const maxFiles = 10_000;
+/** A change is read once the directory is quiet for this long… */
+const quiet = 50;
+/** …or at the latest after this. */
+const patience = 250;
+/** How often everything is looked at although no change was told of. */
+const rescanInterval = 2_000;
+
+export function createFileProvider({ directories, clock }: FileProviderOptions): FileProvider {
+  const tree = new ManifestTree(directories);
+  let closed = false;
+  let stopWatching = () => {};
+  let scanning: Promise<void> | undefined;
+
+  const watch = (onChange: (manifest: Manifest) => void) => {
+    let again = false;
+    const scan = async () => {
+      do {
+        again = false;
+        const changed = await tree.scan();
+        if (changed && !closed) onChange(tree.manifest());
+      } while (again && !closed);
+      scanning = undefined;
+    };
+    const startScan = () => {
+      if (scanning) again = true;
+      else scanning = scan();
+    };
+
+    let debounce: Timer | undefined;
+    let since: number | undefined;
+    const onEvent = () => {
+      since ??= clock.now();
+      debounce?.cancel();
+      debounce = clock.schedule(Math.max(0, Math.min(quiet, since + patience - clock.now())), () => {
+        since = undefined;
+        startScan();
+      });
+    };
+    const watches = directories.map((directory) => watchDirectory(directory, onEvent));
+    let rescan: Timer;
+    const scheduleRescan = () => {
+      rescan = clock.schedule(rescanInterval, () => {
+        for (const directory of watches) directory.refresh();
+        startScan();
+        scheduleRescan();
+      });
+    };
+    scheduleRescan();
+    // For what changed between `read` and the watches.
+    startScan();
+    stopWatching = () => {
+      rescan.cancel();
+      debounce?.cancel();
+      for (const directory of watches) directory.close();
+    };
+  };
+
+  return {
+    async read() {
+      await tree.scan();
+      return tree.manifest();
+    },
+    watch,
+    async close() {
+      closed = true;
+      stopWatching();
+      await scanning;
+    },
+  };
+}
+
+/** What the directories held when they were last scanned. */
+class ManifestTree {
+  readonly #directories: readonly string[];
+  #files: ReadonlyMap<string, FileState> = new Map();
+
+  constructor(directories: readonly string[]) {
+    this.#directories = directories;
+  }
+
+  /** Reads what differs from the last scan; tells whether anything did. */
+  async scan(): Promise<boolean> {
+    const before = this.#files;
+    const listed = (await Promise.all(this.#directories.map((directory) => listManifests(directory, maxFiles)))).flat();
+    const files = new Map<string, FileState>();
+    let changed = listed.length !== before.size;
+    for (const file of listed) {
+      const known = before.get(file.path);
+      const state = known?.signature === file.signature ? known : await readFile(file, known);
+      if (state !== known) changed = true;
+      files.set(file.path, state);
+    }
+    this.#files = files;
+    return changed;
+  }
+
+  manifest(): Manifest {
+    const states = [...this.#files.values()];
+    return {
+      objects: states.flatMap((state) => state.objects),
+      findings: states.flatMap((state) => state.findings),
+    };
+  }
+}
+
+/** A version with errors leaves the objects of the last good one in place; without one, what is good of it counts. */
+async function readFile({ path, signature }: ListedFile, known: FileState | undefined): Promise<FileState> {
+  const problem = (message: string, hint: string): FileState => ({
+    signature,
+    objects: known?.objects ?? [],
+    documents: known?.documents ?? new Map(),
+    good: known?.good ?? false,
+    findings: [finding('MW1005', { message, hint, object: path })],
+  });
+  let text: string | undefined;
+  try {
+    text = await readBounded(path, maxFileBytes);
+  } catch (error) {
+    return problem((error as Error).message, 'let the controller read the file');
+  }
+  if (text === undefined) return problem(`it has more than ${maxFileBytes} bytes`, 'split the file');
+  const { objects, findings, documents } = parseManifest(text, path, known?.documents);
+  const good = !findings.some(({ severity }) => severity === 'error');
+  if (good || !known?.good) return { signature, objects, documents, good, findings };
+  return { ...known, signature, findings };
+}

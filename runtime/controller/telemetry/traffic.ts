@@ -1,0 +1,122 @@
+import {
+  clientDuration,
+  type DurationHistogram,
+  type Histograms,
+  quantile,
+  readHistograms,
+  serverDuration,
+  sinceThen,
+  sumBuckets,
+} from './histograms.ts';
+
+/** How requests went in the last seconds. Shares and times are absent where there were none. */
+export interface TrafficStats {
+  /** Requests a second. */
+  readonly rps: number;
+  /** Share of requests, 0 to 1, answered with something other than 5xx. */
+  readonly success?: number;
+  /** Milliseconds. */
+  readonly p50?: number;
+  /** Milliseconds. */
+  readonly p99?: number;
+  /** Share of requests, 0 to 1, that came over mutual TLS. */
+  readonly mtls?: number;
+}
+
+/** Requests that a version of a service answered. */
+export interface ServiceStats extends TrafficStats {
+  readonly service: string;
+  /** Empty where it has none. */
+  readonly version: string;
+}
+
+/** Requests that one service sent to another. */
+export interface EdgeStats extends TrafficStats {
+  readonly source: string;
+  /** The service that was called. */
+  readonly service: string;
+  /** The service that the route chose. */
+  readonly target: string;
+}
+
+interface Scrape {
+  readonly at: number;
+  readonly server: Histograms;
+  readonly client: Histograms;
+}
+
+/** Scrapes kept of each proxy: rates are those between the oldest and the newest. */
+const keptScrapes = 6;
+
+/** Adds up what the proxies count. */
+export class Traffic {
+  readonly #scrapes = new Map<string, Scrape[]>();
+
+  /** Takes the exposition of a proxy; `at` is in monotonic milliseconds. */
+  record(proxy: string, text: string, at: number): void {
+    const histograms = readHistograms(text);
+    const scrapes = this.#scrapes.get(proxy) ?? [];
+    scrapes.push({ at, server: histograms[serverDuration], client: histograms[clientDuration] });
+    this.#scrapes.set(proxy, scrapes.slice(-keptScrapes));
+  }
+
+  /** Forgets all proxies but these. */
+  retain(proxies: ReadonlySet<string>): void {
+    for (const proxy of this.#scrapes.keys()) if (!proxies.has(proxy)) this.#scrapes.delete(proxy);
+  }
+
+  services(): ServiceStats[] {
+    return this.#aggregate('server', ['service', 'version']).map(([[service, version], stats]) => ({
+      service,
+      version,
+      ...stats,
+    }));
+  }
+
+  edges(): EdgeStats[] {
+    return this.#aggregate('client', ['source', 'service', 'target']).map(([[source, service, target], stats]) => ({
+      source,
+      service,
+      target,
+      ...stats,
+    }));
+  }
+
+  #aggregate(side: 'server' | 'client', by: readonly string[]): [string[], TrafficStats][] {
+    const groups = new Map<string, { names: string[]; parts: Part[] }>();
+    for (const scrapes of this.#scrapes.values()) {
+      const [then, now] = [scrapes[0], scrapes[scrapes.length - 1]];
+      const seconds = (now.at - then.at) / 1000;
+      if (seconds <= 0) continue;
+      for (const [key, histogram] of now[side]) {
+        const names = by.map((label) => histogram.labels.get(label) ?? '');
+        const group = groups.get(names.join('\n')) ?? { names, parts: [] };
+        groups.set(names.join('\n'), group);
+        group.parts.push({ histogram: sinceThen(histogram, then[side].get(key)), seconds });
+      }
+    }
+    return [...groups].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, { names, parts }]) => [names, statsOf(parts)]);
+  }
+}
+
+interface Part {
+  readonly histogram: DurationHistogram;
+  readonly seconds: number;
+}
+
+function statsOf(parts: readonly Part[]): TrafficStats {
+  const count = (wanted: (labels: ReadonlyMap<string, string>) => boolean) =>
+    parts.reduce((sum, { histogram }) => sum + (wanted(histogram.labels) ? histogram.count : 0), 0);
+  const total = count(() => true);
+  const rps = parts.reduce((sum, { histogram, seconds }) => sum + histogram.count / seconds, 0);
+  if (total === 0) return { rps };
+  const buckets = sumBuckets(parts.map(({ histogram }) => histogram));
+  const failed = count((labels) => ['5xx', 'none'].includes(labels.get('response_class') ?? ''));
+  return {
+    rps,
+    success: 1 - failed / total,
+    p50: quantile(0.5, buckets)! * 1000,
+    p99: quantile(0.99, buckets)! * 1000,
+    mtls: count((labels) => labels.get('mtls') === 'true') / total,
+  };
+}
