@@ -63,8 +63,8 @@ export class HeadReader {
 
   response(fields: HeaderList): ResponseHead | undefined {
     if (fields[0] !== ':status' || !statusForm.test(fields[1]) || fields[1] === '101') return undefined;
-    if (!this.#regular(fields, 2)) return undefined;
-    return { status: Number(fields[1]), headers: fields };
+    const status = Number(fields[1]);
+    return this.#regular(fields, 2) ? { status, headers: fields } : undefined;
   }
 
   trailers(fields: HeaderList): boolean {
