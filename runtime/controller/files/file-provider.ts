@@ -1,9 +1,9 @@
 import { type Clock, type Finding, finding, type Timer } from '../../model/index.ts';
 import type { KubernetesObject } from '../../resources/index.ts';
+import { DirectoryWatches } from './directory-watches.ts';
 import { type ListedFile, listManifests } from './list-files.ts';
 import { type Manifest, type ParsedDocuments, parseManifest } from './manifest.ts';
 import { readBounded } from './read-file.ts';
-import { watchDirectory } from './watch-directory.ts';
 
 export interface FileProviderOptions {
   /** Directories of manifests, read recursively. */
@@ -32,7 +32,6 @@ interface FileState {
 }
 
 const maxFileBytes = 16 << 20;
-const maxFiles = 10_000;
 /** A change is read once the directory is quiet for this long… */
 const quiet = 50;
 /** …or at the latest after this. */
@@ -52,8 +51,10 @@ export function createFileProvider({ directories, clock }: FileProviderOptions):
       do {
         again = false;
         const changed = await tree.scan();
-        if (changed && !closed) onChange(tree.manifest());
-      } while (again && !closed);
+        if (closed) break;
+        if (watches.update(tree.directories)) again = true;
+        if (changed) onChange(tree.manifest());
+      } while (again);
       scanning = undefined;
     };
     const startScan = () => {
@@ -63,30 +64,27 @@ export function createFileProvider({ directories, clock }: FileProviderOptions):
 
     let debounce: Timer | undefined;
     let since: number | undefined;
-    const onEvent = () => {
+    const watches = new DirectoryWatches(() => {
       since ??= clock.now();
       debounce?.cancel();
       debounce = clock.schedule(Math.max(0, Math.min(quiet, since + patience - clock.now())), () => {
         since = undefined;
         startScan();
       });
-    };
-    const watches = directories.map((directory) => watchDirectory(directory, onEvent));
+    });
     let rescan: Timer;
     const scheduleRescan = () => {
       rescan = clock.schedule(rescanInterval, () => {
-        for (const directory of watches) directory.refresh();
         startScan();
         scheduleRescan();
       });
     };
     scheduleRescan();
-    // For what changed between `read` and the watches.
     startScan();
     stopWatching = () => {
       rescan.cancel();
       debounce?.cancel();
-      for (const directory of watches) directory.close();
+      watches.close();
     };
   };
 
@@ -106,26 +104,30 @@ export function createFileProvider({ directories, clock }: FileProviderOptions):
 
 /** What the directories held when they were last scanned. */
 class ManifestTree {
-  readonly #directories: readonly string[];
+  readonly #roots: readonly string[];
   #files: ReadonlyMap<string, FileState> = new Map();
+  /** All that were found, with what tells them from others of the same path. */
+  directories: ReadonlyMap<string, bigint> = new Map();
 
-  constructor(directories: readonly string[]) {
-    this.#directories = directories;
+  constructor(roots: readonly string[]) {
+    this.#roots = roots;
   }
 
   /** Reads what differs from the last scan; tells whether anything did. */
   async scan(): Promise<boolean> {
     const before = this.#files;
-    const listed = (await Promise.all(this.#directories.map((directory) => listManifests(directory, maxFiles)))).flat();
+    const { files: listed, directories } = await listManifests(this.#roots);
     const files = new Map<string, FileState>();
-    let changed = listed.length !== before.size;
+    let changed = false;
     for (const file of listed) {
       const known = before.get(file.path);
       const state = known?.signature === file.signature ? known : await readFile(file, known);
       if (state !== known) changed = true;
       files.set(file.path, state);
     }
+    if (files.size !== before.size) changed = true;
     this.#files = files;
+    this.directories = directories;
     return changed;
   }
 

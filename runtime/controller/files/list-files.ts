@@ -7,28 +7,35 @@ export interface ListedFile {
   readonly signature: string;
 }
 
-/** The manifests below a directory, symbolic links followed, sorted. A directory that is not there has none. */
-export async function listManifests(directory: string, maxFiles: number): Promise<ListedFile[]> {
-  const files: ListedFile[] = [];
-  await collect(directory, 0, maxFiles, files);
-  return files.sort((a, b) => (a.path < b.path ? -1 : 1));
+export interface Listing {
+  /** Manifests, sorted by path. */
+  readonly files: ListedFile[];
+  /** From the path of each directory to what tells it from another one of the same path. */
+  readonly directories: Map<string, bigint>;
 }
 
+const maxFiles = 10_000;
 /** Deeper than any sensible tree, and an end for links that lead in a circle. */
 const maxDepth = 16;
 
-async function collect(directory: string, depth: number, maxFiles: number, files: ListedFile[]): Promise<void> {
-  if (depth > maxDepth) return;
-  for (const name of await orNothing(readdir(directory), [])) {
-    // Hidden: what editors and atomic writers leave, and Kubernetes' `..data` of a mounted ConfigMap.
-    if (name.startsWith('.')) continue;
-    if (files.length >= maxFiles) return;
-    const path = join(directory, name);
-    const found = await orNothing(stat(path, { bigint: true }), undefined);
-    if (found?.isDirectory()) await collect(path, depth + 1, maxFiles, files);
-    else if (found?.isFile() && /\.(ya?ml|json)$/.test(name)) {
-      files.push({ path, signature: `${found.ino} ${found.size} ${found.mtimeNs} ${found.ctimeNs}` });
+/** The manifests below some directories, symbolic links followed. A directory that is not there has none. */
+export async function listManifests(roots: readonly string[]): Promise<Listing> {
+  const listing: Listing = { files: [], directories: new Map() };
+  for (const root of roots) await visit(root, 0, listing);
+  listing.files.sort((a, b) => (a.path < b.path ? -1 : 1));
+  return listing;
+}
+
+async function visit(path: string, depth: number, listing: Listing): Promise<void> {
+  const found = await orNothing(stat(path, { bigint: true }), undefined);
+  if (found?.isDirectory() && depth <= maxDepth) {
+    listing.directories.set(path, found.ino);
+    for (const name of await orNothing(readdir(path), [])) {
+      // Hidden: what editors and atomic writers leave, and Kubernetes' `..data` of a mounted ConfigMap.
+      if (!name.startsWith('.')) await visit(join(path, name), depth + 1, listing);
     }
+  } else if (found?.isFile() && /\.(ya?ml|json)$/.test(path) && listing.files.length < maxFiles) {
+    listing.files.push({ path, signature: `${found.ino} ${found.size} ${found.mtimeNs} ${found.ctimeNs}` });
   }
 }
 
