@@ -7,8 +7,8 @@ export interface EndpointState {
   active: number;
   /** Tells how long a response took, in milliseconds. A failure counts as a long one, so that failing fast attracts nothing. */
   observe(latency: number, failed?: boolean): void;
-  /** What one more request is expected to wait for: peak-EWMA latency times the requests in line. */
-  load(): number;
+  /** What one more request is expected to wait for: peak-EWMA latency times the requests in line. `now` is of the clock. */
+  load(now: number): number;
 }
 
 /** Chooses among the endpoints of a service. */
@@ -23,7 +23,7 @@ export interface LoadBalancer {
 type Picker = (states: readonly EndpointState[]) => EndpointState;
 
 export function createBalancer(kind: Balancer, random: Random, clock: Clock): LoadBalancer {
-  const choose = kind === 'round-robin' ? createRoundRobin(random) : createLeastRequest(random);
+  const choose = kind === 'round-robin' ? createRoundRobin(random) : createLeastRequest(random, clock);
   let states = new Map<string, EndpointState>();
   let list: readonly EndpointState[] = [];
   return {
@@ -59,11 +59,12 @@ function createRoundRobin(random: Random): Picker {
 }
 
 /** The better of two random choices: close to the best of all, without everyone running to the same. */
-function createLeastRequest(random: Random): Picker {
+function createLeastRequest(random: Random, clock: Clock): Picker {
   return (states) => {
     const first = Math.floor(random() * states.length);
     const second = (first + 1 + Math.floor(random() * (states.length - 1))) % states.length;
-    return states[first].load() <= states[second].load() ? states[first] : states[second];
+    const now = clock.now();
+    return states[first].load(now) <= states[second].load(now) ? states[first] : states[second];
   };
 }
 
@@ -78,8 +79,8 @@ function createState(endpoint: Endpoint, clock: Clock): EndpointState {
   let observed = clock.now();
 
   /** The average forgets, so that an endpoint that was slow once is tried again. */
-  function weight() {
-    return Math.exp((observed - clock.now()) / decay);
+  function weight(now: number) {
+    return Math.exp((observed - now) / decay);
   }
 
   return {
@@ -87,12 +88,13 @@ function createState(endpoint: Endpoint, clock: Clock): EndpointState {
     active: 0,
     observe(sample, failed = false) {
       const cost = failed ? Math.max(sample, failureLatency) : sample;
-      const kept = weight();
+      const now = clock.now();
+      const kept = weight(now);
       latency = latency === undefined ? cost : Math.max(cost, latency * kept + cost * (1 - kept));
-      observed = clock.now();
+      observed = now;
     },
-    load() {
-      return latency === undefined ? unknownLatency * this.active : latency * weight() * (this.active + 1);
+    load(now) {
+      return latency === undefined ? unknownLatency * this.active : latency * weight(now) * (this.active + 1);
     },
   };
 }

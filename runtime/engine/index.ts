@@ -9,7 +9,7 @@ export {
   type CompiledAccessRule,
   compileAccess,
 } from './access.ts';
-export { chooseBackend, totalWeight } from './backend.ts';
+export { chooseBackend } from './backend.ts';
 export { createBalancer, type EndpointState, type LoadBalancer } from './balancer.ts';
 export { decide } from './decide.ts';
 export type { Decision, ReceiverDecision, SimulatedRequest, TargetDecision } from './decision.ts';

@@ -13,13 +13,17 @@ export interface NormalizedPath {
 /** Patterns do not match longer texts: this bounds the time of the quadratic ones. */
 export const maxPatternText = 4096;
 
-/** A path that is in normal form already, which almost every path is. */
-const clean = /^(?:\/(?!\.{1,2}(?:\/|$)|\/)[!"$&-.0-:<->@-[\]-~]*)+$/;
 const allowedInPath = /^(?:[!"$&->@-[\]-~]|%[0-9A-Fa-f]{2})*$/;
 const allowedInQuery = /^[!"$-~\u0080-\uffff]*$/;
 const escaped = /%[0-9A-Fa-f]{2}/g;
 const unreserved = /[A-Za-z0-9\-._~]/;
 const unclear = /%2F|%5C|%00|;/;
+const slash = 0x2f;
+const dot = 0x2e;
+/** By character code: 1 where it is the same in every form of a path. */
+const plain = Uint8Array.from({ length: 128 }, (_, code) =>
+  Number(/[!"$&-:<->@-[\]-~]/.test(String.fromCharCode(code))),
+);
 
 /**
  * Brings the target of a request into normal form: unreserved characters unescaped, escapes in upper case, dot
@@ -30,7 +34,7 @@ export function normalizePath(raw: string): NormalizedPath | undefined {
   const rawPath = mark < 0 ? raw : raw.slice(0, mark);
   const query = mark < 0 ? '' : raw.slice(mark + 1);
   if (!allowedInQuery.test(query)) return undefined;
-  if (clean.test(rawPath)) return { path: rawPath, query, ambiguous: rawPath.length > maxPatternText };
+  if (isClean(rawPath)) return { path: rawPath, query, ambiguous: rawPath.length > maxPatternText };
   if (raw === '*') return { path: '*', query, ambiguous: false };
   if (rawPath[0] !== '/' || !allowedInPath.test(rawPath)) return undefined;
   const path = resolveSegments(rawPath.replace(escaped, unescapeUnreserved));
@@ -40,6 +44,18 @@ export function normalizePath(raw: string): NormalizedPath | undefined {
 /** Path and query as they are sent. */
 export function formatTarget({ path, query }: Pick<NormalizedPath, 'path' | 'query'>): string {
   return query === '' ? path : `${path}?${query}`;
+}
+
+/** Whether a path is certainly in normal form already, which almost every path is. */
+function isClean(path: string): boolean {
+  let previous = 0;
+  for (let index = 0; index < path.length; index++) {
+    const code = path.charCodeAt(index);
+    if (plain[code] !== 1) return false;
+    if (previous === slash && (code === slash || code === dot)) return false;
+    previous = code;
+  }
+  return path.charCodeAt(0) === slash;
 }
 
 function unescapeUnreserved(text: string): string {

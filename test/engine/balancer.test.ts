@@ -104,13 +104,13 @@ describe('least-request', () => {
     state.observe(10);
     clock.advance(1000);
     state.observe(500);
-    expect(state.load()).toBe(500);
+    expect(state.load(clock.now())).toBe(500);
     clock.advance(1000);
     state.observe(10);
-    expect(state.load()).toBeGreaterThan(400);
+    expect(state.load(clock.now())).toBeGreaterThan(400);
     clock.advance(60_000);
     state.observe(10);
-    expect(state.load()).toBeLessThan(12);
+    expect(state.load(clock.now())).toBeLessThan(12);
   });
 
   test('tries a slow one again when time has passed', () => {
