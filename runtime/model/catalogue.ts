@@ -86,10 +86,20 @@ export const catalogue = {
   MW1432: { severity: 'error', title: 'two listeners of a gateway are the same' },
   MW1433: { severity: 'warning', title: 'a gateway leads nowhere' },
   MW1501: { severity: 'error', title: 'a bootstrap document of a sidecar is wrong' },
+  MW1511: { severity: 'error', title: 'a port is in use' },
+  MW1512: { severity: 'error', title: 'a container cannot be run without its image' },
+  MW1513: { severity: 'warning', title: 'a pod does not get ready' },
+  MW1514: { severity: 'error', title: 'an app cannot be synthesised' },
+  MW1515: { severity: 'error', title: 'there is no app' },
+  MW1516: { severity: 'error', title: 'a mesh is running already' },
+  MW1517: { severity: 'warning', title: 'a kind of workload is not run on one machine' },
+  MW1518: { severity: 'error', title: 'a mesh has nothing to run' },
   MW1601: { severity: 'error', title: 'the trust domain changed while the controller runs' },
   MW1701: { severity: 'error', title: 'a discovery resource cannot be read' },
   MW1702: { severity: 'error', title: 'a proxy cannot apply an update' },
   MW1703: { severity: 'error', title: 'a proxy refused an update' },
+  MW1801: { severity: 'error', title: 'no mesh is running here' },
+  MW1802: { severity: 'error', title: 'the controller does not answer' },
 } as const satisfies Record<string, CatalogueEntry>;
 
 export type FindingId = keyof typeof catalogue;
