@@ -1,0 +1,302 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { Agent, request as httpRequest } from 'node:http';
+import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import type { AccessPolicy, Workload } from '../../runtime/model/index.ts';
+import {
+  closeAll,
+  createAuthority,
+  endpointsOf,
+  forwardTo,
+  freePort,
+  identityOf,
+  send,
+  service,
+  startApp,
+  startEcho,
+  startProxy,
+  startWiretap,
+  svidOf,
+} from './mesh.ts';
+
+afterEach(closeAll);
+
+/** Everything a socket says until it closes. */
+function readAll(socket: Socket): Promise<string> {
+  return new Promise((resolve) => {
+    let text = '';
+    socket.on('data', (chunk) => {
+      text += chunk.toString('latin1');
+    });
+    socket.on('error', () => {});
+    socket.on('close', () => resolve(text));
+  });
+}
+
+/** Waits until a socket has said `wanted`. */
+function readUntil(socket: Socket, wanted: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = '';
+    socket.on('data', (chunk) => {
+      text += chunk.toString('latin1');
+      if (text.includes(wanted)) resolve(text);
+    });
+    socket.on('error', reject);
+    socket.on('close', () => reject(new Error(`closed after ${JSON.stringify(text)}`)));
+  });
+}
+
+async function startTcpPair(access: readonly AccessPolicy[] = []) {
+  const authority = await createAuthority();
+  const [inbound, outbound, proxyPort] = [await freePort(), await freePort(), await freePort()];
+  await startProxy({
+    serviceAccount: 'store',
+    svid: await svidOf(authority, 'store'),
+    ports: [{ port: 6380, protocol: 'tcp' }],
+    access,
+    bootstrap: {
+      inbound: [{ listen: `127.0.0.1:${inbound}`, port: 6380, app: `127.0.0.1:${await startEcho('READY\n')}` }],
+    },
+  });
+  const wire = await startWiretap(inbound);
+  const client = await startProxy({
+    serviceAccount: 'cart',
+    svid: await svidOf(authority, 'cart'),
+    resources: [
+      service('store', 6380, 'tcp'),
+      endpointsOf('store', 6380, [{ port: wire.port, identity: identityOf('store') }]),
+    ],
+    bootstrap: {
+      outbound: {
+        proxy: `127.0.0.1:${proxyPort}`,
+        services: [{ listen: `127.0.0.1:${outbound}`, service: 'shop/store', port: 6380 }],
+      },
+    },
+  });
+  return { outbound, proxyPort, wire, client };
+}
+
+describe('TCP streams', () => {
+  it('let a server speak first, over mutual TLS', async () => {
+    const { outbound, wire } = await startTcpPair();
+    const socket = connect(outbound, '127.0.0.1');
+    await readUntil(socket, 'READY\n');
+    socket.write('ping');
+    await readUntil(socket, 'ping');
+    expect(wire.bytes()[0]).toBe(22);
+    expect(wire.bytes().includes('READY')).toBe(false);
+    socket.end();
+    await new Promise((resolve) => socket.once('close', resolve));
+  });
+
+  it('close each direction on its own', async () => {
+    const { outbound } = await startTcpPair();
+    const socket = connect({ port: outbound, host: '127.0.0.1', allowHalfOpen: true });
+    socket.end('last words');
+    expect(await readAll(socket)).toBe('READY\nlast words');
+  });
+
+  it('can be reached through CONNECT of the HTTP proxy', async () => {
+    const { proxyPort } = await startTcpPair();
+    const socket = connect(proxyPort, '127.0.0.1');
+    socket.write('CONNECT store:6380 HTTP/1.1\r\nhost: store:6380\r\n\r\n');
+    expect(await readUntil(socket, 'READY\n')).toMatch(/^HTTP\/1\.1 200 /);
+    socket.destroy();
+  });
+
+  it('are refused when no rule allows the caller', async () => {
+    const policy: AccessPolicy = {
+      policy: { kind: 'AccessPolicy', namespace: 'shop', name: 'store-access' },
+      rules: [
+        {
+          name: 'nobody',
+          action: 'allow',
+          from: [{ kind: 'service-account', namespace: 'shop', name: 'other' }],
+          to: [],
+        },
+      ],
+    };
+    const { outbound } = await startTcpPair([policy]);
+    expect(await readAll(connect(outbound, '127.0.0.1'))).toBe('');
+  });
+});
+
+async function startInbound(mtls: Workload['mtls'] = 'strict') {
+  const authority = await createAuthority();
+  const inbound = await freePort();
+  const app = await startApp((_request, response) => response.end('in'));
+  const server = await startProxy({
+    serviceAccount: 'reviews',
+    svid: await svidOf(authority, 'reviews'),
+    ports: [{ port: 9080, protocol: 'http' }],
+    mtls,
+    bootstrap: { inbound: [{ listen: `127.0.0.1:${inbound}`, port: 9080, app: `127.0.0.1:${app}` }] },
+  });
+  return { authority, inbound, server };
+}
+
+describe('an inbound port', () => {
+  it('refuses plain text in strict mode', async () => {
+    const { inbound } = await startInbound();
+    await expect(send(inbound)).rejects.toThrow();
+  });
+
+  it('accepts plain text in permissive mode, as a caller without identity', async () => {
+    const { inbound, server } = await startInbound('permissive');
+    expect((await send(inbound)).body.toString()).toBe('in');
+    expect(server.log.entries[0]).toMatchObject({ mtls: false, status: 200 });
+    expect(server.metrics.registry.expose()).toContain('source="unknown"');
+  });
+
+  it('refuses certificates of another authority, of another trust domain, and none', async () => {
+    const { authority, inbound } = await startInbound();
+    const stranger = await createAuthority();
+    const foreign = await createAuthority('elsewhere.local');
+    const attempts = [await svidOf(stranger, 'web'), await svidOf(foreign, 'web'), undefined];
+    for (const svid of attempts) {
+      const socket = connectTls({
+        host: '127.0.0.1',
+        port: inbound,
+        ca: authority.bundlePem,
+        checkServerIdentity: () => undefined,
+        ...(svid && { key: svid.key, cert: svid.certChainPem }),
+      });
+      socket.once('secureConnect', () => socket.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n'));
+      expect(await readAll(socket)).toBe('');
+    }
+  });
+});
+
+describe('an outbound connection', () => {
+  it('refuses a peer that is not who the configuration says', async () => {
+    const { authority, inbound } = await startInbound();
+    const outbound = await freePort();
+    await startProxy({
+      serviceAccount: 'web',
+      svid: await svidOf(authority, 'web'),
+      resources: [
+        service('reviews', 9080, 'http'),
+        endpointsOf('reviews', 9080, [{ port: inbound, identity: identityOf('somebody-else') }]),
+      ],
+      bootstrap: { outbound: { services: [{ listen: `127.0.0.1:${outbound}`, service: 'shop/reviews', port: 9080 }] } },
+    });
+    const reply = await send(outbound);
+    expect(reply.status).toBe(503);
+    expect(reply.body.toString()).toContain(`expected peer ${identityOf('somebody-else')}`);
+  });
+
+  it('outlives a new certificate, and new connections prove the new one', async () => {
+    const { authority, inbound, server } = await startInbound();
+    const outbound = await freePort();
+    const client = await startProxy({
+      serviceAccount: 'web',
+      svid: await svidOf(authority, 'web'),
+      resources: [
+        service('reviews', 9080, 'http'),
+        endpointsOf('reviews', 9080, [{ port: inbound, identity: identityOf('reviews') }]),
+      ],
+      bootstrap: { outbound: { services: [{ listen: `127.0.0.1:${outbound}`, service: 'shop/reviews', port: 9080 }] } },
+    });
+    const agent = new Agent({ keepAlive: true });
+    const get = () =>
+      new Promise<{ status: number | undefined; localPort: number | undefined }>((resolve, reject) => {
+        const request = httpRequest({ host: '127.0.0.1', port: outbound, agent }, (response) => {
+          const localPort = request.socket?.localPort;
+          response.resume();
+          response.on('end', () => resolve({ status: response.statusCode, localPort }));
+        });
+        request.on('error', reject);
+        request.end();
+      });
+    const before = await get();
+    client.proxy.setSvid(await svidOf(authority, 'web'));
+    server.proxy.setSvid(await svidOf(authority, 'reviews'));
+    const after = await get();
+    agent.destroy();
+    expect(after).toEqual({ status: 200, localPort: before.localPort });
+    expect((await send(outbound)).status).toBe(200);
+  });
+});
+
+async function startGateway() {
+  const authority = await createAuthority();
+  const [inbound, listen] = [await freePort(), await freePort()];
+  const app = await startApp((request, response) => {
+    if (request.url === '/slow') setTimeout(() => response.end('done'), 150);
+    else response.end(JSON.stringify(request.headers));
+  });
+  await startProxy({
+    serviceAccount: 'web',
+    svid: await svidOf(authority, 'web'),
+    ports: [{ port: 8080, protocol: 'http' }],
+    bootstrap: { inbound: [{ listen: `127.0.0.1:${inbound}`, port: 8080, app: `127.0.0.1:${app}` }] },
+  });
+  const gateway = await startProxy({
+    serviceAccount: 'gateway',
+    svid: await svidOf(authority, 'gateway'),
+    gateway: 'shop/shop',
+    resources: [
+      service('web', 8080, 'http'),
+      endpointsOf('web', 8080, [{ port: inbound, identity: identityOf('web') }]),
+      {
+        kind: 'gateway',
+        name: 'shop/shop',
+        listeners: [
+          {
+            name: 'http',
+            port: 80,
+            protocol: 'http',
+            virtualHosts: [{ hostnames: ['*'], rules: [forwardTo('shop/web', 8080)] }],
+          },
+        ],
+      },
+    ],
+    bootstrap: { gateway: [{ listen: `127.0.0.1:${listen}`, port: 80 }] },
+  });
+  return { listen, gateway };
+}
+
+describe('a gateway', () => {
+  it('tells services where a request came from, and lets nobody outside pretend', async () => {
+    const { listen } = await startGateway();
+    const reply = await send(listen, {
+      headers: {
+        'x-forwarded-client-cert': 'URI=spiffe://test.local/ns/shop/sa/admin',
+        'x-forwarded-for': '10.0.0.1',
+      },
+    });
+    const seen = JSON.parse(reply.body.toString());
+    expect(seen['x-forwarded-client-cert']).toBe(`URI=${identityOf('gateway')}`);
+    expect(seen['x-forwarded-for']).toBe('127.0.0.1');
+    expect(seen['x-forwarded-proto']).toBe('http');
+  });
+
+  it('answers malformed requests itself and closes', async () => {
+    const { listen, gateway } = await startGateway();
+    for (const [bytes, status] of [
+      ['GET / HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n', '400'],
+      ['GET /a\u0000b HTTP/1.1\r\nhost: a\r\n\r\n', '400'],
+      [`GET / HTTP/1.1\r\nhost: a\r\nx: ${'y'.repeat(70_000)}\r\n\r\n`, '431'],
+      ['GET /%zz HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n', '400'],
+    ]) {
+      const socket = connect(listen, '127.0.0.1');
+      socket.write(bytes, 'latin1');
+      expect(await readAll(socket)).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+    }
+    expect(gateway.log.entries).toEqual([]);
+  });
+
+  it('finishes what is under way when it drains, and takes nothing new', async () => {
+    const { listen, gateway } = await startGateway();
+    const slow = send(listen, { path: '/slow' });
+    await new Promise<void>((resolve) => {
+      const look = () =>
+        gateway.metrics.activeRequests.value === 1 ? resolve() : setImmediate(look);
+      look();
+    });
+    const drained = gateway.proxy.drain();
+    expect((await slow).body.toString()).toBe('done');
+    await drained;
+    await expect(send(listen)).rejects.toThrow('ECONNREFUSED');
+  });
+});

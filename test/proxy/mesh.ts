@@ -1,0 +1,248 @@
+import { createServer as createHttpServer, type IncomingMessage, request as httpRequest, type Server, type ServerResponse } from 'node:http';
+import { type AddressInfo, connect, createServer as createTcpServer, type Server as TcpServer } from 'node:net';
+import { CertificateAuthority, createAuthoritySvidSource } from '../../runtime/identity/authority.ts';
+import type { Svid } from '../../runtime/identity/index.ts';
+import {
+  type AccessPolicy,
+  formatSpiffeId,
+  type HttpRule,
+  type Protocol,
+  type Resource,
+  type Service,
+  systemClock,
+  type Workload,
+} from '../../runtime/model/index.ts';
+import {
+  type Bootstrap,
+  defaultProxyLimits,
+  Proxy,
+  type ProxyContext,
+  type ProxyLimits,
+  ProxyMetrics,
+} from '../../runtime/proxy/index.ts';
+import { type AccessLog, type AccessLogEntry } from '../../runtime/telemetry/index.ts';
+
+export const trustDomain = 'test.local';
+const silent = { info() {}, warn() {} };
+
+export async function freePort(): Promise<number> {
+  const server = createTcpServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** Names one authority's certificates are made for. */
+export async function createAuthority(domain = trustDomain): Promise<CertificateAuthority> {
+  return CertificateAuthority.create({ trustDomain: domain, clock: systemClock });
+}
+
+export async function svidOf(authority: CertificateAuthority, serviceAccount: string): Promise<Svid> {
+  const id = { trustDomain: authority.trustDomain, namespace: 'shop', serviceAccount };
+  const source = createAuthoritySvidSource({ authority, id, clock: systemClock, random: Math.random, logger: silent });
+  const svid = await source.start();
+  source.close();
+  return svid;
+}
+
+export const identityOf = (serviceAccount: string): string =>
+  formatSpiffeId({ trustDomain, namespace: 'shop', serviceAccount });
+
+/** A rule that sends everything to one service. */
+export function forwardTo(service: string, port: number, more: Partial<HttpRule> = {}): HttpRule {
+  return {
+    route: { kind: 'HTTPRoute', namespace: 'shop', name: 'route' },
+    name: 'rule-0',
+    matches: [{ path: { kind: 'prefix', value: '/' }, headers: [], query: [] }],
+    mirrors: [],
+    timeouts: {},
+    action: { kind: 'forward', backends: [{ target: { service, port }, weight: 1 }] },
+    ...more,
+  };
+}
+
+export function service(name: string, port: number, protocol: Protocol, rules: readonly HttpRule[] = []): Service {
+  return {
+    kind: 'service',
+    name: `shop/${name}`,
+    hosts: [`${name}.shop`, `${name}.shop.svc.cluster.local`],
+    addresses: [],
+    ports: [{ port, name: 'main', protocol, rules }],
+    balancer: 'least-request',
+  };
+}
+
+export function endpointsOf(name: string, servicePort: number, targets: readonly { port: number; identity?: string }[]): Resource {
+  return {
+    kind: 'endpoints',
+    name: `shop/${name}`,
+    endpoints: targets.map(({ port, identity }) => ({
+      address: '127.0.0.1',
+      ports: { [servicePort]: port },
+      ...(identity && { identity }),
+    })),
+  };
+}
+
+export class MemoryLog implements AccessLog {
+  readonly enabled = true;
+  readonly entries: AccessLogEntry[] = [];
+  log(entry: AccessLogEntry): void {
+    this.entries.push(entry);
+  }
+  async flush(): Promise<void> {}
+  async close(): Promise<void> {}
+}
+
+export interface RunningProxy {
+  readonly proxy: Proxy;
+  readonly log: MemoryLog;
+  readonly metrics: ProxyMetrics;
+}
+
+const started: { close(): Promise<void> | void }[] = [];
+
+/** Closes everything the tests of a file started. */
+export async function closeAll(): Promise<void> {
+  for (const item of started.splice(0).reverse()) await item.close();
+}
+
+export interface ProxyOptions {
+  readonly serviceAccount: string;
+  readonly ports?: Workload['ports'];
+  readonly access?: readonly AccessPolicy[];
+  readonly mtls?: Workload['mtls'];
+  readonly resources?: readonly Resource[];
+  readonly bootstrap?: Partial<Pick<Bootstrap, 'inbound' | 'outbound' | 'gateway'>>;
+  readonly gateway?: string;
+  readonly limits?: Partial<ProxyLimits>;
+  readonly svid: Svid;
+}
+
+/** Starts the proxy of one workload, configured as if by a controller. */
+export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
+  const { serviceAccount } = options;
+  const log = new MemoryLog();
+  const context: ProxyContext = {
+    clock: systemClock,
+    random: Math.random,
+    limits: { ...defaultProxyLimits, drainTimeout: 2_000, ...options.limits },
+    metrics: new ProxyMetrics(),
+    accessLog: log,
+  };
+  const bootstrap: Bootstrap = {
+    id: `${serviceAccount}-0.shop`,
+    namespace: 'shop',
+    serviceAccount,
+    workload: `shop/${serviceAccount}`,
+    trustDomain,
+    controller: { address: '127.0.0.1:1', bundle: 'unused' },
+    tokenFile: '/unused',
+    inbound: [],
+    outbound: { services: [] },
+    gateway: [],
+    admin: '127.0.0.1:1',
+    stateDir: '/unused',
+    ...options.bootstrap,
+  };
+  const proxy = new Proxy(bootstrap, context);
+  const workload: Workload = {
+    kind: 'workload',
+    name: bootstrap.workload,
+    namespace: 'shop',
+    serviceAccount,
+    service: bootstrap.workload,
+    trustDomain,
+    mtls: options.mtls ?? 'strict',
+    ports: options.ports ?? [],
+    access: options.access ?? [],
+    calls: 'all',
+    ...(options.gateway && { gateway: options.gateway }),
+  };
+  for (const resource of [workload, ...(options.resources ?? [])]) {
+    const findings = proxy.apply([resource], resource.kind, []);
+    if (findings.length > 0) throw new Error(findings[0].message);
+  }
+  proxy.setSvid(options.svid);
+  await proxy.listen();
+  started.push({ close: () => proxy.drain() });
+  return { proxy, log, metrics: context.metrics };
+}
+
+/** An application on a free port, by Node's own HTTP server. */
+export async function startApp(handler: (request: IncomingMessage, response: ServerResponse) => void): Promise<number> {
+  const server: Server = createHttpServer(handler);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  started.push({
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  });
+  return (server.address() as AddressInfo).port;
+}
+
+/** A TCP application that greets first, then echoes. */
+export async function startEcho(greeting: string): Promise<number> {
+  const server: TcpServer = createTcpServer({ allowHalfOpen: true }, (socket) => {
+    socket.on('error', () => {});
+    socket.write(greeting);
+    socket.pipe(socket);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  started.push({ close: () => new Promise((resolve) => server.close(() => resolve())) });
+  return (server.address() as AddressInfo).port;
+}
+
+/** Sees every byte between two proxies. */
+export async function startWiretap(target: number): Promise<{ port: number; bytes(): Buffer }> {
+  const seen: Buffer[] = [];
+  const server = createTcpServer({ allowHalfOpen: true }, (socket) => {
+    const upstream = connect({ port: target, host: '127.0.0.1', allowHalfOpen: true });
+    for (const side of [socket, upstream]) {
+      side.on('error', () => {});
+      side.on('data', (chunk) => seen.push(chunk as Buffer));
+    }
+    socket.pipe(upstream);
+    upstream.pipe(socket);
+    socket.on('close', () => upstream.destroy());
+    upstream.on('close', () => socket.destroy());
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  started.push({ close: () => new Promise((resolve) => server.close(() => resolve())) });
+  return { port: (server.address() as AddressInfo).port, bytes: () => Buffer.concat(seen) };
+}
+
+export interface Reply {
+  readonly status: number;
+  readonly headers: IncomingMessage['headers'];
+  readonly trailers: NodeJS.Dict<string>;
+  readonly body: Buffer;
+}
+
+/** One request by Node's own client. */
+export function send(
+  port: number,
+  options: { method?: string; path?: string; headers?: Record<string, string>; body?: Buffer | string } = {},
+): Promise<Reply> {
+  const { method = 'GET', path = '/', headers = {}, body } = options;
+  return new Promise((resolve, reject) => {
+    const request = httpRequest({ host: '127.0.0.1', port, method, path, headers, agent: false }, (response) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      response.on('error', reject);
+      response.on('end', () =>
+        resolve({
+          status: response.statusCode ?? 0,
+          headers: response.headers,
+          trailers: response.trailers,
+          body: Buffer.concat(chunks),
+        }),
+      );
+    });
+    request.on('error', reject);
+    request.end(body);
+  });
+}

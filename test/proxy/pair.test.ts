@@ -1,0 +1,71 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { closeAll, createAuthority, endpointsOf, freePort, identityOf, send, service, startApp, startProxy, startWiretap, svidOf } from './mesh.ts';
+
+afterEach(closeAll);
+
+/** Two sidecars: `web` calls `reviews` through both. */
+async function startPair(app: (request: IncomingMessage, response: ServerResponse) => void) {
+  const authority = await createAuthority();
+  const appPort = await startApp(app);
+  const [inbound, outbound, proxyPort] = [await freePort(), await freePort(), await freePort()];
+  const server = await startProxy({
+    serviceAccount: 'reviews',
+    svid: await svidOf(authority, 'reviews'),
+    ports: [{ port: 9080, protocol: 'http' }],
+    bootstrap: { inbound: [{ listen: `127.0.0.1:${inbound}`, port: 9080, app: `127.0.0.1:${appPort}` }] },
+  });
+  const wire = await startWiretap(inbound);
+  const client = await startProxy({
+    serviceAccount: 'web',
+    svid: await svidOf(authority, 'web'),
+    resources: [service('reviews', 9080, 'http'), endpointsOf('reviews', 9080, [{ port: wire.port, identity: identityOf('reviews') }])],
+    bootstrap: {
+      outbound: {
+        proxy: `127.0.0.1:${proxyPort}`,
+        services: [{ listen: `127.0.0.1:${outbound}`, service: 'shop/reviews', port: 9080 }],
+      },
+    },
+  });
+  return { authority, server, client, outbound, proxyPort, wire };
+}
+
+describe('a pair of sidecars', () => {
+  it('carries a request and its response over mutual TLS', async () => {
+    const { outbound, wire, server, client } = await startPair((request, response) => {
+      response.setHeader('x-seen-by', String(request.headers['x-forwarded-client-cert']));
+      response.end(`hello ${request.method} ${request.url}`);
+    });
+    const reply = await send(outbound, { path: '/a?b=c', headers: { 'x-secret': 'open-sesame' } });
+    expect(reply.status).toBe(200);
+    expect(reply.body.toString()).toBe('hello GET /a?b=c');
+    expect(reply.headers['x-seen-by']).toBe(`URI=${identityOf('web')}`);
+    const bytes = wire.bytes();
+    expect(bytes[0]).toBe(22);
+    expect(bytes.length).toBeGreaterThan(500);
+    expect(bytes.includes('open-sesame')).toBe(false);
+    expect(bytes.includes('hello')).toBe(false);
+    expect(client.log.entries).toMatchObject([{ direction: 'outbound', status: 200, service: 'shop/reviews', mtls: true, path: '/a' }]);
+    expect(server.log.entries).toMatchObject([{ direction: 'inbound', status: 200, source: identityOf('web'), mtls: true }]);
+  });
+
+  it('streams large bodies both ways unchanged', async () => {
+    const { outbound } = await startPair((request, response) => {
+      response.writeHead(200, { 'content-type': 'application/octet-stream' });
+      request.pipe(response);
+    });
+    const body = Buffer.alloc(5_000_000, 'meshwright');
+    const reply = await send(outbound, { method: 'POST', path: '/echo', body });
+    expect(reply.status).toBe(200);
+    expect(reply.body.equals(body)).toBe(true);
+  });
+
+  it('routes what an HTTP proxy is asked for, by host name', async () => {
+    const { proxyPort } = await startPair((request, response) => response.end(`for ${request.headers.host}`));
+    const short = await send(proxyPort, { path: 'http://reviews:9080/x', headers: { host: 'reviews:9080' } });
+    expect([short.status, short.body.toString()]).toEqual([200, 'for reviews:9080']);
+    const unknown = await send(proxyPort, { path: 'http://nobody:9080/x', headers: { host: 'nobody:9080' } });
+    expect(unknown.status).toBe(502);
+    expect(unknown.headers['proxy-status']).toContain('error=destination_not_found');
+  });
+});

@@ -1,0 +1,275 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { AccessPolicy, HttpRule, Resource } from '../../runtime/model/index.ts';
+import {
+  closeAll,
+  createAuthority,
+  endpointsOf,
+  forwardTo,
+  freePort,
+  identityOf,
+  type RunningProxy,
+  send,
+  service,
+  startApp,
+  startProxy,
+  svidOf,
+} from './mesh.ts';
+
+afterEach(closeAll);
+
+type App = (request: IncomingMessage, response: ServerResponse) => void;
+
+/** Apps with an inbound sidecar each; returns how `web` reaches them. */
+async function startMesh(apps: Record<string, App>, resources: readonly Resource[], access: readonly AccessPolicy[] = []) {
+  const authority = await createAuthority();
+  const endpoints: Resource[] = [];
+  const servers: Record<string, RunningProxy> = {};
+  for (const [name, app] of Object.entries(apps)) {
+    const inbound = await freePort();
+    servers[name] = await startProxy({
+      serviceAccount: name,
+      svid: await svidOf(authority, name),
+      ports: [{ port: 9080, protocol: 'http' }],
+      access,
+      bootstrap: {
+        inbound: [{ listen: `127.0.0.1:${inbound}`, port: 9080, app: `127.0.0.1:${await startApp(app)}` }],
+      },
+    });
+    endpoints.push(endpointsOf(name, 9080, [{ port: inbound, identity: identityOf(name) }]));
+  }
+  const outbound = await freePort();
+  const client = await startProxy({
+    serviceAccount: 'web',
+    svid: await svidOf(authority, 'web'),
+    resources: [...resources, ...endpoints],
+    bootstrap: { outbound: { services: [{ listen: `127.0.0.1:${outbound}`, service: 'shop/reviews', port: 9080 }] } },
+  });
+  return { authority, outbound, client, servers };
+}
+
+const named =
+  (name: string): App =>
+  (request, response) =>
+    response.end(`${name} ${request.url}`);
+
+const reviews = (rules: readonly HttpRule[]): Resource[] => [
+  service('reviews', 9080, 'http', rules),
+  service('v1', 9080, 'http'),
+  service('v2', 9080, 'http'),
+];
+
+const toV = (version: string, weight = 1) => ({ target: { service: `shop/${version}`, port: 9080 }, weight });
+
+describe('routing through two sidecars', () => {
+  it('follows the rule that the engine decides, with its rewrite and header changes', async () => {
+    const { outbound } = await startMesh(
+      {
+        v1: named('v1'),
+        v2: (request, response) => {
+          response.setHeader('x-app', 'v2');
+          response.end(`v2 ${request.url} ${request.headers['x-added']} ${request.headers['x-removed']}`);
+        },
+      },
+      reviews([
+        forwardTo('shop/v2', 9080, {
+          name: 'canary',
+          matches: [
+            {
+              path: { kind: 'prefix', value: '/old' },
+              headers: [{ name: 'x-canary', value: { kind: 'exact', value: 'always' } }],
+              query: [],
+            },
+          ],
+          rewrite: { path: { kind: 'prefix', value: '/new' } },
+          requestHeaders: { set: [{ name: 'x-added', value: 'yes' }], add: [], remove: ['x-removed'] },
+          responseHeaders: { set: [{ name: 'x-served-by', value: 'mesh' }], add: [], remove: ['x-app'] },
+        }),
+        forwardTo('shop/v1', 9080, { name: 'default' }),
+      ]),
+    );
+    const plain = await send(outbound, { path: '/old/x' });
+    expect(plain.body.toString()).toBe('v1 /old/x');
+    const canary = await send(outbound, { path: '/old/x?q=1', headers: { 'x-canary': 'always', 'x-removed': 'gone' } });
+    expect(canary.body.toString()).toBe('v2 /new/x?q=1 yes undefined');
+    expect(canary.headers['x-served-by']).toBe('mesh');
+    expect(canary.headers['x-app']).toBeUndefined();
+  });
+
+  it('splits requests as the weights say', async () => {
+    const { outbound } = await startMesh(
+      { v1: named('v1'), v2: named('v2') },
+      reviews([forwardTo('shop/v1', 9080, { action: { kind: 'forward', backends: [toV('v1', 3), toV('v2', 1)] } })]),
+    );
+    const replies = await Promise.all(Array.from({ length: 400 }, () => send(outbound)));
+    const share = replies.filter(({ body }) => body.toString().startsWith('v2')).length / replies.length;
+    expect(share).toBeGreaterThan(0.15);
+    expect(share).toBeLessThan(0.35);
+  });
+
+  it('redirects, and answers 404 where no rule matches and 500 where the backend does not exist', async () => {
+    const { outbound } = await startMesh(
+      {},
+      reviews([
+        forwardTo('shop/v1', 9080, {
+          matches: [{ path: { kind: 'exact', value: '/moved' }, headers: [], query: [] }],
+          action: { kind: 'redirect', redirect: { status: 301, path: { kind: 'full', value: '/here' } } },
+        }),
+        forwardTo('shop/v1', 9080, {
+          matches: [{ path: { kind: 'exact', value: '/broken' }, headers: [], query: [] }],
+          action: { kind: 'forward', backends: [{ weight: 1, problem: 'Service shop/none is not there' }] },
+        }),
+      ]),
+    );
+    const moved = await send(outbound, { path: '/moved?a=1', headers: { host: 'reviews:9080' } });
+    expect([moved.status, moved.headers.location]).toEqual([301, 'http://reviews:9080/here?a=1']);
+    expect((await send(outbound, { path: '/nothing' })).status).toBe(404);
+    const broken = await send(outbound, { path: '/broken' });
+    expect(broken.status).toBe(500);
+    expect(broken.body.toString()).toContain('Service shop/none is not there');
+  });
+
+  it('mirrors a copy of each request and ignores its answer', async () => {
+    const seen = Promise.withResolvers<string>();
+    const { outbound } = await startMesh(
+      {
+        v1: named('v1'),
+        v2: (request, response) => {
+          let body = '';
+          request.on('data', (chunk) => {
+            body += chunk;
+          });
+          request.on('end', () => {
+            seen.resolve(`${request.method} ${request.url} ${body}`);
+            response.writeHead(500).end();
+          });
+        },
+      },
+      reviews([
+        forwardTo('shop/v1', 9080, { mirrors: [{ target: { service: 'shop/v2', port: 9080 }, percent: 100 }] }),
+      ]),
+    );
+    const reply = await send(outbound, { method: 'POST', path: '/x', body: 'copy me' });
+    expect([reply.status, reply.body.toString()]).toEqual([200, 'v1 /x']);
+    expect(await seen.promise).toBe('POST /x copy me');
+  });
+});
+
+describe('failure recovery', () => {
+  it('retries a status the route names, for idempotent methods only', async () => {
+    let calls = 0;
+    const { outbound, client } = await startMesh(
+      {
+        v1: (request, response) => {
+          request.resume();
+          response.writeHead(++calls % 2 === 1 ? 503 : 200).end(String(calls));
+        },
+      },
+      reviews([forwardTo('shop/v1', 9080, { retry: { attempts: 2, codes: [503], backoff: 1 } })]),
+    );
+    const reply = await send(outbound);
+    expect([reply.status, reply.body.toString()]).toEqual([200, '2']);
+    expect(client.log.entries.at(-1)).toMatchObject({ retries: 1, status: 200 });
+    const posted = await send(outbound, { method: 'POST', body: 'pay once' });
+    expect(posted.status).toBe(503);
+    expect(calls).toBe(3);
+    const put = await send(outbound, { method: 'PUT', body: 'again, please' });
+    expect(put.status).toBe(200);
+    expect(client.metrics.registry.expose()).toContain('http_client_retries_total');
+  });
+
+  it('goes to another endpoint when one cannot be connected to', async () => {
+    const { outbound, client } = await startMesh({ v1: named('v1') }, reviews([forwardTo('shop/v1', 9080)]));
+    const alive = client.proxy.resources.find(({ kind, name }) => kind === 'endpoints' && name === 'shop/v1');
+    if (alive?.kind !== 'endpoints') throw new Error('no endpoints');
+    const dead = { address: '127.0.0.1', ports: { 9080: await freePort() }, identity: identityOf('v1') };
+    client.proxy.apply([{ ...alive, endpoints: [dead, ...alive.endpoints] }], 'endpoints', []);
+    const replies = await Promise.all(Array.from({ length: 20 }, () => send(outbound, { method: 'POST', body: 'x' })));
+    expect(replies.map(({ status }) => status)).toEqual(replies.map(() => 200));
+  });
+
+  it('answers 503 and says why when there is no endpoint', async () => {
+    const { outbound } = await startMesh({}, reviews([forwardTo('shop/v1', 9080)]));
+    const reply = await send(outbound);
+    expect(reply.status).toBe(503);
+    expect(reply.body.toString()).toContain('shop/v1 has no ready endpoint');
+  });
+
+  it('answers 504 when the whole request takes too long, and when every try does', async () => {
+    const { outbound } = await startMesh(
+      { v1: () => {} },
+      reviews([
+        forwardTo('shop/v1', 9080, {
+          matches: [{ path: { kind: 'prefix', value: '/whole' }, headers: [], query: [] }],
+          timeouts: { request: 60 },
+        }),
+        forwardTo('shop/v1', 9080, { timeouts: { backendRequest: 30 }, retry: { attempts: 1, codes: [], backoff: 1 } }),
+      ]),
+    );
+    const whole = await send(outbound, { path: '/whole' });
+    expect([whole.status, whole.body.toString()]).toEqual([504, 'shop/v1 did not answer within 60 ms\n']);
+    const tries = await send(outbound, { path: '/tries' });
+    expect(tries.status).toBe(504);
+    expect(tries.headers['proxy-status']).toContain('error=http_response_timeout');
+  });
+
+  it('answers 502 when the application breaks off', async () => {
+    const { outbound } = await startMesh(
+      { v1: (request) => request.socket.destroy() },
+      reviews([forwardTo('shop/v1', 9080)]),
+    );
+    expect((await send(outbound, { method: 'POST', body: 'x' })).status).toBe(502);
+  });
+});
+
+describe('access', () => {
+  const onlyFrom = (serviceAccount: string): AccessPolicy => ({
+    policy: { kind: 'AccessPolicy', namespace: 'shop', name: 'reviews-access' },
+    rules: [
+      {
+        name: 'callers',
+        action: 'allow',
+        from: [{ kind: 'service-account', namespace: 'shop', name: serviceAccount }],
+        to: [{ methods: ['GET'], paths: [{ kind: 'prefix', value: '/open' }] }],
+      },
+    ],
+  });
+
+  it('lets through what a rule allows and refuses the rest, before the application sees it', async () => {
+    let calls = 0;
+    const { outbound, servers } = await startMesh(
+      {
+        v1: (_request, response) => {
+          calls++;
+          response.end('in');
+        },
+      },
+      reviews([forwardTo('shop/v1', 9080)]),
+      [onlyFrom('web')],
+    );
+    expect((await send(outbound, { path: '/open/door' })).status).toBe(200);
+    for (const [method, path] of [
+      ['POST', '/open/door'],
+      ['GET', '/closed'],
+      ['GET', '/open/../closed'],
+      ['GET', '/open/%2e%2e/closed'],
+      ['GET', '/open%2fdoor'],
+      ['GET', '/open;x/door'],
+    ]) {
+      const reply = await send(outbound, { method, path });
+      expect([method, path, reply.status]).toEqual([method, path, 403]);
+    }
+    expect(calls).toBe(1);
+    expect(servers.v1.metrics.registry.expose()).toContain('response_class="4xx"');
+  });
+
+  it('refuses a caller whose identity no rule names', async () => {
+    const { outbound } = await startMesh({ v1: named('v1') }, reviews([forwardTo('shop/v1', 9080)]), [
+      onlyFrom('somebody-else'),
+    ]);
+    const reply = await send(outbound, { path: '/open' });
+    expect(reply.status).toBe(403);
+    expect(reply.headers['proxy-status']).toContain('error=http_request_denied');
+    expect(reply.body.toString()).toContain('no allow rule matches');
+  });
+});
