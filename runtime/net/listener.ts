@@ -98,8 +98,12 @@ export async function listenTls(options: TlsListenOptions, accept: Accept): Prom
       socket.pause();
       socket.off('error', failed);
       socket.unshift(first);
-      if (first[0] === tlsHandshakeRecord) tls.emit('connection', socket);
-      else accept(plain(socket));
+      if (first[0] === tlsHandshakeRecord) {
+        tls.emit('connection', socket);
+      } else {
+        socket.resume();
+        accept(plain(socket));
+      }
     });
   });
   const listener = await listen(server, options);

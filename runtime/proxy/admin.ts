@@ -1,6 +1,12 @@
 import type { Clock } from '../model/index.ts';
-import { type HttpLimits, type Listener, listenPlain, type ServerHandler, type ServerStream } from '../net/index.ts';
-import { createHttp1Server } from '../net/index.ts';
+import {
+  createHttp1Server,
+  type HttpLimits,
+  type Listener,
+  listenPlain,
+  type ServerHandler,
+  type ServerStream,
+} from '../net/index.ts';
 import { parseHostPort } from './bootstrap.ts';
 
 /** What the admin port tells and does. */
@@ -20,7 +26,11 @@ interface Answer {
   readonly body: string;
 }
 
-const text = (status: number, body: string): Answer => ({ status, type: 'text/plain; charset=utf-8', body: `${body}\n` });
+const text = (status: number, body: string): Answer => ({
+  status,
+  type: 'text/plain; charset=utf-8',
+  body: `${body}\n`,
+});
 
 function answer(method: string, path: string, actions: AdminActions): Answer {
   switch (`${method} ${path}`) {

@@ -97,7 +97,10 @@ const fields: Record<keyof Bootstrap, { readonly check: Check; readonly expected
   serviceAccount: { check: isString, expected: 'a non-empty string' },
   workload: { check: (value) => isString(value) && /^[^/]+\/[^/]+$/.test(String(value)), expected: 'namespace/name' },
   trustDomain: { check: isString, expected: 'a non-empty string' },
-  controller: { check: shape({ address: isHostPort, bundle: isString }), expected: '{ address: host:port, bundle: PEM }' },
+  controller: {
+    check: shape({ address: isHostPort, bundle: isString }),
+    expected: '{ address: host:port, bundle: PEM }',
+  },
   tokenFile: { check: isString, expected: 'a path' },
   inbound: {
     check: listOf(shape({ listen: isHostPort, port: isPort, app: isHostPort })),
@@ -142,7 +145,11 @@ export async function readBootstrap(path: string): Promise<Bootstrap> {
   } catch (error) {
     if (error instanceof FindingsError) throw error;
     throw new FindingsError([
-      finding('MW1501', { object: path, message: `not JSON: ${(error as Error).message}`, hint: 'start the mesh again to have it written anew' }),
+      finding('MW1501', {
+        object: path,
+        message: `not JSON: ${(error as Error).message}`,
+        hint: 'start the mesh again to have it written anew',
+      }),
     ]);
   }
 }

@@ -260,7 +260,11 @@ export class Exchange implements ResponseReceiver, PoolWaiter {
     const reply: LocalReply =
       reason === 'protocol'
         ? { status: 502, error: 'http_protocol_error', details: `${this.#target} answered with malformed HTTP` }
-        : { status: 502, error: 'connection_terminated', details: `${this.#target} broke off before it answered (${reason})` };
+        : {
+            status: 502,
+            error: 'connection_terminated',
+            details: `${this.#target} broke off before it answered (${reason})`,
+          };
     return { cause, reply, stale: reason === 'connection' && this.#reused };
   }
 

@@ -15,7 +15,12 @@ export interface GatewayParts {
 }
 
 /** Headers by which the mesh and its proxies speak of callers: nobody outside may set them. */
-const internalHeaders = new Set(['x-forwarded-client-cert', 'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host']);
+const internalHeaders = new Set([
+  'x-forwarded-client-cert',
+  'x-forwarded-for',
+  'x-forwarded-proto',
+  'x-forwarded-host',
+]);
 
 /** What comes from outside the mesh to one listener of a gateway. */
 export class GatewayListener {

@@ -1,16 +1,21 @@
-import { compileAccess, compileRules, compileVirtualHosts, type AccessDecider, type Router } from '../engine/index.ts';
+import {
+  type AccessDecider,
+  compileAccess,
+  compileListeners,
+  compileServicePort,
+  hostsOf,
+  type Router,
+} from '../engine/index.ts';
 import {
   type Endpoint,
   type Finding,
   finding,
   type Gateway,
-  type HttpRule,
   type Protocol,
   type QualifiedName,
   type Resource,
   type ResourceKind,
   type Service,
-  type ServicePort,
   type Workload,
 } from '../model/index.ts';
 
@@ -156,25 +161,22 @@ export class MeshView {
         service: service.name,
         port: port.port,
         protocol: port.protocol,
-        router: compileRules(port.rules.length > 0 ? port.rules : [toOwnEndpoints(service, port)]),
+        router: compileServicePort(service.name, port),
       }),
     );
     return () => {
       this.#forgetService(service.name);
       this.#services.set(service.name, service);
       for (const port of ports) this.#ports.set(portKey(service.name, port.port), port);
-      for (const host of this.#hostsOf(service)) this.#hosts.set(host, service.name);
+      for (const host of hostsOf(service, this.#namespace)) this.#hosts.set(host, service.name);
       this.#observer.onService(service.name);
     };
   }
 
   #prepareGateway(gateway: Gateway): () => void {
-    const listeners = gateway.listeners.map(
-      (listener) =>
-        [
-          listener.port,
-          { gateway: gateway.name, port: listener.port, router: compileVirtualHosts(listener.virtualHosts) },
-        ] as const,
+    const listeners = Array.from(
+      compileListeners(gateway),
+      ([port, router]) => [port, { gateway: gateway.name, port, router }] as const,
     );
     return () => replaceAll(this.#listeners, listeners);
   }
@@ -205,26 +207,8 @@ export class MeshView {
     if (!service) return;
     this.#services.delete(name);
     for (const { port } of service.ports) this.#ports.delete(portKey(name, port));
-    for (const host of this.#hostsOf(service)) if (this.#hosts.get(host) === name) this.#hosts.delete(host);
+    for (const host of hostsOf(service, this.#namespace)) if (this.#hosts.get(host) === name) this.#hosts.delete(host);
   }
-
-  #hostsOf({ name, hosts, addresses }: Service): readonly string[] {
-    const [namespace, short] = name.split('/');
-    return [...hosts, ...addresses, ...(namespace === this.#namespace ? [short] : [])];
-  }
-}
-
-/** What holds for a port that no route is attached to. */
-function toOwnEndpoints(service: Service, port: ServicePort): HttpRule {
-  const [namespace, name] = service.name.split('/');
-  return {
-    route: { kind: 'Service', namespace, name },
-    name: 'default',
-    matches: [{ path: { kind: 'prefix', value: '/' }, headers: [], query: [] }],
-    mirrors: [],
-    timeouts: {},
-    action: { kind: 'forward', backends: [{ target: { service: service.name, port: port.port }, weight: 1 }] },
-  };
 }
 
 function portKey(service: QualifiedName, port: number): string {

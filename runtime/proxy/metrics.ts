@@ -39,7 +39,10 @@ export class ProxyMetrics {
     'Duration of requests that this workload sent, over all tries.',
     ['source', 'service', 'target', 'route', 'mtls', 'response_class'],
   );
-  readonly retries = this.registry.counter('http_client_retries_total', 'Tries beyond the first.', ['service', 'route']);
+  readonly retries = this.registry.counter('http_client_retries_total', 'Tries beyond the first.', [
+    'service',
+    'route',
+  ]);
   readonly activeRequests: Value = this.registry
     .gauge('http_server_active_requests', 'Requests under way in both directions.')
     .with();
@@ -55,9 +58,11 @@ export class ProxyMetrics {
     'source',
     'mtls',
   ]);
-  readonly denied = this.registry.counter('meshwright_access_denied_total', 'Requests and connections refused by policy.', [
-    'policy',
-  ]);
+  readonly denied = this.registry.counter(
+    'meshwright_access_denied_total',
+    'Requests and connections refused by policy.',
+    ['policy'],
+  );
   readonly handshakesRefused: Value = this.registry
     .counter('meshwright_tls_handshakes_refused_total', 'Peers without an acceptable certificate.')
     .with();

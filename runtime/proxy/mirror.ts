@@ -21,7 +21,12 @@ const ignoreResponse: ResponseReceiver = {
 };
 
 /** Sends a copy of a request, once, and ignores what comes of it. */
-function sendCopy(cluster: Cluster, head: RequestHead, body: readonly Buffer[], trailers: HeaderList | undefined): void {
+function sendCopy(
+  cluster: Cluster,
+  head: RequestHead,
+  body: readonly Buffer[],
+  trailers: HeaderList | undefined,
+): void {
   const waiter: PoolWaiter = {
     onConnection(connection: ClientConnection) {
       const stream = connection.request(head, body.length === 0, ignoreResponse);

@@ -39,7 +39,11 @@ export class Outbound {
       this.#joinTcp(accepted.connection, compiled, undefined);
     } else {
       const version = compiled.protocol === 'http' ? 'http1' : 'http2';
-      this.#parts.servers.serveHttp(accepted, version, this.#handlerFor(() => this.#parts.view.port(service, port)));
+      this.#parts.servers.serveHttp(
+        accepted,
+        version,
+        this.#handlerFor(() => this.#parts.view.port(service, port)),
+      );
     }
   }
 
@@ -67,7 +71,10 @@ export class Outbound {
       this.#joinTcp(connection, compiled, rest);
       return;
     }
-    servers.upgrade(connection, this.#handlerFor(() => view.port(compiled.service, compiled.port)));
+    servers.upgrade(
+      connection,
+      this.#handlerFor(() => view.port(compiled.service, compiled.port)),
+    );
     if (rest.length > 0) connection.handler.onData(rest);
   }
 

@@ -79,7 +79,9 @@ export async function runSidecar(bootstrap: Bootstrap, options: SidecarOptions):
     saving = true;
     clock.schedule(saveDelay, () => {
       saving = false;
-      state.saveResources(proxy.resources).catch((error) => logger.warn({ error: String(error) }, 'configuration not saved'));
+      state
+        .saveResources(proxy.resources)
+        .catch((error) => logger.warn({ error: String(error) }, 'configuration not saved'));
     });
   };
   const takeUpdate = ({ kind, updates, removed }: DiscoveryUpdate): readonly Finding[] => {

@@ -1,7 +1,7 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
 import { Agent, request as httpRequest } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
+import { afterEach, describe, expect, it } from '@jest/globals';
 import type { AccessPolicy, Workload } from '../../runtime/model/index.ts';
 import {
   closeAll,
@@ -290,8 +290,7 @@ describe('a gateway', () => {
     const { listen, gateway } = await startGateway();
     const slow = send(listen, { path: '/slow' });
     await new Promise<void>((resolve) => {
-      const look = () =>
-        gateway.metrics.activeRequests.value === 1 ? resolve() : setImmediate(look);
+      const look = () => (gateway.metrics.activeRequests.value === 1 ? resolve() : setImmediate(look));
       look();
     });
     const drained = gateway.proxy.drain();

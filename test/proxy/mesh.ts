@@ -1,4 +1,10 @@
-import { createServer as createHttpServer, type IncomingMessage, request as httpRequest, type Server, type ServerResponse } from 'node:http';
+import {
+  createServer as createHttpServer,
+  request as httpRequest,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
 import { type AddressInfo, connect, createServer as createTcpServer, type Server as TcpServer } from 'node:net';
 import { CertificateAuthority, createAuthoritySvidSource } from '../../runtime/identity/authority.ts';
 import type { Svid } from '../../runtime/identity/index.ts';
@@ -20,7 +26,7 @@ import {
   type ProxyLimits,
   ProxyMetrics,
 } from '../../runtime/proxy/index.ts';
-import { type AccessLog, type AccessLogEntry } from '../../runtime/telemetry/index.ts';
+import type { AccessLog, AccessLogEntry } from '../../runtime/telemetry/index.ts';
 
 export const trustDomain = 'test.local';
 const silent = { info() {}, warn() {} };
@@ -73,7 +79,11 @@ export function service(name: string, port: number, protocol: Protocol, rules: r
   };
 }
 
-export function endpointsOf(name: string, servicePort: number, targets: readonly { port: number; identity?: string }[]): Resource {
+export function endpointsOf(
+  name: string,
+  servicePort: number,
+  targets: readonly { port: number; identity?: string }[],
+): Resource {
   return {
     kind: 'endpoints',
     name: `shop/${name}`,

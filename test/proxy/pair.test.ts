@@ -1,6 +1,18 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { closeAll, createAuthority, endpointsOf, freePort, identityOf, send, service, startApp, startProxy, startWiretap, svidOf } from './mesh.ts';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import {
+  closeAll,
+  createAuthority,
+  endpointsOf,
+  freePort,
+  identityOf,
+  send,
+  service,
+  startApp,
+  startProxy,
+  startWiretap,
+  svidOf,
+} from './mesh.ts';
 
 afterEach(closeAll);
 
@@ -19,7 +31,10 @@ async function startPair(app: (request: IncomingMessage, response: ServerRespons
   const client = await startProxy({
     serviceAccount: 'web',
     svid: await svidOf(authority, 'web'),
-    resources: [service('reviews', 9080, 'http'), endpointsOf('reviews', 9080, [{ port: wire.port, identity: identityOf('reviews') }])],
+    resources: [
+      service('reviews', 9080, 'http'),
+      endpointsOf('reviews', 9080, [{ port: wire.port, identity: identityOf('reviews') }]),
+    ],
     bootstrap: {
       outbound: {
         proxy: `127.0.0.1:${proxyPort}`,
@@ -45,8 +60,12 @@ describe('a pair of sidecars', () => {
     expect(bytes.length).toBeGreaterThan(500);
     expect(bytes.includes('open-sesame')).toBe(false);
     expect(bytes.includes('hello')).toBe(false);
-    expect(client.log.entries).toMatchObject([{ direction: 'outbound', status: 200, service: 'shop/reviews', mtls: true, path: '/a' }]);
-    expect(server.log.entries).toMatchObject([{ direction: 'inbound', status: 200, source: identityOf('web'), mtls: true }]);
+    expect(client.log.entries).toMatchObject([
+      { direction: 'outbound', status: 200, service: 'shop/reviews', mtls: true, path: '/a' },
+    ]);
+    expect(server.log.entries).toMatchObject([
+      { direction: 'inbound', status: 200, source: identityOf('web'), mtls: true },
+    ]);
   });
 
   it('streams large bodies both ways unchanged', async () => {

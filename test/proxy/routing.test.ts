@@ -1,5 +1,5 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { afterEach, describe, expect, it } from '@jest/globals';
 import type { AccessPolicy, HttpRule, Resource } from '../../runtime/model/index.ts';
 import {
   closeAll,
@@ -21,7 +21,11 @@ afterEach(closeAll);
 type App = (request: IncomingMessage, response: ServerResponse) => void;
 
 /** Apps with an inbound sidecar each; returns how `web` reaches them. */
-async function startMesh(apps: Record<string, App>, resources: readonly Resource[], access: readonly AccessPolicy[] = []) {
+async function startMesh(
+  apps: Record<string, App>,
+  resources: readonly Resource[],
+  access: readonly AccessPolicy[] = [],
+) {
   const authority = await createAuthority();
   const endpoints: Resource[] = [];
   const servers: Record<string, RunningProxy> = {};
