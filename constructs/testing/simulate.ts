@@ -1,0 +1,244 @@
+import { ApiObject } from 'cdk8s';
+import type { IConstruct } from 'constructs';
+import {
+  createSnapshot,
+  type Decision,
+  decide,
+  type MeshSnapshot,
+  type ReceiverDecision,
+  type SimulatedRequest,
+} from '../../runtime/engine/index.ts';
+import {
+  describeReference,
+  type Finding,
+  FindingsError,
+  type Mirror,
+  type QualifiedName,
+  qualifiedName,
+  type Retry,
+  type Timeouts,
+} from '../../runtime/model/index.ts';
+import { type KubernetesObject, parseObject } from '../../runtime/resources/index.ts';
+import { translate } from '../../runtime/translate/index.ts';
+import { Gateway, GatewayListener } from '../gateway.ts';
+import type { ICaller, IService, IServicePort } from '../interfaces.ts';
+import { validate } from '../synth/check.ts';
+import { existingServices, standIns } from './stand-ins.ts';
+
+/** A request to decide about. */
+export interface SimulationRequest {
+  /**
+   * Who sends it: a service or one of its versions.
+   * @default - a client outside of the mesh, without identity
+   */
+  readonly from?: ICaller;
+
+  /** Where it is sent: a service, one of its ports, a gateway, or a URL such as `http://reviews:9080/reviews/1`. */
+  readonly to: IService | IServicePort | Gateway | GatewayListener | string;
+
+  /** @default 'GET' */
+  readonly method?: string;
+
+  /**
+   * Path with query.
+   * @default - the path of the URL, else `/`
+   */
+  readonly path?: string;
+
+  /**
+   * Header values by name. At a gateway, `host` says which host is asked for.
+   * @default - none
+   */
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** What happens to a request, and why. */
+export interface Simulation {
+  /** The request is sent on, answered with a redirect, or answered with an error by the first proxy. */
+  readonly outcome: Decision['outcome'];
+  /** Status of the answer, where a proxy gives it: a redirect, an error, or 403 where every target denies it. */
+  readonly status?: number;
+  /** The route that decides: `HTTPRoute shop/reviews-canary`. Absent where none is attached. */
+  readonly route?: string;
+  /** The rule of the route that decides. */
+  readonly rule?: string;
+  /** With which probability it goes to which Kubernetes Service: `{ 'reviews-v1': 0.9, 'reviews-v2': 0.1 }`. */
+  readonly targets: Readonly<Record<string, number>>;
+  readonly access: AccessResult;
+  readonly timeouts: Timeouts;
+  readonly retry?: Retry;
+  readonly mirrors: readonly Mirror[];
+  /** Of a redirect. */
+  readonly location?: string;
+  /** Path and headers as the target sees them; absent where it is not sent on. */
+  readonly forwarded?: { readonly path: string; readonly headers: Readonly<Record<string, string>> };
+  /** The reasons, from the first proxy to the last: what decided, and why the other rules did not. */
+  readonly why: readonly string[];
+  /** All of it, as the engine says it. */
+  readonly decision: Decision;
+}
+
+export interface AccessResult {
+  /** Whether the request reaches an application, whichever target it goes to. */
+  readonly allowed: boolean;
+  /** Whether policy, or a call that was not declared, keeps it from every target. */
+  readonly denied: boolean;
+  /** The access rules that decided. */
+  readonly rules: readonly string[];
+  readonly reasons: readonly string[];
+}
+
+/**
+ * Decides one request in a mesh as the proxies would, with the engine they run. Nothing is sent or written.
+ *
+ * @throws FindingsError where the tree has errors
+ * @example
+ * const request = { from: web, to: reviews, headers: { 'x-canary': 'always' } };
+ * expect(simulate(shop, request)).toRouteTo(reviews.version('v3'));
+ */
+export function simulate(mesh: IConstruct, request: SimulationRequest): Simulation {
+  return createSimulator(mesh)(request);
+}
+
+/** Like {@link simulate} for many requests: synthesises once. */
+export function createSimulator(mesh: IConstruct): (request: SimulationRequest) => Simulation {
+  const snapshot = snapshotOf(mesh);
+  return (request) => {
+    const simulated = toEngine(request, snapshot);
+    return describe(decide(snapshot, simulated), simulated, snapshot);
+  };
+}
+
+function snapshotOf(mesh: IConstruct): MeshSnapshot {
+  const root = mesh.node.root;
+  throwErrors(validate(root));
+  const manifests: unknown[] = root.node
+    .findAll()
+    .filter((construct) => ApiObject.isApiObject(construct))
+    .map((object) => object.toJson());
+  const findings: Finding[] = [];
+  const objects = [...manifests, ...existingServices(root)].flatMap((manifest): KubernetesObject[] => {
+    const parsed = parseObject(manifest, 'synthesised');
+    if (parsed.object) return [parsed.object];
+    findings.push(...parsed.findings);
+    return [];
+  });
+  const translation = translate([...objects, ...standIns(objects)]);
+  throwErrors([...findings, ...translation.findings]);
+  return createSnapshot(translation.resources);
+}
+
+function throwErrors(findings: readonly Finding[]): void {
+  const errors = findings.filter(({ severity }) => severity === 'error');
+  if (errors.length) throw new FindingsError(errors);
+}
+
+function toEngine(request: SimulationRequest, snapshot: MeshSnapshot): SimulatedRequest {
+  const { from, to, method, headers } = request;
+  const url = typeof to === 'string' ? new URL(to) : undefined;
+  const common = { method, headers, path: request.path ?? (url ? url.pathname + url.search : undefined) };
+  if (url) return { ...common, from: from && workloadOf(from, snapshot), to: url.host };
+  if (to instanceof Gateway || to instanceof GatewayListener) {
+    const parent = to._parent();
+    const name = qualifiedName(parent.namespace, parent.ref.name);
+    const listeners = snapshot.gateways.get(name)?.listeners ?? [];
+    const { port = 80 } =
+      listeners.find((listener) => [undefined, listener.name].includes(parent.ref.sectionName)) ?? {};
+    const host = headers?.host?.replace(/:\d+$/, '') ?? parent.ref.name;
+    return { ...common, gateway: name, to: `${host}:${port}` };
+  }
+  const { service, port = Object.values(service.ports)[0] } = (to as IService | IServicePort)._backend();
+  return {
+    ...common,
+    from: from && workloadOf(from, snapshot),
+    to: `${service.serviceName}.${service.namespace}:${port.port}`,
+  };
+}
+
+/** The workload that has the identity of a caller. */
+function workloadOf(caller: ICaller, snapshot: MeshSnapshot): QualifiedName {
+  for (const principal of caller._principals()) {
+    if (principal.kind !== 'service-account') continue;
+    const { namespace, name } = principal.serviceAccount;
+    for (const workload of snapshot.workloads.values()) {
+      if (workload.namespace === namespace && workload.serviceAccount === name) return workload.name;
+    }
+  }
+  throw new Error(
+    `${caller._construct()?.node.path ?? 'the caller'} runs no workload of this mesh that could send a request`,
+  );
+}
+
+function describe(decision: Decision, simulated: SimulatedRequest, snapshot: MeshSnapshot): Simulation {
+  const { outcome, rule, targets, timeouts, retry, mirrors, location } = decision;
+  const forwarded = targets.find(({ request }) => request)?.request;
+  const access = accessOf(decision, simulated, snapshot);
+  return {
+    outcome,
+    status: decision.status ?? (isForbidden(decision) ? 403 : undefined),
+    ...(rule && rule.route.kind !== 'Service' && { route: describeReference(rule.route), rule: rule.name }),
+    targets: Object.fromEntries(
+      targets.map(({ target, probability }) => [target ? nameOf(target.service) : 'nowhere', probability]),
+    ),
+    access,
+    timeouts,
+    retry,
+    mirrors,
+    location,
+    forwarded: forwarded && { path: forwarded.path, headers: headerRecord(forwarded.headers) },
+    why: reasonsOf(decision),
+    decision,
+  };
+}
+
+function accessOf(decision: Decision, simulated: SimulatedRequest, snapshot: MeshSnapshot): AccessResult {
+  const calls = simulated.from === undefined ? 'all' : snapshot.workloads.get(simulated.from)?.calls;
+  const asked = decision.service?.service;
+  if (calls && calls !== 'all' && asked && !calls.includes(asked)) {
+    return { allowed: false, denied: true, rules: [], reasons: [decision.reason] };
+  }
+  const receivers = decision.targets.flatMap((target) => target.receivers);
+  const rules = receivers.flatMap(({ access }) => access?.decision.rule?.name ?? []);
+  return {
+    // Probabilities are sums of fractions.
+    allowed: decision.delivered > 1 - 1e-9,
+    denied: receivers.length > 0 && receivers.every(({ allowed }) => !allowed),
+    rules: [...new Set(rules)],
+    reasons: [...new Set(receivers.map(({ reason }) => reason))],
+  };
+}
+
+/** Whether every receiver answers 403. Without a certificate there is no connection and so no answer. */
+function isForbidden({ targets }: Decision): boolean {
+  const receivers = targets.flatMap(({ request, receivers }) => (request ? receivers : []));
+  return receivers.length > 0 && receivers.every(({ allowed, access }) => !allowed && access);
+}
+
+function reasonsOf({ reason, route, targets }: Decision): readonly string[] {
+  const others = (route?.considered ?? []).filter(({ verdict }) => verdict !== 'decided');
+  return [
+    reason,
+    ...others.map(({ rule, reason }) => `not ${rule.name} of ${describeReference(rule.route)}: ${reason}`),
+    ...targets.flatMap(({ target, problem, receivers }) => [
+      ...(problem ? [`${target?.service ?? 'a target'}: ${problem}`] : []),
+      ...receivers.map((receiver) => describeReceiver(receiver)),
+    ]),
+  ];
+}
+
+function describeReceiver({ workload, allowed, reason }: ReceiverDecision): string {
+  return `${workload ?? 'a workload outside of the mesh'} ${allowed ? 'allows' : 'denies'} it: ${reason}`;
+}
+
+function headerRecord(list: readonly string[]): Record<string, string> {
+  const record: Record<string, string> = {};
+  for (let index = 0; index < list.length; index += 2) {
+    const [name, value] = [list[index], list[index + 1]];
+    record[name] = name in record ? `${record[name]}, ${value}` : value;
+  }
+  return record;
+}
+
+function nameOf(name: QualifiedName): string {
+  return name.slice(name.indexOf('/') + 1);
+}
