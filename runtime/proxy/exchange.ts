@@ -203,7 +203,7 @@ export class Exchange implements ResponseReceiver, PoolWaiter {
       this.#body.push(Buffer.from(chunk));
       this.#bodyBytes += chunk.length;
     }
-    if (!this.#upstream || !this.#upstream.write(chunk)) this.#downstream.pause();
+    if (!this.#upstream?.write(chunk)) this.#downstream.pause();
   }
 
   onRequestEnd(trailers: HeaderList | undefined): void {

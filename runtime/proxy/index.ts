@@ -2,6 +2,6 @@
 export { type Bootstrap, parseBootstrap, parseHostPort, readBootstrap } from './bootstrap.ts';
 export type { ProxyContext } from './exchange.ts';
 export { defaultProxyLimits, type ProxyLimits } from './limits.ts';
+export { MeshProxy, type Subscriptions } from './mesh-proxy.ts';
 export { ProxyMetrics } from './metrics.ts';
-export { Proxy, type Subscriptions } from './proxy.ts';
 export { runSidecar, type Sidecar, type SidecarOptions } from './sidecar.ts';

@@ -7,8 +7,8 @@ import { serveAdmin } from './admin.ts';
 import type { Bootstrap } from './bootstrap.ts';
 import type { ProxyContext } from './exchange.ts';
 import { defaultProxyLimits } from './limits.ts';
+import { MeshProxy } from './mesh-proxy.ts';
 import { ProxyMetrics } from './metrics.ts';
-import { Proxy } from './proxy.ts';
 import { StateDirectory } from './state.ts';
 
 export interface SidecarOptions {
@@ -40,7 +40,7 @@ export async function runSidecar(bootstrap: Bootstrap, options: SidecarOptions):
     ? openAccessLog(bootstrap.accessLog, (entries) => metrics.logEntriesDropped.add(entries))
     : noAccessLog;
   const context: ProxyContext = { clock, random, limits: defaultProxyLimits, metrics, accessLog };
-  const proxy = new Proxy(bootstrap, context);
+  const proxy = new MeshProxy(bootstrap, context);
   const state = new StateDirectory(bootstrap.stateDir);
   await state.open();
 
@@ -144,7 +144,7 @@ export async function runSidecar(bootstrap: Bootstrap, options: SidecarOptions):
 }
 
 /** What was saved was good once; what is not any more is asked for anew. */
-function applySaved(proxy: Proxy, resources: readonly Resource[]): void {
+function applySaved(proxy: MeshProxy, resources: readonly Resource[]): void {
   for (const resource of resources) proxy.apply([resource], resource.kind, []);
 }
 

@@ -62,7 +62,10 @@ export function openAccessLog(path: string, onDropped: (entries: number) => void
   };
   const pump = (): void => {
     scheduled = false;
-    if (writing || pending === '') return settle();
+    if (writing || pending === '') {
+      settle();
+      return;
+    }
     const chunk = Buffer.from(pending);
     pending = '';
     writing = true;

@@ -21,7 +21,7 @@ import {
 import {
   type Bootstrap,
   defaultProxyLimits,
-  Proxy,
+  MeshProxy,
   type ProxyContext,
   type ProxyLimits,
   ProxyMetrics,
@@ -106,7 +106,7 @@ export class MemoryLog implements AccessLog {
 }
 
 export interface RunningProxy {
-  readonly proxy: Proxy;
+  readonly proxy: MeshProxy;
   readonly log: MemoryLog;
   readonly metrics: ProxyMetrics;
 }
@@ -156,7 +156,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     stateDir: '/unused',
     ...options.bootstrap,
   };
-  const proxy = new Proxy(bootstrap, context);
+  const proxy = new MeshProxy(bootstrap, context);
   const workload: Workload = {
     kind: 'workload',
     name: bootstrap.workload,

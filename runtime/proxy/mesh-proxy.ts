@@ -20,7 +20,7 @@ export type Subscriptions = Readonly<Record<ResourceKind, readonly string[]>>;
  * The data path of one workload: listeners, stacks and the configuration they follow. It asks nobody for anything:
  * certificates and configuration are given to it.
  */
-export class Proxy {
+export class MeshProxy {
   readonly #bootstrap: Bootstrap;
   readonly #context: ProxyContext;
   readonly #link: PeerLink;
