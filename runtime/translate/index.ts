@@ -1,2 +1,3 @@
+export { standIns } from './stand-ins.ts';
 export type { ListenerStatus, ObjectStatus, RouteParentStatus } from './status.ts';
 export { type Translation, translate } from './translate.ts';

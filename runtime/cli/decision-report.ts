@@ -1,0 +1,132 @@
+import {
+  type AccessConsideration,
+  type Decision,
+  formatTarget,
+  type ReceiverDecision,
+  type RouteConsideration,
+  type TargetDecision,
+  type Verdict,
+} from '../engine/index.ts';
+import { describeReference } from '../model/index.ts';
+
+/** A decision as data: names instead of the compiled objects that made it. */
+export function summarise(decision: Decision) {
+  const { outcome, reason, rule, location, timeouts, retry, mirrors, targets, delivered } = decision;
+  return {
+    outcome,
+    status: statusOf(decision),
+    reason,
+    route: rule && describeReference(rule.route),
+    rule: rule?.name,
+    location,
+    targets: targets.map(({ target, probability, status, problem, request, receivers }) => ({
+      service: target?.service,
+      port: target?.port,
+      probability,
+      status,
+      problem,
+      path: request && formatTarget(request),
+      receivers: receivers.map(({ workload, probability, mtls, allowed, reason, access }) => ({
+        workload,
+        probability,
+        mtls,
+        allowed,
+        reason,
+        policy: access?.decision.policy && describeReference(access.decision.policy),
+        rule: access?.decision.rule?.name,
+      })),
+    })),
+    timeouts,
+    retry,
+    mirrors,
+    delivered,
+  };
+}
+
+/** Of the answer, where it is certain to come from a proxy. */
+function statusOf({ status, targets }: Decision): number | undefined {
+  if (status !== undefined) return status;
+  const receivers = targets.flatMap((target) => (target.request ? target.receivers : []));
+  return receivers.length > 0 && receivers.every(({ allowed, access }) => !allowed && access) ? 403 : undefined;
+}
+
+/** What was considered and why it did or did not decide, as data. */
+export function summariseReasons({ route, targets }: Decision) {
+  return {
+    routes: (route?.considered ?? []).map(({ rule, verdict, reason }) => ({
+      route: describeReference(rule.route),
+      rule: rule.name,
+      verdict,
+      reason,
+    })),
+    access: targets.flatMap(({ receivers }) =>
+      receivers.map(({ workload, access }) => ({
+        workload,
+        rules: (access?.considered ?? []).map(({ policy, rule, verdict, reason }) => ({
+          policy: describeReference(policy),
+          rule: rule.name,
+          action: rule.action,
+          verdict,
+          reason,
+        })),
+      })),
+    ),
+  };
+}
+
+/** Where a request goes, for people. */
+export function formatDecision(decision: Decision): string {
+  const { location, timeouts, retry, mirrors, targets } = decision;
+  const status = statusOf(decision);
+  const lines = [`${status === undefined ? '' : `${status}: `}${decision.reason}`];
+  if (location) lines.push(`  location  ${location}`);
+  for (const target of targets) {
+    lines.push(`  ${percent(target.probability)}  ${describeTarget(target)}`);
+    lines.push(...target.receivers.map((receiver) => `         ${describeReceiver(receiver)}`));
+  }
+  if (timeouts.request) lines.push(`  timeout   ${timeouts.request} ms`);
+  if (timeouts.backendRequest) lines.push(`  timeout   ${timeouts.backendRequest} ms a try`);
+  if (retry) lines.push(`  retry     ${retry.attempts} times on ${[...retry.codes, 'lost connections'].join(', ')}`);
+  for (const { target, percent } of mirrors) lines.push(`  mirror    ${percent}% to ${target.service}:${target.port}`);
+  if (targets.length > 0) lines.push(`  delivered ${percent(decision.delivered).trim()}`);
+  return lines.join('\n');
+}
+
+/** Which rule decided, at each end, and why the others did not, for people. */
+export function formatReasons({ route, targets }: Decision): string {
+  const lines: string[] = [];
+  if (route && route.considered.length > 0) lines.push('route', ...route.considered.map(describeRoute));
+  for (const { receivers } of targets) {
+    for (const { workload, access } of receivers) {
+      lines.push(`access at ${workload ?? 'a workload outside the mesh'}`);
+      lines.push(
+        ...(access?.considered.length ? access.considered.map(describeAccess) : ['  - no rule holds for this port']),
+      );
+    }
+  }
+  return lines.join('\n');
+}
+
+const marks: Readonly<Record<Verdict, string>> = { decided: '*', 'not-first': '-', 'no-match': '-' };
+
+function describeRoute({ rule, verdict, reason }: RouteConsideration): string {
+  return `  ${marks[verdict]} rule ${rule.name} of ${describeReference(rule.route)}: ${reason}`;
+}
+
+function describeAccess({ policy, rule, verdict, reason }: AccessConsideration): string {
+  return `  ${marks[verdict]} ${rule.action} rule ${rule.name} of ${describeReference(policy)}: ${reason}`;
+}
+
+function describeTarget({ target, status, problem }: TargetDecision): string {
+  const where = target ? `${target.service}:${target.port}` : 'nowhere';
+  return problem ? `${where}, answered ${status}: ${problem}` : where;
+}
+
+function describeReceiver({ workload, mtls, allowed, reason }: ReceiverDecision): string {
+  const link = mtls ? 'mutual TLS' : 'plain text';
+  return `${workload ?? 'outside the mesh'} (${link}) ${allowed ? 'allows' : 'denies'} it: ${reason}`;
+}
+
+function percent(share: number): string {
+  return `${(share * 100).toFixed(1).replace(/\.0$/, '')}%`.padStart(5);
+}

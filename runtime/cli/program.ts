@@ -1,0 +1,75 @@
+import { Command, CommanderError } from 'commander';
+import packageJson from '../../package.json' with { type: 'json' };
+import { FindingsError } from '../model/index.ts';
+import { CommandError, exitCode } from './exit-code.ts';
+import { printFindings } from './findings.ts';
+
+interface Entry {
+  readonly summary: string;
+  /** The command is imported only when it is called: each brings what the others do not need. */
+  readonly load: () => Promise<{ readonly command: Command }>;
+}
+
+/** Every command, in the order in which help shows them. */
+const commands: Readonly<Record<string, Entry>> = {
+  up: { summary: 'run a mesh on this machine', load: () => import('./up.ts') },
+  synth: { summary: 'write the manifests of a mesh', load: () => import('./synth.ts') },
+  validate: { summary: 'say what is wrong with manifests', load: () => import('./validate.ts') },
+  simulate: { summary: 'tell where a request would go, without sending it', load: () => import('./simulate.ts') },
+  explain: { summary: 'tell which rules decide about a request, and why', load: () => import('./explain.ts') },
+  stat: { summary: 'show how requests to services go', load: () => import('./stat.ts') },
+  edges: { summary: 'show who calls whom', load: () => import('./edges.ts') },
+  sidecar: { summary: 'run the proxy of one workload', load: () => import('./sidecar.ts') },
+  controller: { summary: 'run the control plane', load: () => import('./controller.ts') },
+  completion: { summary: 'print a completion script for a shell', load: () => import('./completion.ts') },
+};
+
+const examples = `
+Examples:
+  $ meshwright up examples/shop           run the shop; then open the address it prints
+  $ meshwright stat                       how requests go
+  $ meshwright explain --from shop/web --to http://cart:7070/items -X DELETE
+  $ meshwright synth examples/shop        the same mesh as manifests for Kubernetes
+`;
+
+/** Runs a command line and returns its exit code. */
+export async function run(args: readonly string[]): Promise<number> {
+  const program = await createProgram(args[0] === 'help' ? args[1] : args[0]);
+  try {
+    await program.parseAsync(args, { from: 'user' });
+    return exitCode.ok;
+  } catch (error) {
+    return report(error);
+  }
+}
+
+/** The program with the options of one command; of the others it knows the names only. */
+async function createProgram(wanted: string | undefined): Promise<Command> {
+  const program = new Command('meshwright')
+    .description('A service mesh that lives as TypeScript.')
+    .version(packageJson.version)
+    .usage('<command> [options]')
+    .addHelpText('before', examples.trimStart())
+    .exitOverride();
+  for (const [name, { summary, load }] of Object.entries(commands)) {
+    // Completion is about the options of all of them.
+    if (name !== wanted && wanted !== 'completion') program.command(name).description(summary);
+    else program.addCommand((await load()).command.description(summary).exitOverride());
+  }
+  return program;
+}
+
+function report(error: unknown): number {
+  // Commander has told what is wrong, or shown the help that was asked for.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCode.ok : exitCode.usage;
+  if (error instanceof FindingsError) {
+    printFindings(error.findings);
+    return exitCode.findings;
+  }
+  if (error instanceof CommandError) {
+    if (error.message) process.stderr.write(`${error.message}\n`);
+    return error.code;
+  }
+  process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  return exitCode.failure;
+}

@@ -1,0 +1,36 @@
+import type { EdgeStats, ServiceStats } from '../controller/index.ts';
+import { formatTable } from './output.ts';
+
+type Traffic = Pick<ServiceStats, 'rps' | 'success' | 'p50' | 'p99' | 'mtls'>;
+
+export const trafficTitles = ['RPS', 'SUCCESS', 'P50', 'P99', 'MTLS'] as const;
+
+/** Services and their versions with how requests to them go. */
+export function formatServiceStats(stats: readonly ServiceStats[]): string {
+  const rows = stats.map((row) => [row.service, row.version || '-', ...trafficCells(row)]);
+  return formatTable(['SERVICE', 'VERSION', ...trafficTitles], rows);
+}
+
+export function formatEdges(edges: readonly EdgeStats[]): string {
+  const rows = edges.map((edge) => [
+    edge.source,
+    edge.service,
+    edge.target === edge.service ? '-' : edge.target,
+    ...trafficCells(edge),
+  ]);
+  return formatTable(['FROM', 'TO', 'TARGET', ...trafficTitles], rows);
+}
+
+export function trafficCells({ rps, success, p50, p99, mtls }: Traffic): string[] {
+  return [rps.toFixed(1), share(success), milliseconds(p50), milliseconds(p99), share(mtls)];
+}
+
+function share(value: number | undefined): string {
+  if (value === undefined) return '-';
+  // Never round a failure away.
+  return `${(Math.floor(value * 10_000) / 100).toFixed(value === 1 ? 0 : 2)}%`;
+}
+
+function milliseconds(value: number | undefined): string {
+  return value === undefined ? '-' : `${value < 10 ? value.toFixed(1) : value.toFixed(0)} ms`;
+}
