@@ -42,7 +42,8 @@ export function openControllerChannel(options: ControllerChannelOptions): Contro
   };
   const sessionManager = new Http2SessionManager(
     baseUrl,
-    { pingIntervalMs: pingInterval, pingTimeoutMs: pingTimeout, pingIdleConnection: true },
+    // Not while idle: connect-node would go on to ping a session that has been destroyed, and that throws.
+    { pingIntervalMs: pingInterval, pingTimeoutMs: pingTimeout, pingIdleConnection: false },
     tls,
   );
   return {

@@ -1,6 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import { createSvidSource, type Logger, type Svid, type SvidSource } from '../identity/index.ts';
-import { type Clock, type Finding, type Random, type Resource, resourceKinds, systemClock } from '../model/index.ts';
+import {
+  type Clock,
+  type Finding,
+  type Random,
+  type Resource,
+  resourceKinds,
+  systemClock,
+  type Timer,
+} from '../model/index.ts';
 import { noAccessLog, openAccessLog } from '../telemetry/index.ts';
 import { DiscoveryClient, type DiscoveryUpdate } from '../xds/index.ts';
 import { serveAdmin } from './admin.ts';
@@ -73,22 +81,19 @@ export async function runSidecar(bootstrap: Bootstrap, options: SidecarOptions):
     listenWhenPossible();
   };
 
-  let saving = false;
-  const saveSoon = (): void => {
-    if (saving) return;
-    saving = true;
-    clock.schedule(saveDelay, () => {
-      saving = false;
-      state
-        .saveResources(proxy.resources)
-        .catch((error) => logger.warn({ error: String(error) }, 'configuration not saved'));
-    });
+  let saving: Timer | undefined;
+  const save = (): void => {
+    saving?.cancel();
+    saving = undefined;
+    state
+      .saveResources(proxy.resources)
+      .catch((error) => logger.warn({ error: String(error) }, 'configuration not saved'));
   };
   const takeUpdate = ({ kind, updates, removed }: DiscoveryUpdate): readonly Finding[] => {
     const findings = proxy.apply(updates, kind, removed);
     if (findings.length > 0) return findings;
     subscribe();
-    saveSoon();
+    saving ??= clock.schedule(saveDelay, save);
     listenWhenPossible();
     return [];
   };
@@ -135,6 +140,7 @@ export async function runSidecar(bootstrap: Bootstrap, options: SidecarOptions):
         discovery.close();
         source.close();
         admin.close();
+        if (saving) save();
         await state.flush().catch(() => {});
         await accessLog.close();
       })();
