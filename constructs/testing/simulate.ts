@@ -19,11 +19,11 @@ import {
   type Timeouts,
 } from '../../runtime/model/index.ts';
 import { type KubernetesObject, parseObject } from '../../runtime/resources/index.ts';
-import { translate } from '../../runtime/translate/index.ts';
+import { standIns, translate } from '../../runtime/translate/index.ts';
 import { Gateway, GatewayListener } from '../gateway.ts';
 import type { ICaller, IService, IServicePort } from '../interfaces.ts';
 import { validate } from '../synth/check.ts';
-import { existingServices, standIns } from './stand-ins.ts';
+import { existingServices } from './existing-services.ts';
 
 /** A request to decide about. */
 export interface SimulationRequest {

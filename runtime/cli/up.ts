@@ -62,7 +62,9 @@ async function start(
       app,
       port,
       signal,
-      onEvent: (event) => describe(event).forEach((line) => view.note(line)),
+      onEvent: (event) => {
+        for (const line of describe(event)) view.note(line);
+      },
     });
   } catch (error) {
     if (signal.aborted) return undefined;
