@@ -61,12 +61,12 @@ describe('the file provider', () => {
     await untilNames('b');
   });
 
-  it('notices a change within a quarter of a second', async () => {
+  it('notices a change long before it would look by itself', async () => {
     await start();
     const before = performance.now();
     await directory.write('a.yaml', account('a'));
     await untilNames('a');
-    expect(performance.now() - before).toBeLessThan(500);
+    expect(performance.now() - before).toBeLessThan(1500);
   });
 
   it('tells nothing where nothing changed', async () => {

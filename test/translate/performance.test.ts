@@ -59,10 +59,12 @@ function mesh(services: number): KubernetesObject[] {
 it('translates a thousand services of one namespace in well under 200 ms, linearly', () => {
   const fastest = (services: number) => {
     const objects = mesh(services);
-    const runs = Array.from({ length: 3 }, () => {
-      const start = performance.now();
+    // CPU time, as other work on the machine does not count.
+    const runs = Array.from({ length: 5 }, () => {
+      const start = process.cpuUsage();
       expect(translate(objects).findings).toStrictEqual([]);
-      return performance.now() - start;
+      const { user, system } = process.cpuUsage(start);
+      return (user + system) / 1000;
     });
     return Math.min(...runs);
   };

@@ -1,7 +1,7 @@
 import { type Clock, type Finding, finding, type Timer } from '../../model/index.ts';
 import type { KubernetesObject } from '../../resources/index.ts';
 import { DirectoryWatches } from './directory-watches.ts';
-import { type ListedFile, listManifests } from './list-files.ts';
+import { type ListedFile, listManifests, maxFiles } from './list-files.ts';
 import { type Manifest, type ParsedDocuments, parseManifest } from './manifest.ts';
 import { readBounded } from './read-file.ts';
 
@@ -105,6 +105,7 @@ export function createFileProvider({ directories, clock }: FileProviderOptions):
 /** What the directories held when they were last scanned. */
 class ManifestTree {
   readonly #roots: readonly string[];
+  #firstLeftOut: string | undefined;
   #files: ReadonlyMap<string, FileState> = new Map();
   /** All that were found, with what tells them from others of the same path. */
   directories: ReadonlyMap<string, bigint> = new Map();
@@ -116,9 +117,9 @@ class ManifestTree {
   /** Reads what differs from the last scan; tells whether anything did. */
   async scan(): Promise<boolean> {
     const before = this.#files;
-    const { files: listed, directories } = await listManifests(this.#roots);
+    const { files: listed, directories, firstLeftOut } = await listManifests(this.#roots);
     const files = new Map<string, FileState>();
-    let changed = false;
+    let changed = firstLeftOut !== this.#firstLeftOut;
     for (const file of listed) {
       const known = before.get(file.path);
       const state = known?.signature === file.signature ? known : await readFile(file, known);
@@ -128,6 +129,7 @@ class ManifestTree {
     if (files.size !== before.size) changed = true;
     this.#files = files;
     this.directories = directories;
+    this.#firstLeftOut = firstLeftOut;
     return changed;
   }
 
@@ -135,8 +137,14 @@ class ManifestTree {
     const states = [...this.#files.values()];
     return {
       objects: states.flatMap((state) => state.objects),
-      findings: states.flatMap((state) => state.findings),
+      findings: [...this.#tooMany(), ...states.flatMap((state) => state.findings)],
     };
+  }
+
+  #tooMany(): Finding[] {
+    if (this.#firstLeftOut === undefined) return [];
+    const message = `there are more than ${maxFiles} manifests; from this one on they are not read`;
+    return [finding('MW1005', { message, hint: 'put more objects into each file', object: this.#firstLeftOut })];
   }
 }
 

@@ -12,9 +12,11 @@ export interface Listing {
   readonly files: ListedFile[];
   /** From the path of each directory to what tells it from another one of the same path. */
   readonly directories: Map<string, bigint>;
+  /** The first manifest that is not listed because there are too many. */
+  firstLeftOut?: string;
 }
 
-const maxFiles = 10_000;
+export const maxFiles = 10_000;
 /** Deeper than any sensible tree, and an end for links that lead in a circle. */
 const maxDepth = 16;
 
@@ -34,8 +36,9 @@ async function visit(path: string, depth: number, listing: Listing): Promise<voi
       // Hidden: what editors and atomic writers leave, and Kubernetes' `..data` of a mounted ConfigMap.
       if (!name.startsWith('.')) await visit(join(path, name), depth + 1, listing);
     }
-  } else if (found?.isFile() && /\.(ya?ml|json)$/.test(path) && listing.files.length < maxFiles) {
-    listing.files.push({ path, signature: `${found.ino} ${found.size} ${found.mtimeNs} ${found.ctimeNs}` });
+  } else if (found?.isFile() && /\.(ya?ml|json)$/.test(path)) {
+    if (listing.files.length >= maxFiles) listing.firstLeftOut ??= path;
+    else listing.files.push({ path, signature: `${found.ino} ${found.size} ${found.mtimeNs} ${found.ctimeNs}` });
   }
 }
 
