@@ -8,13 +8,14 @@ import type {
   ResponseHead,
   ServerConnection,
   ServerHandler,
-  ServerStream,
 } from '../http.ts';
 import { BodyReader, type BodySink } from './body-reader.ts';
 import { Deadline } from './deadline.ts';
 import { checkPartialHead, findHeadEnd, HeadParser } from './head-parser.ts';
+import { Inbox } from './inbox.ts';
 import { closingResponse, MessageWriter } from './message-writer.ts';
 import { Output } from './output.ts';
+import { type ExchangeControl, Http1ServerStream } from './server-stream.ts';
 
 /** Handles the requests of an HTTP/1.1 connection. */
 export interface Http1ServerHandler extends ServerHandler {
@@ -50,7 +51,6 @@ const Phase = {
   gone: 2,
 } as const;
 
-const noBytes = Buffer.alloc(0);
 const carriageReturn = 13;
 const lineFeed = 10;
 /** How much of an unwanted request body is read to keep the connection. */
@@ -58,10 +58,11 @@ const discardLimit = 65_536;
 /** Milliseconds the peer has to close after we did. */
 const lingerTime = 2000;
 
-class Http1Server implements ServerConnection, ConnectionHandler, BodySink {
+class Http1Server implements ServerConnection, ConnectionHandler, BodySink, ExchangeControl {
   readonly #connection: Connection;
   readonly #handler: Http1ServerHandler;
   readonly #options: Http1ServerOptions;
+  readonly #inbox = new Inbox();
   readonly #parser: HeadParser;
   readonly #reader: BodyReader;
   readonly #output: Output;
@@ -69,9 +70,6 @@ class Http1Server implements ServerConnection, ConnectionHandler, BodySink {
   readonly #deadline: Deadline;
 
   #phase: number = Phase.open;
-  #input: Buffer = noBytes;
-  #at = 0;
-  #ownsInput = true;
   #processing = false;
   #paused = false;
   #peerEnded = false;
@@ -123,14 +121,7 @@ class Http1Server implements ServerConnection, ConnectionHandler, BodySink {
   onData(chunk: Buffer): void {
     if (this.#phase !== Phase.open) return;
     if (this.#busy) this.#progress();
-    if (this.#at < this.#input.length) {
-      this.#input = Buffer.concat([this.#input.subarray(this.#at), chunk]);
-      this.#ownsInput = true;
-    } else {
-      this.#input = chunk;
-      this.#ownsInput = false;
-    }
-    this.#at = 0;
+    this.#inbox.add(chunk);
     this.#process();
   }
 
@@ -216,25 +207,19 @@ class Http1Server implements ServerConnection, ConnectionHandler, BodySink {
   #process(): void {
     if (this.#processing) return;
     this.#processing = true;
-    while (this.#phase === Phase.open && this.#at < this.#input.length) {
+    while (this.#phase === Phase.open && !this.#inbox.isEmpty) {
       if (!this.#reader.done) this.#readBody();
       else if (this.#busy || this.#output.blocked || !this.#readHead()) break;
     }
     this.#processing = false;
     if (this.#phase === Phase.open) this.#settle();
-    else this.#dropInput();
+    else this.#inbox.clear();
   }
 
   /** After all that could be read was. */
   #settle(): void {
-    const rest = this.#at < this.#input.length;
-    if (!rest) this.#dropInput();
-    else if (!this.#ownsInput) {
-      // The buffer belongs to the connection.
-      this.#input = Buffer.from(this.#input.subarray(this.#at));
-      this.#at = 0;
-      this.#ownsInput = true;
-    }
+    this.#inbox.keep();
+    const rest = !this.#inbox.isEmpty;
     if (!this.#busy && !this.#output.blocked) {
       if (this.#peerEnded) {
         if (rest) this.#fail(400, 'connection');
@@ -249,17 +234,11 @@ class Http1Server implements ServerConnection, ConnectionHandler, BodySink {
     this.#flow();
   }
 
-  #dropInput(): void {
-    this.#input = noBytes;
-    this.#at = 0;
-    this.#ownsInput = true;
-  }
-
   /** Reads only what the handler wants, and no further request while one is in work. */
   #flow(): void {
     if (this.#phase !== Phase.open) return;
     const waiting = this.#reader.done && (this.#busy || this.#output.blocked);
-    const pause = (this.#readerPaused && !this.#reader.done) || (waiting && this.#at < this.#input.length);
+    const pause = (this.#readerPaused && !this.#reader.done) || (waiting && !this.#inbox.isEmpty);
     if (pause === this.#paused) return;
     this.#paused = pause;
     if (pause) this.#connection.pause();
@@ -268,31 +247,32 @@ class Http1Server implements ServerConnection, ConnectionHandler, BodySink {
 
   /** Starts the exchange whose head is complete; false when there is none, or the connection is done. */
   #readHead(): boolean {
-    const input = this.#input;
+    const inbox = this.#inbox;
+    const { bytes } = inbox;
     const { limits, scheme } = this.#options;
     // RFC 9112 section 2.2: an empty line may precede a request.
-    if (!this.#skippedLine && input[this.#at] === carriageReturn) {
-      if (this.#at + 1 === input.length) return false;
-      if (input[this.#at + 1] === lineFeed) {
+    if (!this.#skippedLine && bytes[inbox.at] === carriageReturn) {
+      if (inbox.at + 1 === bytes.length) return false;
+      if (bytes[inbox.at + 1] === lineFeed) {
         this.#skippedLine = true;
-        this.#at += 2;
-        if (this.#at === input.length) return false;
+        inbox.at += 2;
+        if (inbox.isEmpty) return false;
       }
     }
-    const start = this.#at;
-    const end = findHeadEnd(input, start);
+    const start = inbox.at;
+    const end = findHeadEnd(bytes, start);
     if (end < 0 || end - start > limits.maxHeadBytes) {
-      const status = end < 0 ? checkPartialHead(input, start, limits) : 431;
+      const status = end < 0 ? checkPartialHead(bytes, start, limits) : 431;
       if (status !== 0) this.#fail(status, 'protocol');
       return false;
     }
     const parser = this.#parser;
-    const status = parser.parseRequest(input.toString('latin1', start, end), scheme);
+    const status = parser.parseRequest(bytes.toString('latin1', start, end), scheme);
     if (status !== 0) {
       this.#fail(status, 'protocol');
       return false;
     }
-    this.#at = end + 4;
+    inbox.at = end + 4;
     this.#skippedLine = false;
     this.#headStarted = false;
     if (parser.method === 'CONNECT') {
@@ -326,13 +306,13 @@ class Http1Server implements ServerConnection, ConnectionHandler, BodySink {
 
   #readBody(): void {
     const reader = this.#reader;
-    const at = reader.read(this.#input, this.#at, this);
+    const at = reader.read(this.#inbox.bytes, this.#inbox.at, this);
     if (this.#phase !== Phase.open) return;
     if (at < 0) {
       this.#fail(400, 'protocol');
       return;
     }
-    this.#at = at;
+    this.#inbox.at = at;
     if (!reader.done || !this.#busy) return;
     if (this.#stream === undefined) this.#finish();
     else this.#receiver?.onEnd(reader.trailers);
@@ -370,7 +350,7 @@ class Http1Server implements ServerConnection, ConnectionHandler, BodySink {
       this.#fail(this.#peerEnded ? 400 : 501, 'protocol');
       return;
     }
-    const rest = Buffer.from(this.#input.subarray(this.#at));
+    const rest = this.#inbox.copyRest();
     this.#output.flush();
     this.#phase = Phase.gone;
     this.#deadline.stop();
@@ -389,7 +369,7 @@ class Http1Server implements ServerConnection, ConnectionHandler, BodySink {
   #expire(): void {
     if (this.#phase === Phase.closing || (!this.#busy && this.#output.blocked)) this.#lose('cancelled');
     else if (this.#busy) this.#fail(this.#reader.done ? 504 : 408, 'cancelled');
-    else if (this.#at < this.#input.length) this.#fail(408, 'cancelled');
+    else if (!this.#inbox.isEmpty) this.#fail(408, 'cancelled');
     else this.#end();
   }
 
@@ -439,49 +419,5 @@ class Http1Server implements ServerConnection, ConnectionHandler, BodySink {
     this.#stream = undefined;
     this.#receiver = undefined;
     return receiver;
-  }
-}
-
-/** What the handler holds: inert once the exchange is over. */
-class Http1ServerStream implements ServerStream {
-  /** Why the exchange broke before the handler had a receiver to be told. */
-  lost: ResetReason | undefined;
-  #server: Http1Server | undefined;
-
-  constructor(server: Http1Server) {
-    this.#server = server;
-  }
-
-  informational(head: ResponseHead): void {
-    this.#server?.informational(head);
-  }
-
-  respond(head: ResponseHead, end: boolean): void {
-    this.#server?.respond(head, end);
-  }
-
-  write(chunk: Buffer): boolean {
-    return this.#server === undefined || this.#server.write(chunk);
-  }
-
-  end(trailers?: HeaderList): void {
-    this.#server?.end(trailers);
-  }
-
-  reset(): void {
-    this.#server?.reset();
-  }
-
-  pause(): void {
-    this.#server?.pauseReader(true);
-  }
-
-  resume(): void {
-    this.#server?.pauseReader(false);
-  }
-
-  revoke(reason: ResetReason | undefined): void {
-    this.lost = reason;
-    this.#server = undefined;
   }
 }
