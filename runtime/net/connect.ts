@@ -40,7 +40,10 @@ export function connect(options: ConnectOptions, callback: ConnectCallback): voi
   const closed = (): void => settle(new Error(`${host}:${port} closed the connection during the handshake`));
   const settle = (error: Error | undefined): void => {
     timer.cancel();
-    socket.off(peer ? 'secureConnect' : 'connect', secure).off('error', settle).off('close', closed);
+    socket
+      .off(peer ? 'secureConnect' : 'connect', secure)
+      .off('error', settle)
+      .off('close', closed);
     if (error) {
       socket.on('error', () => {});
       socket.destroy();

@@ -130,7 +130,10 @@ export class ConnectionPool implements ClientConnectionOwner {
 
   /** One failed attempt fails the waiters it was made for; the rest have attempts of their own under way. */
   #fail(error: Error): void {
-    const failed = this.#waiting.splice(0, this.#connecting === 0 ? this.#waiting.length : this.#options.expectedCapacity);
+    const failed = this.#waiting.splice(
+      0,
+      this.#connecting === 0 ? this.#waiting.length : this.#options.expectedCapacity,
+    );
     for (const waiter of failed) waiter.onUnavailable(error);
   }
 }
