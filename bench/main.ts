@@ -1,3 +1,4 @@
+import { availableParallelism, loadavg } from 'node:os';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { startBackend } from './backend.ts';
 import { bundleSidecar } from './bundle.ts';
@@ -69,6 +70,10 @@ function progress(message: string): void {
 
 async function bench(options: Options, workspace: Workspace): Promise<Row[]> {
   const wrk = findProgram('wrk');
+  const [load] = loadavg();
+  const cores = availableParallelism();
+  if (load > cores / 2)
+    progress(`other work disturbs the figures: this machine has a load of ${load.toFixed(1)} on ${cores} cores`);
   const backend = await startBackend(workspace);
   const authority = await createAuthority();
   await writePeerCertificates(authority, workspace);
@@ -80,7 +85,7 @@ async function bench(options: Options, workspace: Workspace): Promise<Row[]> {
   const ours = await startMeshwright({ workspace, authority, backend, nodeFlags, program: sidecarProgram });
 
   const pairs = [ours, ...others];
-  await Promise.all(pairs.map(verifyPair));
+  await Promise.all(pairs.map((pair) => verifyPair(pair)));
   return compare(await measure(pairs, { ...options, workspace, wrk, progress }), ours.name);
 }
 

@@ -18,9 +18,12 @@ export const measuredPath = '/reviews/7';
 const startTimeout = 20_000;
 const betweenTries = 50;
 
-/** Resolves when a pair does its work: it forwards what its access policy allows and refuses what it does not. */
-export async function verifyPair(pair: Pair): Promise<void> {
-  const deadline = performance.now() + startTimeout;
+/**
+ * Resolves when a pair does its work: it forwards what its access policy allows and refuses what it does not. Rejects
+ * when that is not so after `patience` milliseconds.
+ */
+export async function verifyPair(pair: Pair, patience = startTimeout): Promise<void> {
+  const deadline = performance.now() + patience;
   for (;;) {
     const ended = pair.processes.map((process) => process.ended()).find((reason) => reason !== undefined);
     if (ended !== undefined) throw new Error(`${pair.name} cannot be measured: ${ended}`);

@@ -12,7 +12,7 @@ test('a value is taken literally', () => {
 });
 
 test('words in small letters are left to the program that reads them', () => {
-  expect(fillTemplate('log $remote_addr %[src]', {})).toBe('log $remote_addr %[src]');
+  expect(fillTemplate('log $host %[src]', {})).toBe('log $host %[src]');
 });
 
 test('a name without a value is an error that tells which names there are', () => {
