@@ -69,6 +69,7 @@ class Http2Client extends Session<Http2ClientStream> implements ClientConnection
   readonly #keepalive: Http2ClientOptions['keepalive'];
   readonly #heads = new HeadReader();
   #nextStream = 1;
+  #maxStreams = assumedStreams;
   #retired = false;
   #framesHeard = 0;
   #keepaliveTimer: Timer | undefined;
@@ -82,8 +83,7 @@ class Http2Client extends Session<Http2ClientStream> implements ClientConnection
 
   get capacity(): number {
     if (this.#retired) return 0;
-    const limit = this.peer.maxConcurrentStreams ?? assumedStreams;
-    return Math.max(0, Math.min(limit, this.limits.maxConcurrentStreams) - this.streams.size);
+    return Math.max(0, Math.min(this.#maxStreams, this.limits.maxConcurrentStreams) - this.streams.size);
   }
 
   request(head: RequestHead, end: boolean, receiver: ResponseReceiver): ClientStream {
@@ -168,6 +168,7 @@ class Http2Client extends Session<Http2ClientStream> implements ClientConnection
   protected onPingAck(): void {}
 
   protected onPeerSettings(): void {
+    this.#maxStreams = this.peer.maxConcurrentStreams;
     if (this.capacity > 0) this.#owner.onCapacity(this);
   }
 

@@ -16,8 +16,7 @@ const largestFrameSize = 0xff_ffff;
 /** What the peer asks of us (RFC 9113 section 6.5.2). */
 export class PeerSettings {
   headerTableSize = defaultTableSize;
-  /** Undefined until the peer says it. */
-  maxConcurrentStreams: number | undefined;
+  maxConcurrentStreams = Number.POSITIVE_INFINITY;
   initialWindow = defaultWindow;
   maxFrameSize = defaultMaxFrameSize;
   readonly #pushAllowed: boolean;
