@@ -65,5 +65,3 @@ export const referenceGrant = z.object({
 });
 
 export type GatewayObject = z.infer<typeof gateway>;
-export type GatewayClassObject = z.infer<typeof gatewayClass>;
-export type ReferenceGrantObject = z.infer<typeof referenceGrant>;

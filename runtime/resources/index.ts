@@ -1,21 +1,15 @@
-export { type CustomResourceDefinition, customResourceDefinitions } from './crd.ts';
-export type { GatewayClassObject, GatewayObject, ReferenceGrantObject } from './gateway-api.ts';
+export { customResourceDefinitions } from './crd.ts';
+export type { GatewayObject } from './gateway-api.ts';
 export type {
   Container,
-  CronJobObject,
-  DaemonSetObject,
   DeploymentObject,
   EndpointSliceObject,
-  JobObject,
-  NamespaceObject,
   PodObject,
   PodTemplate,
-  ServiceAccountObject,
   ServiceObject,
-  StatefulSetObject,
 } from './kubernetes.ts';
 export type { AccessPolicyObject, AccessPolicyRule, LoadBalancingPolicyObject, MeshObject } from './meshwright.ts';
-export type { Condition, ObjectMeta } from './metadata.ts';
+export type { Condition } from './metadata.ts';
 export * from './names.ts';
 export {
   describeObject,
@@ -24,7 +18,7 @@ export {
   namespaceOf,
   type ObjectOfKind,
 } from './objects.ts';
-export { type ParseResult, parseObject } from './parse.ts';
+export { parseObject } from './parse.ts';
 export type {
   BackendObjectRef,
   GrpcRouteMatch,

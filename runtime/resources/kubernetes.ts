@@ -143,15 +143,9 @@ export const endpointSlice = z.object({
     .optional(),
 });
 
-export type NamespaceObject = z.infer<typeof namespace>;
-export type ServiceAccountObject = z.infer<typeof serviceAccount>;
 export type ServiceObject = z.infer<typeof service>;
 export type PodObject = z.infer<typeof pod>;
 export type DeploymentObject = z.infer<typeof deployment>;
-export type StatefulSetObject = z.infer<typeof statefulSet>;
-export type DaemonSetObject = z.infer<typeof daemonSet>;
-export type JobObject = z.infer<typeof job>;
-export type CronJobObject = z.infer<typeof cronJob>;
 export type EndpointSliceObject = z.infer<typeof endpointSlice>;
 export type PodTemplate = z.infer<typeof podTemplate>;
 export type Container = z.infer<typeof container>;

@@ -26,7 +26,7 @@ export const objectMeta = z.object({
 /** Metadata of a pod template: never named. */
 export const templateMeta = z.object({ labels: strings.optional(), annotations: strings.optional() });
 
-export const condition = z
+const condition = z
   .object({
     type: text.min(1).max(316),
     status: z.enum(['True', 'False', 'Unknown']),
@@ -42,5 +42,4 @@ export const conditions = z
   .max(8)
   .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['type'] });
 
-export type ObjectMeta = z.infer<typeof objectMeta>;
 export type Condition = z.infer<typeof condition>;

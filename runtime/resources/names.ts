@@ -45,9 +45,5 @@ export const gatewayClassName = 'meshwright';
 /** `controllerName` of further GatewayClasses of ours. */
 export const gatewayControllerName = 'meshwright.dev/gateway-controller';
 
-/** Where the control plane lives; its identity is `spiffe://<trust domain>/ns/<this>/sa/<that>`. */
-export const systemNamespace = 'meshwright-system';
-export const controllerServiceAccount = 'controller';
-
 /** Trust domain of a mesh without a `Mesh` object. */
 export const defaultTrustDomain = 'cluster.local';

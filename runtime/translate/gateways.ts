@@ -18,7 +18,7 @@ import type { CompiledRule } from './routes/rules.ts';
 import { accepted, condition, type ListenerStatus, type ObjectStatus, referenceTo, type Verdict } from './status.ts';
 import type { Workloads } from './workloads.ts';
 
-export type ListenerSpec = GatewayObject['spec']['listeners'][number];
+type ListenerSpec = GatewayObject['spec']['listeners'][number];
 
 /** A listener while routes are being attached to it. */
 export interface ListenerEntry {

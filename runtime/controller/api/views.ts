@@ -26,7 +26,7 @@ export interface ProxyView {
   readonly nacks: readonly NackView[];
 }
 
-export interface NackView {
+interface NackView {
   readonly kind: ResourceKind;
   /** Names of what it refused. */
   readonly resources: readonly string[];

@@ -1,7 +1,7 @@
 import { get } from 'node:http';
 import type { Clock, Timer } from '../../model/index.ts';
 
-export interface ScrapeTarget {
+interface ScrapeTarget {
   readonly id: string;
   /** `host:port` of its admin port. */
   readonly address: string;
