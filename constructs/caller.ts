@@ -3,12 +3,20 @@ import type { ICaller, Principal } from './interfaces.ts';
 
 /** Callers that are not one service of this program. Services, versions and gateways are callers themselves. */
 export class Caller implements ICaller {
-  /** Every workload of a namespace. */
+  /**
+   * Every workload of a namespace.
+   *
+   * @example Access.allow({ from: [Caller.namespace('ops')] })
+   */
   static namespace(name: string): Caller {
     return new Caller({ kind: 'namespace', namespace: name });
   }
 
-  /** One service account, as `shop` and `web`. */
+  /**
+   * One service account, of workloads that are not in this program.
+   *
+   * @example Access.allow({ from: [Caller.serviceAccount('ci', 'smoke-test')] })
+   */
   static serviceAccount(namespace: string, name: string): Caller {
     return new Caller({ kind: 'service-account', serviceAccount: { namespace, name } });
   }

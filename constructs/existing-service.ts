@@ -19,6 +19,7 @@ interface Common<P extends Ports> {
   readonly serviceAccounts?: readonly string[];
 }
 
+/** What must be known of a service that exists. */
 export interface FromNameProps<P extends Ports, V extends string> extends Common<P> {
   /**
    * Name of the Kubernetes Service.
@@ -67,6 +68,7 @@ export class ExistingService<P extends Ports, V extends string> extends ServiceB
   }
 }
 
+/** What must be known of pods that exist. */
 export interface FromSelectorProps<P extends Ports, V extends string> extends Common<P> {
   /** The labels its pods have. */
   readonly selector: Readonly<Record<string, string>>;

@@ -18,6 +18,7 @@ import {
 
 /** A port on which a gateway takes requests from outside. */
 export interface ListenerProps {
+  /** The number clients connect to. */
   readonly port: number;
 
   /**
@@ -27,6 +28,7 @@ export interface ListenerProps {
   readonly hostname?: string;
 }
 
+/** What a gateway listens on, and what runs it. */
 export interface GatewayProps<L extends string> {
   /**
    * Where it takes requests, by name.
@@ -58,6 +60,7 @@ const defaultImage = 'meshwright/meshwright:0.1.0';
  * new Route(shop, 'storefront', { parent: gateway, rules: [{ to: web }] });
  */
 export class Gateway<L extends string = string> extends Construct implements ICaller, IRouteParent, Checked {
+  /** Name of the Gateway object. */
   readonly gatewayName: string;
   readonly namespace: string;
   readonly #props: GatewayProps<L>;

@@ -17,11 +17,13 @@ import { checkRoute } from './synth/route-rules.ts';
 /** What a gRPC route can be attached to. */
 export type GrpcRouteParent = IServicePort<'grpc'> | IServiceOf<'grpc'>;
 
+/** A rule that sends calls on. */
 export interface GrpcRule extends RuleProps<GrpcCondition> {
   /** Where calls go: one target, or several, each with its weight. */
   readonly to: ITarget | readonly ITarget[];
 }
 
+/** Where a route is in force, and its rules. */
 export interface GrpcRouteProps {
   /** Whose calls it decides. Name a port where the service has ports of several protocols. */
   readonly parent: GrpcRouteParent;

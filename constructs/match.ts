@@ -3,17 +3,29 @@ export type MatchType = 'Exact' | 'RegularExpression';
 
 /** A condition on the path of a request, without its query. */
 export class Path {
-  /** This path and no other. */
+  /**
+   * This path and no other.
+   *
+   * @example Path.exact('/health')
+   */
   static exact(value: string): Path {
     return new Path('Exact', value);
   }
 
-  /** Whole segments: `/cart` holds for `/cart` and `/cart/1`, not for `/cartoon`. */
+  /**
+   * Whole segments: `/cart` holds for `/cart` and `/cart/1`, not for `/cartoon`.
+   *
+   * @example Path.prefix('/cart')
+   */
   static prefix(value: string): Path {
     return new Path('PathPrefix', value);
   }
 
-  /** The whole path must match. Patterns that could take exponential time are refused at synth. */
+  /**
+   * The whole path must match. Patterns that could take exponential time are refused at synth.
+   *
+   * @example Path.regex('/v[0-9]+/items')
+   */
   static regex(pattern: string): Path {
     return new Path('RegularExpression', pattern);
   }
@@ -30,10 +42,20 @@ export class Path {
 
 /** A condition on a header. Names are case-insensitive. */
 export class Header {
+  /**
+   * The header has this value. Values are compared with case.
+   *
+   * @example Header.is('x-canary', 'always')
+   */
   static is(name: string, value: string): Header {
     return new Header('Exact', name, value);
   }
 
+  /**
+   * The whole value matches.
+   *
+   * @example Header.regex('user-agent', 'curl/.*')
+   */
   static regex(name: string, pattern: string): Header {
     return new Header('RegularExpression', name, pattern);
   }
@@ -52,10 +74,16 @@ export class Header {
 
 /** A condition on a query parameter. */
 export class Query {
+  /**
+   * The first parameter of this name has this value.
+   *
+   * @example Query.is('preview', 'true')
+   */
   static is(name: string, value: string): Query {
     return new Query('Exact', name, value);
   }
 
+  /** The whole value of the first parameter of this name matches. */
   static regex(name: string, pattern: string): Query {
     return new Query('RegularExpression', name, pattern);
   }
@@ -77,6 +105,11 @@ export type HttpMethod = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE' | 'CONNECT' 
 
 /** A condition on the method of a request. */
 export class Method {
+  /**
+   * The request has this method.
+   *
+   * @example Method.is('POST')
+   */
   static is(method: HttpMethod): Method {
     return new Method(method);
   }
@@ -94,6 +127,7 @@ export class GrpcMethod {
   /**
    * @param service - full name of the gRPC service: `shop.v1.Cart`
    * @param method - its method; absent means all of them
+   * @example GrpcMethod.is('shop.v1.Cart', 'AddItem')
    */
   static is(service: string, method?: string): GrpcMethod {
     return new GrpcMethod(service, method);
@@ -109,7 +143,9 @@ export class GrpcMethod {
   }
 }
 
+/** What a rule of a {@link Route} can ask of a request. */
 export type HttpCondition = Path | Header | Query | Method;
+/** What a rule of a {@link GrpcRoute} can ask of a call. */
 export type GrpcCondition = GrpcMethod | Header;
 
 /** Alternatives: one of them must hold. */
@@ -127,6 +163,7 @@ export class Match<C> {
     return match instanceof Match ? match.alternatives : [match];
   }
 
+  /** One of these must hold: each a list of conditions of which all must. */
   readonly alternatives: readonly (readonly C[])[];
 
   private constructor(alternatives: readonly (readonly C[])[]) {

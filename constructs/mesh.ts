@@ -6,6 +6,7 @@ import { metadata } from './metadata.ts';
 import { type Check, type Checked, validate } from './synth/check.ts';
 import { checkNamespace, claimObject, quote } from './synth/rules.ts';
 
+/** What holds for the whole mesh. */
 export interface MeshProps {
   /** First part of every identity in the mesh: `spiffe://<trust domain>/ns/<namespace>/sa/<service account>`. */
   readonly trustDomain: string;
@@ -31,8 +32,11 @@ export interface MeshProps {
  * const shop = new Mesh(app, 'shop', { trustDomain: 'shop.local' });
  */
 export class Mesh extends Chart implements Checked {
+  /** The namespace its services live in. */
   override readonly namespace: string;
+  /** First part of every identity in the mesh. */
   readonly trustDomain: string;
+  /** Whether plain text from outside the mesh is refused. */
   readonly mtls: MtlsMode;
 
   constructor(scope: Construct, id: string, props: MeshProps) {

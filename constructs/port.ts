@@ -2,6 +2,7 @@ import type { Protocol } from '../runtime/model/index.ts';
 import { groups } from '../runtime/resources/index.ts';
 import type { Backend, IService, IServicePort, RouteParent } from './interfaces.ts';
 
+/** What can be said of a port besides its number and protocol. */
 export interface PortOptions {
   /**
    * The port the container listens on.
@@ -12,7 +13,12 @@ export interface PortOptions {
 
 /** A port of a service with the protocol it speaks, which is stated and never guessed. */
 export class Port<P extends Protocol = Protocol> {
-  /** HTTP/1.1. Between proxies it travels as HTTP/2. */
+  /**
+   * HTTP/1.1. Between proxies it travels as HTTP/2.
+   *
+   * @param port - the number callers use
+   * @example { http: Port.http(80, { containerPort: 8080 }) }
+   */
   static http(port: number, options?: PortOptions): Port<'http'> {
     return new Port('http', port, options);
   }
@@ -22,6 +28,7 @@ export class Port<P extends Protocol = Protocol> {
     return new Port('http2', port, options);
   }
 
+  /** gRPC. A {@link GrpcRoute} can decide its calls by method. */
   static grpc(port: number, options?: PortOptions): Port<'grpc'> {
     return new Port('grpc', port, options);
   }
@@ -32,7 +39,9 @@ export class Port<P extends Protocol = Protocol> {
   }
 
   readonly protocol: P;
+  /** The number callers use. */
   readonly port: number;
+  /** The number the container listens on. */
   readonly containerPort: number;
 
   private constructor(protocol: P, port: number, options: PortOptions = {}) {
@@ -58,7 +67,9 @@ export class ServicePort<P extends Protocol = Protocol> implements IServicePort<
 
   readonly service: IService;
   readonly name: string;
+  /** The number callers use. */
   readonly port: number;
+  /** The number the container listens on. */
   readonly containerPort: number;
   readonly protocol: P;
 

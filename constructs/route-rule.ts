@@ -25,6 +25,7 @@ export interface HeaderChanges {
 
 /** Copies requests to a further target; its answers are ignored. */
 export interface MirrorProps {
+  /** What gets the copies. */
   readonly to: ITarget;
 
   /**
@@ -69,12 +70,20 @@ export interface RuleProps<C> {
 
 /** How a path is replaced in a rewrite or redirect. */
 export class PathChange {
-  /** The whole path. */
+  /**
+   * The whole path.
+   *
+   * @example PathChange.full('/closed')
+   */
   static full(value: string): PathChange {
     return new PathChange('ReplaceFullPath', value);
   }
 
-  /** The part that the rule's `Path.prefix` matched. */
+  /**
+   * The part that the rule's `Path.prefix` matched.
+   *
+   * @example { match: [Path.prefix('/old')], to: web, rewrite: { path: PathChange.prefix('/new') } }
+   */
   static prefix(value: string): PathChange {
     return new PathChange('ReplacePrefixMatch', value);
   }
@@ -166,6 +175,7 @@ export interface ForwardRule extends HttpRule {
 
 /** A rule that answers with a redirect. */
 export interface RedirectRule extends RuleProps<HttpCondition> {
+  /** Where the client is sent. */
   readonly redirect: RedirectProps;
   readonly to?: undefined;
   readonly rewrite?: undefined;
@@ -174,4 +184,5 @@ export interface RedirectRule extends RuleProps<HttpCondition> {
   readonly retry?: undefined;
 }
 
+/** A rule of a {@link Route}. */
 export type RouteRule = ForwardRule | RedirectRule;

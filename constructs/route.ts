@@ -18,6 +18,7 @@ export type HttpProtocol = 'http' | 'http2';
 /** What an HTTP route can be attached to. */
 export type HttpRouteParent = IServicePort<HttpProtocol> | IServiceOf<HttpProtocol> | Gateway | GatewayListener;
 
+/** Where a route is in force, and its rules. */
 export interface RouteProps {
   /**
    * Whose requests it decides: a service, for all who call it in the mesh; or a gateway, for requests from outside.

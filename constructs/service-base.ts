@@ -30,9 +30,12 @@ export abstract class ServiceBase<P extends Ports = Ports, V extends string = st
   extends Construct
   implements IService
 {
+  /** Name of the Kubernetes Service that selects all of it. */
   readonly serviceName: string;
   readonly namespace: string;
+  /** The identities its workloads have. */
   readonly serviceAccounts: readonly ServiceAccountReference[];
+  /** Its ports by name; {@link port} gives one of them. */
   readonly ports: ServicePorts<P>;
   readonly #versions: ReadonlyMap<string, ServiceVersion>;
 
@@ -52,7 +55,11 @@ export abstract class ServiceBase<P extends Ports = Ports, V extends string = st
     return [...this.#versions.values()];
   }
 
-  /** One of its ports, to attach a route or policy to, or to send requests to. */
+  /**
+   * One of its ports, to attach a route or policy to, or to send requests to. Ports it does not have do not compile.
+   *
+   * @example new GrpcRoute(shop, 'calls', { parent: pricing.port('grpc'), rules })
+   */
   port<N extends keyof P & string>(name: N): ServicePorts<P>[N] {
     const port = this.ports[name];
     if (!port)
@@ -60,7 +67,11 @@ export abstract class ServiceBase<P extends Ports = Ports, V extends string = st
     return port;
   }
 
-  /** One of its versions, to send requests to. */
+  /**
+   * One of its versions, to send requests to. Versions it does not have do not compile.
+   *
+   * @example { match: [Header.is('x-canary', 'always')], to: reviews.version('v3') }
+   */
   version(name: V): ServiceVersion {
     const version = this.#versions.get(name);
     if (!version)
@@ -69,8 +80,9 @@ export abstract class ServiceBase<P extends Ports = Ports, V extends string = st
   }
 
   /**
-   * Its versions as weighted targets.
+   * Its versions as weighted targets. A version that is left out gets nothing.
    *
+   * @param weights - the share of each, relative to their sum
    * @example to: reviews.split({ v1: 90, v2: 10 })
    */
   split(weights: Weights<V>): readonly Target[] {

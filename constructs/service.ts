@@ -13,6 +13,7 @@ import { DeclaredCalls } from './synth/declared-calls.ts';
 import { checkServiceName, claimObject } from './synth/rules.ts';
 import { Workload, type WorkloadProps } from './workload.ts';
 
+/** What a service is: its ports, what runs it, and what it calls. */
 export interface ServiceProps<P extends Ports, V extends string> {
   /**
    * Its ports by name. The program finds the number of the first in `PORT`, of others in `PORT_<NAME>`.

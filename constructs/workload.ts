@@ -9,6 +9,7 @@ import { checkReplicas, quote } from './synth/rules.ts';
 
 /** What runs a service. */
 export interface WorkloadProps {
+  /** The container image, for example `registry.example/reviews:1.4`. */
   readonly image: string;
 
   /**

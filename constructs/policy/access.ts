@@ -25,6 +25,7 @@ export interface Operation {
   readonly paths?: readonly Path[];
 }
 
+/** Who calls, and what. */
 export interface AccessRuleProps {
   /**
    * What decisions, logs and `explain` call the rule.
@@ -44,10 +45,20 @@ export interface AccessRuleProps {
 
 /** One rule of an access policy. */
 export class Access {
+  /**
+   * Lets these callers do this. From then on, what no allow rule lets through is denied.
+   *
+   * @example Access.allow({ name: 'web-only', from: [web] })
+   */
   static allow(rule: AccessRuleProps): Access {
     return new Access('Allow', rule);
   }
 
+  /**
+   * Keeps these callers from doing this, whatever is allowed elsewhere.
+   *
+   * @example Access.deny({ from: [Caller.anyone()], to: [{ methods: ['DELETE'] }] })
+   */
   static deny(rule: AccessRuleProps): Access {
     return new Access('Deny', rule);
   }
@@ -61,6 +72,7 @@ export class Access {
   }
 }
 
+/** What is protected, and how. */
 export interface AccessPolicyProps {
   /** The service, port or version that is protected. */
   readonly target: IPolicyTarget;

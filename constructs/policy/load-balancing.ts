@@ -7,6 +7,7 @@ import { metadata, nameBelowMesh } from '../metadata.ts';
 import type { Check, Checked } from '../synth/check.ts';
 import { checkPolicyTarget, claimPolicy, targetRef } from './target-ref.ts';
 
+/** The service it is about, and the algorithm. */
 export interface LoadBalancingPolicyProps {
   /** The service or version the endpoints of which are chosen. */
   readonly target: IPolicyTarget;
@@ -20,7 +21,12 @@ export interface LoadBalancingPolicyProps {
 
 const algorithms = { 'least-request': 'LeastRequest', 'round-robin': 'RoundRobin' } as const;
 
-/** How callers of a service choose one of its endpoints. */
+/**
+ * How callers of a service choose one of its endpoints.
+ *
+ * @example
+ * new LoadBalancingPolicy(shop, 'even', { target: catalog, algorithm: 'round-robin' });
+ */
 export class LoadBalancingPolicy extends Construct implements Checked {
   readonly #target: IPolicyTarget;
 
