@@ -55,8 +55,11 @@ export class MemoryConnection implements Connection {
     this.paused = false;
   }
 
+  /** Like a kernel that reuses its read buffer. */
   receive(text: string): void {
-    this.handler.onData(Buffer.from(text, 'latin1'));
+    const chunk = Buffer.from(text, 'latin1');
+    this.handler.onData(chunk);
+    chunk.fill(0);
   }
 }
 
