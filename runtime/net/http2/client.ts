@@ -31,7 +31,7 @@ const keepalivePing = Buffer.from('are you?', 'latin1');
 
 class Http2ClientStream extends Http2Stream implements ClientStream {
   readonly response: ResponseReceiver;
-  responded = false;
+  override headReceived = false;
   readonly #method: string;
 
   constructor(id: number, owner: StreamOwner, sendWindow: number, method: string, response: ResponseReceiver) {
@@ -71,7 +71,6 @@ class Http2Client extends Session<Http2ClientStream> implements ClientConnection
   #nextStream = 1;
   #maxStreams = assumedStreams;
   #retired = false;
-  #framesHeard = 0;
   #keepaliveTimer: Timer | undefined;
 
   constructor(connection: Connection, owner: ClientConnectionOwner, options: Http2ClientOptions) {
@@ -113,7 +112,7 @@ class Http2Client extends Session<Http2ClientStream> implements ClientConnection
       this.failStream(streamId, ErrorCode.StreamClosed);
     } else if (fault) {
       this.failStream(streamId, ErrorCode.ProtocolError);
-    } else if (stream.responded) {
+    } else if (stream.headReceived) {
       if (endStream && this.#heads.trailers(fields)) this.endStream(stream, fields);
       else this.failStream(streamId, ErrorCode.ProtocolError);
     } else {
@@ -132,7 +131,7 @@ class Http2Client extends Session<Http2ClientStream> implements ClientConnection
       stream.response.onInformational(head);
       return;
     }
-    stream.responded = true;
+    stream.headReceived = true;
     const promised = stream.bodyLength(head.status, contentLength);
     if (endStream && promised > 0) {
       this.failStream(stream.id, ErrorCode.ProtocolError);
@@ -187,11 +186,9 @@ class Http2Client extends Session<Http2ClientStream> implements ClientConnection
   #keepAlive(): void {
     const keepalive = this.#keepalive;
     if (!keepalive || this.closed) return;
+    const { frames } = this;
     this.#keepaliveTimer = this.clock.schedule(keepalive.interval, () => {
-      const { frames } = this;
-      const heard = frames > this.#framesHeard;
-      this.#framesHeard = frames;
-      if (heard) {
+      if (this.frames > frames) {
         this.#keepAlive();
         return;
       }

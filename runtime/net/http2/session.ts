@@ -194,6 +194,8 @@ export abstract class Session<S extends Http2Stream>
       this.onLateFrame(FrameType.Data, streamId);
     } else if (stream.remoteEnded) {
       this.failStream(streamId, ErrorCode.StreamClosed);
+    } else if (!stream.headReceived) {
+      this.failStream(streamId, ErrorCode.ProtocolError);
     } else if (!stream.receiveStart(length, padding)) {
       this.failStream(streamId, ErrorCode.FlowControlError);
     } else {

@@ -28,6 +28,8 @@ export abstract class Http2Stream implements Stream, SendQueueOwner {
   progress: number;
   localEnded = false;
   remoteEnded = false;
+  /** The head that a body belongs to has come. */
+  headReceived = true;
   protected receiver: RequestReceiver | undefined;
   /** Reset by either side: nothing is called and nothing is sent any more. */
   protected dead = false;

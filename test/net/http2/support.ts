@@ -7,6 +7,7 @@ import { createHttp2Client, createHttp2Server, type Http2Options } from '../../.
 import {
   type ClientConnection,
   type Connection,
+  type ConnectionHandler,
   defaultHttpLimits,
   type HeaderList,
   type HttpLimits,
@@ -191,6 +192,38 @@ export async function openSocket(port: number): Promise<Socket> {
   cleanups.push(() => socket.destroy());
   await new Promise<void>((resolve) => socket.once('connect', resolve));
   return socket;
+}
+
+/** A connection whose other end is the test: what was written is in `written`, what arrives is given to `handler`. */
+export class MemoryConnection implements Connection {
+  handler!: ConnectionHandler;
+  readonly peerIdentity = undefined;
+  readonly remoteAddress = 'memory';
+  written: Buffer[] = [];
+  writable = true;
+  paused = false;
+  ended = false;
+
+  write(data: Buffer | string): boolean {
+    this.written.push(Buffer.from(data as Buffer));
+    return this.writable;
+  }
+
+  end(): void {
+    this.ended = true;
+  }
+
+  destroy(): void {
+    this.ended = true;
+  }
+
+  pause(): void {
+    this.paused = true;
+  }
+
+  resume(): void {
+    this.paused = false;
+  }
 }
 
 export interface OpenClient {

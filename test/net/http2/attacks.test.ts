@@ -1,0 +1,336 @@
+import { afterEach, describe, expect, test } from '@jest/globals';
+import { createHttp2Server } from '../../../runtime/net/http2/index.ts';
+import {
+  block,
+  code,
+  flag,
+  frame,
+  openRequest,
+  preface,
+  RawPeer,
+  request,
+  requestFields,
+  type,
+  uint32,
+} from './frames.ts';
+import { closeAll, MemoryConnection, openSocket, options, RecordedRequest, serve, until } from './support.ts';
+
+afterEach(closeAll);
+
+function repeat(count: number, make: (index: number) => Buffer): Buffer {
+  return Buffer.concat(Array.from({ length: count }, (_, index) => make(index)));
+}
+
+/** Fields of a good request with one replaced, added, or taken out. */
+function fieldsWith(name: string, value: string | undefined): string[] {
+  const fields = [...requestFields];
+  const at = fields.indexOf(name);
+  if (at < 0) return value === undefined ? fields : [...fields, name, value];
+  fields.splice(at, 2, ...(value === undefined ? [] : [name, value]));
+  return fields;
+}
+
+describe('a malformed request never reaches the handler', () => {
+  test.each([
+    ['CR and LF in a value (class 4)', fieldsWith('x-test', 'a\r\nx-injected: 1')],
+    ['a bare LF in a value', fieldsWith('x-test', 'a\nb')],
+    ['a bare CR in a value', fieldsWith('x-test', 'a\rb')],
+    ['a NUL in a value', fieldsWith('x-test', 'a\0b')],
+    ['CR and LF in the path', fieldsWith(':path', '/a HTTP/1.1\r\nhost: evil\r\n\r\n')],
+    ['CR and LF in the method', fieldsWith(':method', 'GET /\r\n')],
+    ['CR and LF in the authority', fieldsWith(':authority', 'a\r\nb')],
+    ['CR and LF in a name', fieldsWith('x-a\r\nx-b', '1')],
+    ['a colon in a name', fieldsWith('x-a:b', '1')],
+    ['an upper-case name', fieldsWith('X-Test', '1')],
+    ['an empty name', fieldsWith('', '1')],
+    ['a space in the path', fieldsWith(':path', '/a b')],
+    ['a space in the method', fieldsWith(':method', 'GET /admin')],
+    ['a path that is no path', fieldsWith(':path', 'http://evil/')],
+    ['* as path of GET', fieldsWith(':path', '*')],
+    ['an empty path', fieldsWith(':path', '')],
+    ['no path', fieldsWith(':path', undefined)],
+    ['no method', fieldsWith(':method', undefined)],
+    ['no scheme', fieldsWith(':scheme', undefined)],
+    ['an unknown scheme', fieldsWith(':scheme', 'ftp')],
+    ['no authority', fieldsWith(':authority', undefined)],
+    ['an empty authority', fieldsWith(':authority', '')],
+    ['user information in the authority', fieldsWith(':authority', 'reviews.shop@evil')],
+    ['a path in the authority', fieldsWith(':authority', 'reviews.shop/evil')],
+    ['a host other than the authority', [...requestFields, 'host', 'evil.shop']],
+    ['two hosts', [...fieldsWith(':authority', undefined), 'host', 'a', 'host', 'a']],
+    ['a pseudo header twice', [...requestFields, ':path', '/b']],
+    ['a pseudo header after a field', [...requestFields.slice(2), 'x-a', '1', ':method', 'GET']],
+    ['a pseudo header of responses', [':status', '200', ...requestFields]],
+    ['an unknown pseudo header', [':protocol', 'websocket', ...requestFields]],
+    ['CONNECT with a path', fieldsWith(':method', 'CONNECT')],
+    ['connection', [...requestFields, 'connection', 'x-auth']],
+    ['transfer-encoding', [...requestFields, 'transfer-encoding', 'chunked']],
+    ['upgrade', [...requestFields, 'upgrade', 'h2c']],
+    ['te other than trailers', [...requestFields, 'te', 'gzip']],
+    ['a content-length that is no number', [...requestFields, 'content-length', '+0']],
+    ['a list of content-lengths', [...requestFields, 'content-length', '0, 0']],
+    ['content-length twice', [...requestFields, 'content-length', '0', 'content-length', '0']],
+    ['a content-length without a body', [...requestFields, 'content-length', '5']],
+  ])('%s', async (_name, fields) => {
+    const server = await serve((request) => request.answer(200));
+    const peer = await RawPeer.connect(server.port);
+    peer.send(request(1, fields), request(3));
+    expect(await peer.resetCode(1)).toBe(code.protocol);
+    await peer.receive(type.headers, 3);
+    expect(server.requests.map(({ head }) => head.path)).toEqual(['/']);
+    expect(server.requests[0].stream).toMatchObject({ id: 3 });
+  });
+
+  test.each([
+    [
+      'more body than content-length',
+      openRequest(1, [...requestFields, 'content-length', '3']),
+      frame(0, 0, 1, 'four'),
+    ],
+    [
+      'less body than content-length',
+      openRequest(1, [...requestFields, 'content-length', '5']),
+      frame(0, 1, 1, 'four'),
+    ],
+    ['trailers that do not end the stream', openRequest(1), frame(1, flag.endHeaders, 1, block('x-a', '1'))],
+    ['a pseudo header in trailers', openRequest(1), frame(1, 5, 1, block(':path', '/'))],
+    ['a line break in trailers', openRequest(1), frame(1, 5, 1, block('x-a', 'a\nb'))],
+    ['WINDOW_UPDATE of 0', openRequest(1), frame(type.window, 0, 1, uint32(0))],
+  ])('%s resets the stream', async (_name, ...frames) => {
+    const server = await serve();
+    const peer = await RawPeer.connect(server.port);
+    peer.send(...frames);
+    expect(await peer.resetCode(1)).toBe(code.protocol);
+    expect(server.requests[0]).toMatchObject({ resetReason: 'protocol', ended: false });
+    expect(server.connections[0].active).toBe(0);
+  });
+});
+
+describe('the connection goes when the client breaks the rules of framing', () => {
+  const big = uint32(0x7fff_ffff);
+  test.each([
+    ['DATA on an idle stream', code.protocol, frame(type.data, 0, 1, 'x')],
+    ['DATA on stream 0', code.protocol, frame(type.data, 0, 0, 'x')],
+    ['HEADERS on stream 0', code.protocol, frame(type.headers, 5, 0, block(...requestFields))],
+    ['HEADERS on an even stream', code.protocol, request(2)],
+    [
+      'a stream that depends on itself',
+      code.protocol,
+      frame(type.headers, 0x25, 1, Buffer.concat([uint32(1), Buffer.alloc(1)])),
+    ],
+    ['HEADERS on a finished stream', code.closed, Buffer.concat([request(1), request(3), request(1)])],
+    ['CONTINUATION without HEADERS', code.protocol, frame(type.continuation, 4, 1, '')],
+    [
+      'a header block that is interrupted',
+      code.protocol,
+      Buffer.concat([frame(type.headers, 0, 1, ''), frame(type.data, 0, 1, '')]),
+    ],
+    ['PUSH_PROMISE', code.protocol, frame(type.push, 4, 1, uint32(2))],
+    ['RST_STREAM on an idle stream', code.protocol, frame(type.reset, 0, 1, uint32(8))],
+    ['a short RST_STREAM', code.frameSize, Buffer.concat([openRequest(1), frame(type.reset, 0, 1, 'abc')])],
+    ['a broken SETTINGS', code.frameSize, frame(type.settings, 0, 0, 'abc')],
+    ['an ACK with settings', code.frameSize, frame(type.settings, flag.ack, 0, Buffer.alloc(6))],
+    ['SETTINGS with a hundred entries', code.calm, frame(type.settings, 0, 0, Buffer.alloc(600))],
+    [
+      'an initial window out of range',
+      code.flowControl,
+      frame(type.settings, 0, 0, Buffer.from('0004ffffffff', 'hex')),
+    ],
+    ['a frame size out of range', code.protocol, frame(type.settings, 0, 0, Buffer.from('000500000001', 'hex'))],
+    ['a PING of 7 bytes', code.frameSize, frame(type.ping, 0, 0, '1234567')],
+    [
+      'more padding than payload',
+      code.protocol,
+      Buffer.concat([openRequest(1), frame(0, flag.padded, 1, Buffer.from([9, 1]))]),
+    ],
+    [
+      'padding without room for its length',
+      code.frameSize,
+      Buffer.concat([openRequest(1), frame(0, flag.padded, 1, '')]),
+    ],
+    ['a window that overflows', code.flowControl, frame(type.window, 0, 0, big)],
+    ['WINDOW_UPDATE of 0', code.protocol, frame(type.window, 0, 0, uint32(0))],
+    ['a frame over the size limit', code.frameSize, Buffer.from('ffffff00000000000100', 'hex')],
+    ['a header block that cannot be decoded', code.compression, frame(type.headers, 5, 1, Buffer.from([0xff, 0xff]))],
+  ])('%s', async (_name, expected, bytes) => {
+    const server = await serve((request) => request.answer(200));
+    const peer = await RawPeer.connect(server.port);
+    peer.send(bytes);
+    expect(await peer.goAwayCode()).toBe(expected);
+    await until(() => server.connections[0].active === 0);
+  });
+
+  test('something else than HTTP/2', async () => {
+    const server = await serve();
+    const peer = new RawPeer(await openSocket(server.port));
+    peer.send(Buffer.from('GET / HTTP/1.1\r\nhost: reviews.shop\r\n\r\n'));
+    expect(await peer.goAwayCode()).toBe(code.protocol);
+  });
+
+  test('a request before SETTINGS', async () => {
+    const server = await serve();
+    const peer = new RawPeer(await openSocket(server.port));
+    peer.send(preface, request(1));
+    expect(await peer.goAwayCode()).toBe(code.protocol);
+    expect(server.requests).toHaveLength(0);
+  });
+
+  test.each([
+    ['of its stream resets it', 5, [1], type.reset],
+    ['of the connection', 4, [1, 3], type.goAway],
+  ])('more data than the window %s', async (_name, frames, streams, answer) => {
+    const windows = { streamWindow: 70_000, connectionWindow: 100_000 };
+    const server = await serve(({ stream }) => stream.pause(), { ...options(), ...windows });
+    const peer = await RawPeer.connect(server.port);
+    for (const id of streams)
+      peer.send(
+        openRequest(id),
+        repeat(frames, () => frame(type.data, 0, id, Buffer.alloc(16_384))),
+      );
+    const { payload } = await peer.receive(answer);
+    expect(payload.readUInt32BE(answer === type.reset ? 0 : 4)).toBe(code.flowControl);
+  });
+});
+
+describe('floods end the connection', () => {
+  test.each([
+    ['PING', () => frame(type.ping, 0, 0, '12345678')],
+    ['PING acknowledgements', () => frame(type.ping, flag.ack, 0, '12345678')],
+    ['SETTINGS', () => frame(type.settings, 0, 0)],
+    ['PRIORITY', () => frame(type.priority, 0, 1, '12345')],
+    ['WINDOW_UPDATE on the connection', () => frame(type.window, 0, 0, uint32(1))],
+    ['WINDOW_UPDATE on a stream', () => frame(type.window, 0, 1, uint32(1))],
+    ['empty DATA', () => frame(type.data, 0, 1)],
+    ['frames of unknown type', () => frame(0xbe, 0, 0)],
+    ['RST_STREAM of a finished stream', () => frame(type.reset, 0, 1, uint32(8))],
+  ])('%s', async (name, make) => {
+    const server = await serve((request) => {
+      if (name.startsWith('RST')) request.answer(200);
+    });
+    const peer = await RawPeer.connect(server.port);
+    peer.send(name.startsWith('RST') ? request(1) : openRequest(1), repeat(10_000, make));
+    expect(await peer.goAwayCode()).toBe(code.calm);
+  });
+
+  test('rapid reset (CVE-2023-44487), before it costs more than a burst of ordinary requests', async () => {
+    const server = await serve();
+    const peer = await RawPeer.connect(server.port);
+    peer.send(repeat(10_000, (i) => Buffer.concat([request(2 * i + 1), frame(type.reset, 0, 2 * i + 1, uint32(8))])));
+    expect(await peer.goAwayCode()).toBe(code.calm);
+    expect(server.requests.length).toBeLessThan(2000);
+    expect(server.requests.every(({ resetReason }) => resetReason !== undefined)).toBe(true);
+  });
+
+  test('streams that the server is made to reset (CVE-2025-8671)', async () => {
+    const server = await serve();
+    const peer = await RawPeer.connect(server.port);
+    const faulty = (i: number) => Buffer.concat([request(2 * i + 1), frame(type.window, 0, 2 * i + 1, uint32(0))]);
+    peer.send(repeat(10_000, faulty));
+    expect(await peer.goAwayCode()).toBe(code.calm);
+    expect(server.requests.length).toBeLessThan(2000);
+  });
+
+  test.each([
+    ['large', Buffer.alloc(16_384, 0x82)],
+    ['empty', Buffer.alloc(0)],
+  ])('%s CONTINUATION frames without end (CVE-2024-27919)', async (_name, payload) => {
+    const server = await serve();
+    const peer = await RawPeer.connect(server.port);
+    peer.send(
+      frame(type.headers, 0, 1),
+      repeat(100, () => frame(type.continuation, 0, 1, payload)),
+    );
+    expect(await peer.goAwayCode()).toBe(code.calm);
+    expect(server.requests).toHaveLength(0);
+  });
+
+  test('but a busy client is not a flood', async () => {
+    const server = await serve((request) => request.answer(200, 'ok'));
+    const peer = await RawPeer.connect(server.port);
+    for (let round = 0; round < 20; round++) {
+      peer.send(
+        repeat(100, (i) => {
+          const id = (round * 100 + i) * 2 + 1;
+          return Buffer.concat([
+            request(id),
+            frame(type.window, 0, 0, uint32(2)),
+            frame(type.window, 0, id, uint32(2)),
+          ]);
+        }),
+      );
+      await peer.settle();
+    }
+    expect(server.requests).toHaveLength(2000);
+    expect(peer.find(type.goAway)).toBeUndefined();
+  });
+});
+
+describe('what a request may cost is bounded', () => {
+  test('a header list that a few bytes expand to gets 431, and the tables stay in step', async () => {
+    const server = await serve((request) => request.answer(200));
+    const peer = await RawPeer.connect(server.port);
+    const entry = Buffer.concat([
+      Buffer.from([0x40, 1]),
+      Buffer.from('x'),
+      Buffer.from([0x7f, 0xa1, 0x1e]),
+      Buffer.alloc(4000, 'a'),
+    ]);
+    const bomb = Buffer.concat([block(...requestFields), entry, Buffer.alloc(8000, 0xbe)]);
+    peer.send(frame(type.headers, 5, 1, bomb), request(3));
+    expect((await peer.receive(type.headers, 1)).payload.toString('latin1')).toContain('431');
+    expect(await peer.resetCode(1)).toBe(code.none);
+    await peer.receive(type.headers, 3);
+    expect(server.requests).toHaveLength(1);
+  });
+
+  test('streams beyond the limit are refused', async () => {
+    const server = await serve(() => {}, options({ maxConcurrentStreams: 2 }));
+    const peer = await RawPeer.connect(server.port);
+    peer.send(request(1), request(3), request(5));
+    expect(await peer.resetCode(5)).toBe(code.refused);
+    expect(server.connections[0].active).toBe(2);
+    server.requests[0].answer(200);
+    peer.send(request(7));
+    await until(() => server.requests.length === 3);
+  });
+
+  test('what arrives late for a stream that was given up is dropped, and its window returned', async () => {
+    const server = await serve(({ stream }) => stream.reset('cancelled'), { ...options(), connectionWindow: 70_000 });
+    const peer = await RawPeer.connect(server.port);
+    peer.send(openRequest(1));
+    expect(await peer.resetCode(1)).toBe(code.cancel);
+    peer.send(frame(type.data, 0, 1, Buffer.alloc(16_384)), frame(type.data, 0, 1, Buffer.alloc(16_384)));
+    peer.send(frame(type.headers, 5, 1, block('x-trailer', '1')), request(3));
+    expect(await peer.resetCode(3)).toBe(code.cancel);
+    const returned = peer.frames
+      .filter((frame) => frame.type === type.window)
+      .map((frame) => frame.payload.readUInt32BE());
+    expect(returned.reduce((sum, increment) => sum + increment, 0)).toBe(70_000 - 65_535 + 32_768);
+    expect(peer.find(type.goAway)).toBeUndefined();
+  });
+
+  test('a client that asks and never reads is read from no longer', async () => {
+    const connection = new MemoryConnection();
+    const requests: RecordedRequest[] = [];
+    const handler = {
+      onRequest(...args: ConstructorParameters<typeof RecordedRequest>) {
+        const request = new RecordedRequest(...args);
+        requests.push(request);
+        request.answer(404, '', ['x-large', 'a'.repeat(10_000)]);
+        return request;
+      },
+    };
+    createHttp2Server(connection, handler, options());
+    connection.handler.onData(Buffer.concat([preface, frame(type.settings, 0, 0)]));
+    connection.writable = false;
+    for (let i = 0; i < 10_000 && !connection.paused; i++) {
+      connection.handler.onData(request(2 * i + 1));
+      await new Promise(setImmediate);
+    }
+    expect(connection.paused).toBe(true);
+    expect(requests.length).toBeLessThan(100);
+    connection.writable = true;
+    connection.handler.onDrain();
+    expect(connection.paused).toBe(false);
+  });
+});
