@@ -21,7 +21,7 @@ export interface ControlPlaneOptions {
 
 const cli = fileURLToPath(new URL('../cli/main.ts', import.meta.url));
 const poll = 50;
-const patience = 30_000;
+const patience = 60_000;
 const shutdownGrace = 5_000;
 
 /** The controller as a process of its own, and what others must know to use it. */

@@ -59,8 +59,10 @@ export class Pod {
   readonly #sidecar: Part | undefined;
   #ready = false;
   #stopping = false;
+  /** Since when it has not been ready. */
+  #waitingSince: number;
+  /** Whether it was told that this is long. */
   #slow = false;
-  readonly #startedAt: number;
   #poll: Timer | undefined;
   #renewal: Timer | undefined;
 
@@ -77,7 +79,7 @@ export class Pod {
     this.name = name;
     this.ports = ports;
     this.#host = host;
-    this.#startedAt = host.clock.now();
+    this.#waitingSince = host.clock.now();
     this.#apps = plan.gateway
       ? []
       : plan.template.spec.containers.map((container) => {
@@ -188,7 +190,7 @@ export class Pod {
     if (this.#stopping) return;
     // An answer of a process that has ended meanwhile says nothing.
     this.#setReady(answers.every(Boolean) && !pids.includes(undefined) && String(pids) === String(this.#pids));
-    const waited = this.#host.clock.now() - this.#startedAt;
+    const waited = this.#host.clock.now() - this.#waitingSince;
     if (!this.#ready && !this.#slow && waited > patience) {
       this.#slow = true;
       const waitingFor = this.#parts.filter((_, index) => !answers[index]);
@@ -207,6 +209,8 @@ export class Pod {
   #setReady(ready: boolean): void {
     if (this.#ready === ready || this.#stopping) return;
     this.#ready = ready;
+    this.#waitingSince = this.#host.clock.now();
+    this.#slow = false;
     this.#publish();
     this.#host.onReadiness(this);
   }
