@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { eventually } from '../controller/eventually.ts';
 import { TemporaryDirectory } from '../controller/temporary-directory.ts';
 
 const fixture = fileURLToPath(new URL('./fixtures/duo', import.meta.url));
@@ -78,6 +79,15 @@ export class Up implements AsyncDisposable {
   /** Where things are, once everything is ready. */
   get endpoints(): { readonly ready: true; readonly gateway: string; readonly admin: string } | undefined {
     return this.#stdout.endsWith('\n') ? JSON.parse(this.#stdout) : undefined;
+  }
+
+  /** Fails with all it said where it does not get ready. */
+  async ready(): Promise<void> {
+    const deadline = AbortSignal.timeout(60_000);
+    await eventually(() => {
+      if (deadline.aborted || this.process.exitCode !== null) throw new Error(`not ready:\n${this.#stderr}`);
+      return this.endpoints;
+    }, 90_000);
   }
 
   async get(): Promise<Answer> {

@@ -28,7 +28,7 @@ describe('a mesh that runs', () => {
 
   beforeAll(async () => {
     up = new Up(duo.path);
-    await eventually(() => up.endpoints ?? (up.process.exitCode !== null && Promise.reject(up.stderr)), 60_000);
+    await up.ready();
   });
 
   afterAll(async () => {
@@ -146,7 +146,7 @@ describe('a mesh that runs', () => {
 it('leaves no process when it is killed', async () => {
   using duo = new Duo();
   await using up = new Up(duo.path);
-  await eventually(() => up.endpoints, 60_000);
+  await up.ready();
   const { pid, called } = await up.get();
   up.process.kill('SIGKILL');
   await eventually(() => processesOf(duo.path).length === 0, 10_000);
