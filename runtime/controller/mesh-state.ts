@@ -1,6 +1,6 @@
 import { type Finding, finding, type Resource } from '../model/index.ts';
+import type { Manifest } from '../resources/index.ts';
 import { type ObjectStatus, translate } from '../translate/index.ts';
-import type { Manifest } from './files/manifest.ts';
 
 /** What the controller knows of the mesh. */
 export interface MeshState {

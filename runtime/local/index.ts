@@ -2,6 +2,6 @@
 export { type App, locateApp } from './app.ts';
 export { askController } from './controller-client.ts';
 export { type LocalEvent, type LocalMesh, type LocalMeshOptions, startLocalMesh } from './local-mesh.ts';
-export { type Manifests, readManifests } from './manifests.ts';
+export { readManifests } from './manifests.ts';
 export { findRunningMeshes, type RunningMesh } from './state-directory.ts';
 export { Synthesizer } from './synthesizer.ts';

@@ -2,8 +2,8 @@ import { appendFile, mkdir, rename, rm, symlink, writeFile } from 'node:fs/promi
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { createFileProvider, type FileProvider } from '../../runtime/controller/files/file-provider.ts';
-import type { Manifest } from '../../runtime/controller/files/manifest.ts';
 import { systemClock } from '../../runtime/model/index.ts';
+import type { Manifest } from '../../runtime/resources/index.ts';
 import { eventually } from './eventually.ts';
 import { TemporaryDirectory } from './temporary-directory.ts';
 

@@ -1,8 +1,8 @@
 import { type Clock, type Finding, finding, type Timer } from '../../model/index.ts';
 import type { KubernetesObject } from '../../resources/index.ts';
+import { type Manifest, type ParsedDocuments, parseManifest } from '../../resources/index.ts';
 import { DirectoryWatches } from './directory-watches.ts';
 import { type ListedFile, listManifests, maxFiles } from './list-files.ts';
-import { type Manifest, type ParsedDocuments, parseManifest } from './manifest.ts';
 import { readBounded } from './read-file.ts';
 
 export interface FileProviderOptions {

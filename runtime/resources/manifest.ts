@@ -1,6 +1,7 @@
 import { LineCounter, parseDocument } from 'yaml';
-import { type Finding, finding } from '../../model/index.ts';
-import { type KubernetesObject, parseObject } from '../../resources/index.ts';
+import { type Finding, finding } from '../model/index.ts';
+import type { KubernetesObject } from './objects.ts';
+import { parseObject } from './parse.ts';
 
 /** What a manifest file holds. */
 export interface Manifest {
@@ -45,7 +46,7 @@ function parseOne(text: string, path: string, firstLine: number, findings: Findi
     findings.push(
       finding('MW1001', {
         message,
-        hint: 'correct the YAML; until then the last good version of the file counts',
+        hint: 'correct the YAML',
         object: `${path}:${line}`,
       }),
     );
