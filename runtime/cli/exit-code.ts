@@ -1,4 +1,4 @@
-/** What the exit code of every command means. */
+/** What the exit code of every command means; `findings`: what was checked has errors. */
 export const exitCode = { ok: 0, failure: 1, usage: 2, findings: 3 } as const;
 
 /** Ends a command with this exit code; `message` is told on standard error. */

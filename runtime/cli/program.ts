@@ -63,8 +63,9 @@ function report(error: unknown): number {
   // Commander has told what is wrong, or shown the help that was asked for.
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCode.ok : exitCode.usage;
   if (error instanceof FindingsError) {
+    // The code for findings is for commands that were asked to find some.
     printFindings(error.findings);
-    return exitCode.findings;
+    return exitCode.failure;
   }
   if (error instanceof CommandError) {
     if (error.message) process.stderr.write(`${error.message}\n`);

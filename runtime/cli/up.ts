@@ -1,7 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { type LocalEvent, type LocalMesh, startLocalMesh } from '../local/index.ts';
-import { FindingsError, formatFinding } from '../model/index.ts';
-import { CommandError, exitCode } from './exit-code.ts';
+import { formatFinding } from '../model/index.ts';
+import { exitCode } from './exit-code.ts';
 import { showLive } from './live-view.ts';
 
 interface Options {
@@ -22,28 +22,36 @@ export const command = new Command('up')
     'Examples:\n  $ meshwright up examples/shop\n  $ meshwright up examples/shop --port 8080\n  $ meshwright up examples/shop -o json\n',
   )
   .action(async (app: string, { port, output }: Options) => {
-    const interrupted = new AbortController();
-    let signals = 0;
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-      process.on(signal, () => {
-        interrupted.abort();
-        // Asked twice: no more patience. The guardian ends what is left.
-        if (++signals > 1) process.exit(exitCode.failure);
-      });
-    }
+    const interrupted = abortOnSignal();
     const view: View = { note: (line) => process.stderr.write(`${line}\n`) };
-    const mesh = await start(app, port, interrupted.signal, view);
+    const mesh = await start(app, port, interrupted, view);
     if (!mesh) return;
     announce(mesh, output);
     const live = output === 'table' && process.stdout.isTTY ? showLive(mesh.admin, process.stdout) : undefined;
     if (live) view.note = live.note;
-    if (!interrupted.signal.aborted) {
-      await new Promise((resolve) => interrupted.signal.addEventListener('abort', resolve, { once: true }));
+    if (!interrupted.aborted) {
+      await new Promise((resolve) => interrupted.addEventListener('abort', resolve, { once: true }));
     }
     live?.close();
     process.stderr.write('stopping\n');
     await mesh.stop();
   });
+
+/** npm passes on the Ctrl-C that the terminal has sent us already: that is one. */
+const repetition = 1000;
+
+function abortOnSignal(): AbortSignal {
+  const controller = new AbortController();
+  let first: number | undefined;
+  const onSignal = () => {
+    first ??= performance.now();
+    controller.abort();
+    // Asked again: no more patience. The guardian ends what is left.
+    if (performance.now() - first > repetition) process.exit(exitCode.failure);
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal);
+  return controller.signal;
+}
 
 /** Where progress is told: standard error, or above the live view once there is one. */
 interface View {
@@ -68,8 +76,6 @@ async function start(
     });
   } catch (error) {
     if (signal.aborted) return undefined;
-    // Not the code for findings: nothing was asked to be checked, and it does not run.
-    if (error instanceof FindingsError) throw new CommandError(error.message);
     throw error;
   }
 }

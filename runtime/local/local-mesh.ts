@@ -117,9 +117,10 @@ class Runner implements LocalMesh {
 
   async start(): Promise<void> {
     const { onEvent, random = Math.random, signal } = this.#options;
-    const { findings, plan } = await this.#synthesise();
-    if (!plan) throw new FindingsError(findings.filter(({ severity }) => severity === 'error'));
+    const { plan, ...synthesised } = await this.#synthesise();
     signal?.throwIfAborted();
+    if (!plan) throw new FindingsError(synthesised.findings);
+    onEvent({ kind: 'synthesised', ...synthesised });
     const allocator = new PortAllocator(random);
     const machine = {
       clock: this.#clock,
@@ -180,24 +181,24 @@ class Runner implements LocalMesh {
   async #takeUpEdits(): Promise<void> {
     do {
       this.#changedMeanwhile = false;
-      const { plan } = await this.#synthesise();
+      const { plan, ...synthesised } = await this.#synthesise();
+      if (this.#stopping) return;
+      this.#options.onEvent({ kind: 'synthesised', ...synthesised });
       if (plan) await this.#replicas?.apply(plan.pods);
     } while (this.#changedMeanwhile && !this.#stopping);
   }
 
   /** Publishes what the app describes now; no plan where that has errors. */
-  async #synthesise(): Promise<{ readonly findings: readonly Finding[]; readonly plan?: Plan }> {
+  async #synthesise(): Promise<{ findings: readonly Finding[]; duration: number; plan?: Plan }> {
     const begin = this.#clock.now();
     const outdir = join(this.#state.root, 'synth');
     rmSync(outdir, { recursive: true, force: true });
     mkdirSync(outdir, { recursive: true });
     const synthesis = await this.#synthesizer.run(outdir);
-    if (this.#stopping) return { findings: [] };
-    this.#watch.add(synthesis.sources);
-    const { findings, plan } = planOf(synthesis, outdir, this.#app);
+    const { findings, plan } = this.#stopping ? { findings: [] } : planOf(synthesis, outdir, this.#app);
+    if (!this.#stopping) this.#watch.add(synthesis.sources);
     if (plan) publishManifests(outdir, this.#state.manifests);
-    this.#options.onEvent({ kind: 'synthesised', findings, duration: this.#clock.now() - begin });
-    return { findings, plan };
+    return { findings, plan, duration: this.#clock.now() - begin };
   }
 
   /** Whether everything is ready, and everybody knows. */

@@ -1,0 +1,173 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from '@jest/globals';
+import { TemporaryDirectory } from '../controller/temporary-directory.ts';
+import { meshwright } from './cli.ts';
+
+const fixtures = fileURLToPath(new URL('./fixtures', import.meta.url));
+const duo = fileURLToPath(new URL('../local/fixtures/duo', import.meta.url));
+
+describe('help', () => {
+  it('begins with examples and names every command', async () => {
+    const { code, stdout } = await meshwright(['--help']);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^Examples:\n/);
+    for (const name of ['up', 'synth', 'validate', 'simulate', 'explain', 'stat', 'edges', 'sidecar', 'controller']) {
+      expect(stdout).toMatch(new RegExp(`^  ${name} `, 'm'));
+    }
+  });
+
+  it.each(['up', 'synth', 'validate', 'simulate', 'explain', 'stat', 'edges', 'sidecar', 'controller', 'completion'])(
+    'of %s begins with examples, too',
+    async (name) => {
+      const { code, stdout } = await meshwright([name, '--help']);
+      expect(code).toBe(0);
+      expect(stdout).toMatch(new RegExp(`^Examples:\n  \\$ (source <\\()?meshwright ${name}`));
+    },
+  );
+
+  it.each([['bogus'], ['up', '--bogus'], ['stat', '-o', 'xml'], ['up', '--port', '0']])(
+    'is not needed to see what is wrong with %s %s',
+    async (...args) => {
+      const { code, stdout, stderr } = await meshwright(args);
+      expect(code).toBe(2);
+      expect(stdout).toBe('');
+      expect(stderr).toMatch(/^error: /);
+    },
+  );
+});
+
+describe('synth', () => {
+  it('writes the manifests of an app', async () => {
+    using directory = new TemporaryDirectory();
+    const output = join(directory.path, 'out');
+    const { code, stdout, stderr } = await meshwright(['synth', duo, '--output-dir', output]);
+    expect({ code, stdout }).toEqual({ code: 0, stdout: '' });
+    expect(stderr).toContain('9 objects in');
+    expect(existsSync(join(output, 'duo.yaml'))).toBe(true);
+  });
+
+  it('ends with code 3 where the app has findings', async () => {
+    using directory = new TemporaryDirectory();
+    await directory.write('main.ts', `console.error('error MW1202: nowhere'); process.exitCode = 3;`);
+    const { code, stderr } = await meshwright(['synth', directory.path, '--output-dir', join(directory.path, 'out')]);
+    expect(code).toBe(3);
+    expect(stderr).toMatch(/^error MW1202: nowhere\nerror MW1514: /);
+  });
+
+  it('says where it looked for an app in vain', async () => {
+    const { code, stderr } = await meshwright(['synth', '/no/such/app']);
+    expect(code).toBe(1);
+    expect(stderr).toContain('MW1515: /no/such/app is not there');
+  });
+});
+
+describe('validate', () => {
+  it('is silent about good manifests but for saying so', async () => {
+    expect(await meshwright(['validate', fixtures])).toEqual({ code: 0, stdout: 'no findings\n', stderr: '' });
+  });
+
+  it('prints every finding, with the object, and ends with code 3', async () => {
+    using directory = new TemporaryDirectory();
+    await directory.write('a.yaml', 'kind: [');
+    await directory.write(
+      'b.yaml',
+      `apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: { name: lost, namespace: shop }
+spec:
+  parentRefs: [{ group: '', kind: Service, name: nowhere }]
+  rules: [{ backendRefs: [{ name: nobody, port: 80 }] }]
+`,
+    );
+    const { code, stdout } = await meshwright(['validate', directory.path, '-o', 'json']);
+    expect(code).toBe(3);
+    const findings = JSON.parse(stdout) as { id: string; object: string; hint: string }[];
+    expect(findings.map(({ id }) => id)).toEqual(expect.arrayContaining(['MW1001', 'MW1201']));
+    for (const { hint, object } of findings) expect([hint, object]).toEqual([expect.any(String), expect.any(String)]);
+  });
+
+  it('takes a folder that is not there for a mistake of the caller', async () => {
+    const { code, stderr } = await meshwright(['validate', '/no/such/folder']);
+    expect({ code, stderr }).toEqual({ code: 2, stderr: '/no/such/folder is not there\n' });
+  });
+});
+
+describe('stat and edges', () => {
+  const answers: Record<string, unknown> = {
+    '/api/v1/stats': [
+      { service: 'shop/reviews', version: 'v1', rps: 12.34, success: 0.99999, p50: 1.26, p99: 125.4, mtls: 1 },
+      { service: 'shop/web', version: '', rps: 0 },
+    ],
+    '/api/v1/edges': [{ source: 'shop/web', service: 'shop/reviews', target: 'shop/reviews-v1', rps: 3, mtls: 0.5 }],
+  };
+
+  async function controller() {
+    const server = createServer((request, response) => response.end(JSON.stringify(answers[request.url ?? ''])));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    return {
+      admin: `http://127.0.0.1:${port}`,
+      [Symbol.asyncDispose]: () => new Promise<void>((resolve) => server.close(() => resolve())),
+    };
+  }
+
+  it('show a table in which no failure is rounded away', async () => {
+    await using api = await controller();
+    const { stdout } = await meshwright(['stat', '--admin', api.admin]);
+    expect(stdout.split('\n')).toEqual([
+      'SERVICE       VERSION   RPS  SUCCESS     P50     P99  MTLS',
+      'shop/reviews  v1       12.3   99.99%  1.3 ms  125 ms  100%',
+      'shop/web      -         0.0        -       -       -     -',
+      '',
+    ]);
+  });
+
+  it('show who calls whom', async () => {
+    await using api = await controller();
+    const { stdout } = await meshwright(['edges', '--admin', api.admin]);
+    expect(stdout).toMatch(/^FROM +TO +TARGET +RPS/);
+    expect(stdout).toMatch(/^shop\/web +shop\/reviews +shop\/reviews-v1 +3\.0 .* 50\.00%$/m);
+  });
+
+  it('print data as it came with -o json', async () => {
+    await using api = await controller();
+    const { stdout } = await meshwright(['stat', '--admin', api.admin, '-o', 'json']);
+    expect(JSON.parse(stdout)).toEqual(answers['/api/v1/stats']);
+  });
+
+  it('say that no mesh runs where none does', async () => {
+    using directory = new TemporaryDirectory();
+    const { code, stdout, stderr } = await meshwright(['stat'], directory.path);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toContain('MW1801');
+  });
+
+  it('say that the controller does not answer', async () => {
+    const { code, stderr } = await meshwright(['edges', '--admin', 'http://127.0.0.1:1']);
+    expect(code).toBe(1);
+    expect(stderr).toContain('MW1802: the controller at http://127.0.0.1:1 does not answer');
+  });
+});
+
+describe('completion', () => {
+  it('completes commands and their options in bash', async () => {
+    const { stdout } = await meshwright(['completion', 'bash']);
+    const ask = `COMP_WORDS=(meshwright "$@"); COMP_CWORD=$#; _meshwright; echo "\${COMPREPLY[*]}"`;
+    const complete = (...words: string[]) =>
+      spawnSync('bash', ['-c', `${stdout}\n${ask}`, 'bash', ...words], { encoding: 'utf8' }).stdout.trim();
+    expect(complete('si')).toBe('simulate sidecar');
+    expect(complete('up', '--p')).toBe('--port');
+  });
+
+  it.each(['zsh', 'fish'])('knows every command in %s', async (shell) => {
+    const { code, stdout } = await meshwright(['completion', shell]);
+    expect(code).toBe(0);
+    for (const name of ['up', 'explain', 'completion']) expect(stdout).toContain(name);
+    expect(stdout).toContain('manifests');
+  });
+});

@@ -1,0 +1,76 @@
+import { fileURLToPath } from 'node:url';
+import { expect, it } from '@jest/globals';
+import { meshwright } from './cli.ts';
+
+const fixtures = fileURLToPath(new URL('./fixtures', import.meta.url));
+const inFixtures = ['--manifests', fixtures];
+
+it('explains which access rule denies a request, and why the other did not decide', async () => {
+  const to = ['--from', 'shop/web', '--to', 'http://cart:7070/items', '-X', 'DELETE'];
+  const { code, stdout } = await meshwright(['explain', ...to, ...inFixtures]);
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^403: /);
+  expect(stdout).toContain('shop/cart (mutual TLS) denies it: denied by rule no-delete of AccessPolicy shop/cart');
+  expect(stdout).toContain('* deny rule no-delete of AccessPolicy shop/cart: method is DELETE');
+  expect(stdout).toContain('- allow rule web-only of AccessPolicy shop/cart: ');
+});
+
+it('explains which route decides, and which condition of the others fails', async () => {
+  const { stdout } = await meshwright(['explain', '--from', 'shop/web', '--to', 'http://reviews:9080/', ...inFixtures]);
+  expect(stdout).toContain('* rule split of HTTPRoute shop/reviews');
+  expect(stdout).toContain('- rule canary of HTTPRoute shop/reviews: not so: header x-canary');
+});
+
+it('simulates where a request goes, with which probability', async () => {
+  const { stdout } = await meshwright([
+    ...['simulate', '--from', 'shop/web', '--to', 'http://reviews:9080/', '-o', 'json'],
+    ...inFixtures,
+  ]);
+  const decision = JSON.parse(stdout) as { targets: { service: string; probability: number }[] };
+  expect(decision).toMatchObject({
+    outcome: 'forward',
+    route: 'HTTPRoute shop/reviews',
+    rule: 'split',
+    timeouts: { request: 2000 },
+    retry: { attempts: 2, codes: [503] },
+    delivered: 1,
+  });
+  expect(decision.targets.map(({ service, probability }) => [service, probability])).toEqual([
+    ['shop/reviews-v1', 0.9],
+    ['shop/reviews-v2', 0.1],
+  ]);
+});
+
+it('takes headers as curl does', async () => {
+  const { stdout } = await meshwright([
+    ...['simulate', '--from', 'shop/web', '--to', 'http://reviews:9080/', '-H', 'X-Canary: always', '-o', 'yaml'],
+    ...inFixtures,
+  ]);
+  expect(stdout).toContain('rule: canary\n');
+});
+
+it('decides about the path as it was written', async () => {
+  const { stdout } = await meshwright([
+    'simulate',
+    '--from',
+    'shop/web',
+    '--to',
+    'http://cart:7070/%zz',
+    ...inFixtures,
+  ]);
+  expect(stdout).toMatch(/^400: the path \/%zz is malformed/);
+});
+
+it.each([
+  [['--from', 'shop/nobody', '--to', 'http://cart:7070/'], 'unknown workload shop/nobody; there are: shop/cart'],
+  [['--gateway', 'shop/none', '--to', 'http://cart:7070/'], 'unknown gateway shop/none; there are: none'],
+  [['--from', 'shop/web', '--to', 'cart'], '--to must be a URL'],
+  [['--from', 'shop/web', '--to', 'http://cart:7070/', '-H', 'nonsense'], "-H must be 'name: value', got 'nonsense'"],
+  [['--from', 'shop/web', '--gateway', 'shop/a', '--to', 'http://a/'], 'exclude each other'],
+  [['--from', 'shop/web'], "required option '--to <url>' not specified"],
+])('takes %j for a mistake of the caller', async (args, message) => {
+  const { code, stdout, stderr } = await meshwright(['explain', ...args, ...inFixtures]);
+  expect(code).toBe(2);
+  expect(stdout).toBe('');
+  expect(stderr).toContain(message);
+});
