@@ -46,6 +46,11 @@ export interface ExchangePlan {
   readonly timeouts: Timeouts;
   readonly retry?: Retry;
   readonly budget: RetryBudget;
+  /**
+   * Whether the caller is a proxy that can send elsewhere what nobody has processed here: it is told so by resetting
+   * the stream (REFUSED_STREAM, RFC 9113 section 8.7), where another caller gets 503.
+   */
+  readonly callerCanRetry: boolean;
   /** Counts a finished exchange; status 0 means that no response was sent. */
   observe(status: number, seconds: number): void;
   /** The next upstream, another than those tried where there is a choice; `undefined` when there is none at all. */
@@ -258,13 +263,15 @@ export class Exchange implements ResponseReceiver, PoolWaiter {
     // Refused, or never sent: the peer did not process it, so any method may go elsewhere (RFC 9113 section 8.7).
     const cause: TryFailure = reason === 'refused' || !this.#sent ? { kind: 'unprocessed' } : { kind: 'broken' };
     const reply: LocalReply =
-      reason === 'protocol'
-        ? { status: 502, error: 'http_protocol_error', details: `${this.#target} answered with malformed HTTP` }
-        : {
-            status: 502,
-            error: 'connection_terminated',
-            details: `${this.#target} broke off before it answered (${reason})`,
-          };
+      reason === 'refused'
+        ? { status: 503, error: 'connection_refused', details: `${this.#target} cannot take the request now` }
+        : reason === 'protocol'
+          ? { status: 502, error: 'http_protocol_error', details: `${this.#target} answered with malformed HTTP` }
+          : {
+              status: 502,
+              error: 'connection_terminated',
+              details: `${this.#target} broke off before it answered (${reason})`,
+            };
     return { cause, reply, stale: reason === 'connection' && this.#reused };
   }
 
@@ -292,7 +299,13 @@ export class Exchange implements ResponseReceiver, PoolWaiter {
       return;
     }
     this.#endTry(true);
-    this.#reply(reply.status, reply.error, reply.details);
+    if (cause.kind === 'unprocessed' && this.#plan.callerCanRetry) {
+      this.#status = reply.status;
+      this.#downstream.reset('refused');
+      this.#finish(reply.details);
+    } else {
+      this.#reply(reply.status, reply.error, reply.details);
+    }
   }
 
   #retry(delay: number): void {

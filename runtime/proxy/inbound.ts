@@ -31,6 +31,7 @@ class InboundPlan implements ExchangePlan {
   readonly timeouts: Timeouts = {};
   readonly service: string;
   readonly mtls: boolean;
+  readonly callerCanRetry: boolean;
   readonly budget: RetryBudget;
   readonly #series: DurationSeries;
   readonly #upstream: Upstream;
@@ -38,6 +39,8 @@ class InboundPlan implements ExchangePlan {
   constructor(service: string, mtls: boolean, budget: RetryBudget, series: DurationSeries, upstream: Upstream) {
     this.service = service;
     this.mtls = mtls;
+    // Only peers have an identity, and they speak HTTP/2.
+    this.callerCanRetry = mtls;
     this.budget = budget;
     this.#series = series;
     this.#upstream = upstream;
@@ -76,7 +79,8 @@ export class Inbound {
     if (!declared) turnAway(accepted, `the workload has no port ${listener.port}`);
     else if (declared.protocol === 'tcp') this.#acceptTcp(accepted, caller);
     else {
-      const version = accepted.protocol === 'h2' || (!caller && declared.protocol !== 'http') ? 'http2' : 'http1';
+      // Peers speak HTTP/2, whatever the application does.
+      const version = caller || declared.protocol !== 'http' ? 'http2' : 'http1';
       servers.serveHttp(accepted, version, this.#handlerFor(caller, remoteAddress));
     }
   }

@@ -134,7 +134,7 @@ export class MeshProxy {
         maxConnections: limits.maxConnections,
         identity: tlsIdentity(this.#svid!),
         verify: this.#link.verify,
-        alpn: ['h2', 'http/1.1'],
+        alpn: ['h2'],
         handshakeTimeout: limits.connectTimeout,
         acceptsPlainText: () => this.#view.workload?.mtls === 'permissive',
         onRefused: () => metrics.handshakesRefused.add(1),

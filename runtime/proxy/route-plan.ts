@@ -8,6 +8,7 @@ import { DurationSeries } from './metrics.ts';
 /** What is done with requests that one rule sends to one of its backends. */
 export class RoutePlan implements ExchangePlan {
   readonly direction: 'outbound' | 'gateway';
+  readonly callerCanRetry = false;
   readonly service: string;
   readonly target: string | undefined;
   readonly route: string;

@@ -28,7 +28,7 @@ const color = version === 'v1' ? null : version === 'v2' ? 'black' : 'red';
 serve(`reviews ${version}`, async (request) => {
   const id = /^\/reviews\/([^/]+)$/.exec(request.path)?.[1] ?? '';
   const reviews = texts[id];
-  if (!reviews) return { status: 404, body: { error: `no reviews at ${request.path}` } };
+  if (!reviews) return { status: 404, body: { version, error: `no reviews at ${request.path}` } };
   if (!color) return { body: { version, color, reviews } satisfies Reviews };
   const { stars } = await call<{ stars: number[] }>(request, `http://ratings:9080/ratings/${id}`);
   return {

@@ -1,0 +1,239 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { type Bootstrap, parseHostPort } from '../../runtime/proxy/index.ts';
+
+const repository = fileURLToPath(new URL('../..', import.meta.url));
+const cli = join(repository, 'runtime/cli/main.ts');
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: IncomingMessage['headers'];
+  readonly body: string;
+}
+
+export interface RequestOptions {
+  readonly method?: string;
+  readonly path?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+}
+
+interface ProcessRow {
+  readonly pid: number;
+  readonly parent: number;
+  readonly command: string;
+}
+
+/** Every process of this machine, by the one tool that Linux and macOS share. */
+async function processes(): Promise<readonly ProcessRow[]> {
+  const { stdout } = await promisify(execFile)('ps', ['-A', '-ww', '-o', 'pid=,ppid=,args='], {
+    maxBuffer: 16 * 1024 * 1024,
+  });
+  return stdout.split('\n').flatMap((line) => {
+    const match = /^\s*(\d+)\s+(\d+)\s+(.*)$/.exec(line);
+    return match ? [{ pid: Number(match[1]), parent: Number(match[2]), command: match[3] }] : [];
+  });
+}
+
+/** `meshwright up` on a copy of examples/shop, in a folder of its own, as a user would run it. */
+export class RunningShop {
+  readonly root: string;
+  readonly main: string;
+  gateway = '';
+  admin = '';
+  #process!: ChildProcess;
+  #progress = '';
+  #agent = new Agent({ keepAlive: true, maxSockets: 16 });
+
+  private constructor() {
+    this.root = mkdtempSync(join(tmpdir(), 'meshwright-shop-'));
+    this.main = join(this.root, 'examples/shop/main.ts');
+    cpSync(join(repository, 'examples/shop'), join(this.root, 'examples/shop'), { recursive: true });
+    writeFileSync(join(this.root, 'package.json'), '{ "name": "my-shop", "type": "module", "private": true }\n');
+    mkdirSync(join(this.root, 'node_modules'));
+    symlinkSync(repository, join(this.root, 'node_modules/meshwright'));
+  }
+
+  /** Resolves when `up` says that everything is ready. */
+  static async start(): Promise<RunningShop> {
+    const shop = new RunningShop();
+    shop.#process = spawn(process.execPath, [cli, 'up', join(shop.root, 'examples/shop'), '-o', 'json'], {
+      cwd: shop.root,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    shop.#process.stderr?.on('data', (chunk) => {
+      shop.#progress += chunk;
+    });
+    const exited = new Promise<never>((_, reject) => {
+      shop.#process.once('exit', (code) => reject(new Error(`up ended with ${code}:\n${shop.#progress}`)));
+    });
+    exited.catch(() => {});
+    const line = createInterface({ input: shop.#process.stdout! })[Symbol.asyncIterator]();
+    const { value } = await Promise.race([line.next(), exited]);
+    const ready = JSON.parse(value ?? '{}');
+    if (ready.ready !== true) throw new Error(`not ready: ${value}`);
+    shop.gateway = ready.gateway;
+    shop.admin = ready.admin;
+    return shop;
+  }
+
+  get pid(): number {
+    return this.#process.pid!;
+  }
+
+  /** What `up` told on standard error. */
+  get progress(): string {
+    return this.#progress;
+  }
+
+  /** Ends as Ctrl-C does and removes the folder. Returns what is still running afterwards. */
+  async stop(signal: NodeJS.Signals = 'SIGINT'): Promise<readonly ProcessRow[]> {
+    this.#agent.destroy();
+    const family = await this.family();
+    const exited = new Promise<void>((resolve) => {
+      if (this.#process.exitCode !== null || this.#process.signalCode !== null) resolve();
+      else this.#process.once('exit', () => resolve());
+    });
+    this.#process.kill(signal);
+    await exited;
+    const gone = await this.#survivors(family);
+    rmSync(this.root, { recursive: true, force: true });
+    return gone;
+  }
+
+  /** All processes that `up` started, and theirs. */
+  async family(): Promise<readonly ProcessRow[]> {
+    const all = await processes();
+    const family = new Map<number, ProcessRow>();
+    const roots = new Set([this.pid]);
+    for (let size = -1; size !== family.size; ) {
+      size = family.size;
+      for (const row of all) {
+        if (!roots.has(row.parent) || family.has(row.pid) || row.command.includes('ps -A')) continue;
+        family.set(row.pid, row);
+        roots.add(row.pid);
+      }
+    }
+    return [...family.values()];
+  }
+
+  /** The process whose command line holds `text`. */
+  async pidOf(text: string): Promise<number> {
+    const found = (await this.family()).find(({ command }) => command.includes(text));
+    if (!found) throw new Error(`no process with "${text}"`);
+    return found.pid;
+  }
+
+  /** A request from outside, through the gateway. */
+  fetch(options: RequestOptions = {}): Promise<Answer> {
+    const { hostname, port } = new URL(this.gateway);
+    return this.#send(hostname, Number(port), options);
+  }
+
+  /** A request as the application of a pod sends it: through its sidecar, by name. */
+  call(pod: string, authority: string, options: RequestOptions = {}): Promise<Answer> {
+    const { path = '/', headers = {}, ...rest } = options;
+    const { host, port } = parseHostPort(this.#bootstrap(pod).outbound.proxy ?? '');
+    return this.#send(host, port, {
+      ...rest,
+      path: `http://${authority}${path}`,
+      headers: { host: authority, ...headers },
+    });
+  }
+
+  #bootstrap(pod: string): Bootstrap {
+    return JSON.parse(readFileSync(join(this.root, '.meshwright/shop/pods', `${pod}.shop`, 'bootstrap.json'), 'utf8'));
+  }
+
+  /** What the sidecar of a pod logged about a request. */
+  logged(pod: string, requestId: string): Record<string, unknown> | undefined {
+    const path = join(this.root, '.meshwright/shop/logs', `${pod}.sidecar.log`);
+    const line = readFileSync(path, 'utf8')
+      .split('\n')
+      .findLast((text) => text.includes(`"request_id":"${requestId}"`));
+    return line === undefined ? undefined : JSON.parse(line);
+  }
+
+  /** Runs another command of the CLI beside it. */
+  async cli(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+    return new Promise((resolve) => {
+      execFile(process.execPath, [cli, ...args], { cwd: this.root }, (error, stdout, stderr) => {
+        resolve({ code: typeof error?.code === 'number' ? error.code : error ? 1 : 0, stdout, stderr });
+      });
+    });
+  }
+
+  edit(change: (source: string) => string): void {
+    const before = readFileSync(this.main, 'utf8');
+    const after = change(before);
+    if (after === before) throw new Error('the edit changes nothing');
+    writeFileSync(this.main, after);
+  }
+
+  #send(host: string, port: number, options: RequestOptions): Promise<Answer> {
+    const { method = 'GET', path = '/', headers = {}, body } = options;
+    return new Promise((resolve, reject) => {
+      const request = httpRequest({ host, port, method, path, headers, agent: this.#agent }, (response) => {
+        let text = '';
+        response.setEncoding('utf8');
+        response.on('data', (chunk) => {
+          text += chunk;
+        });
+        response.on('error', reject);
+        response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, body: text }));
+      });
+      request.on('error', reject);
+      request.end(body);
+    });
+  }
+
+  async #survivors(family: readonly ProcessRow[]): Promise<readonly ProcessRow[]> {
+    const deadline = performance.now() + 10_000;
+    for (;;) {
+      const alive = new Set((await processes()).map(({ pid, command }) => `${pid} ${command}`));
+      const left = family.filter(({ pid, command }) => alive.has(`${pid} ${command}`));
+      if (left.length === 0 || performance.now() > deadline) return left;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+}
+
+/** Sends requests one after the other in `lanes` until stopped, and keeps every failure. */
+export class SteadyLoad {
+  readonly failures: string[] = [];
+  sent = 0;
+  #stopped = false;
+  #lanes: Promise<void>[];
+
+  constructor(lanes: number, send: () => Promise<Answer>) {
+    this.#lanes = Array.from({ length: lanes }, async () => {
+      while (!this.#stopped) {
+        this.sent++;
+        try {
+          const { status, body } = await send();
+          if (status >= 500) this.failures.push(`${status} ${body.trim()}`);
+        } catch (error) {
+          this.failures.push(String(error));
+          await new Promise((resolve) => setImmediate(resolve));
+        }
+      }
+    });
+  }
+
+  /** Resolves when `count` more requests were sent. */
+  async more(count: number): Promise<void> {
+    const target = this.sent + count;
+    while (this.sent < target) await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await Promise.all(this.#lanes);
+  }
+}

@@ -1,0 +1,205 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it, test } from '@jest/globals';
+import type { ServiceView } from '../../runtime/controller/index.ts';
+import { eventually } from '../controller/eventually.ts';
+import { readCorpus } from '../corpus/corpus.ts';
+import { RunningShop, SteadyLoad } from './running-shop.ts';
+
+let shop: RunningShop;
+
+beforeAll(async () => {
+  shop = await RunningShop.start();
+}, 90_000);
+
+afterAll(async () => {
+  await shop?.stop();
+}, 30_000);
+
+interface Edge {
+  readonly service: string;
+  readonly rps: number;
+  readonly mtls?: number;
+}
+
+const pods: Readonly<Record<string, string>> = {
+  web: 'web-0',
+  catalog: 'catalog-0',
+  'reviews-v1': 'reviews-v1-0',
+  'reviews-v2': 'reviews-v2-0',
+};
+
+describe('the shop, run by meshwright up', () => {
+  it('shows its page through the gateway', async () => {
+    const page = await shop.fetch();
+    expect(page.status).toBe(200);
+    expect(page.body).toContain('The Meshwright Shop');
+    expect(page.body).toContain('Moby-Dick');
+    expect(page.headers['x-powered-by']).toBe('meshwright');
+  });
+
+  it('shows another version of reviews to who sends the canary header', async () => {
+    const page = await shop.fetch({ headers: { 'x-canary': 'always' } });
+    expect(page.body).toContain('reviews v3');
+    expect(page.body).not.toContain('reviews v1');
+  });
+
+  it('keeps a cart, over TCP to its store', async () => {
+    const added = await shop.fetch({
+      method: 'POST',
+      path: '/cart',
+      body: 'product=walden',
+      headers: { 'content-type': 'application/x-www-form-urlencoded', 'content-length': '14' },
+    });
+    expect(added.status).toBeLessThan(400);
+    expect((await shop.fetch()).body).not.toContain('Your cart is empty');
+  });
+
+  it('splits 10,000 requests as the weights say, within 2 %', async () => {
+    const counts: Record<string, number> = { v1: 0, v2: 0, v3: 0 };
+    const total = 10_000;
+    let next = 0;
+    await Promise.all(
+      Array.from({ length: 16 }, async () => {
+        while (next++ < total) {
+          const { body } = await shop.call('web-0', 'reviews:9080', { path: '/reviews/none' });
+          counts[JSON.parse(body).version]++;
+        }
+      }),
+    );
+    for (const [version, share] of Object.entries({ v1: 0.8, v2: 0.15, v3: 0.05 })) {
+      expect(Math.abs(counts[version] / total - share)).toBeLessThan(0.02);
+    }
+  }, 60_000);
+
+  it('denies what policy denies, and explain names the rule', async () => {
+    const denied = await shop.call('web-0', 'cart:7070', { method: 'DELETE', path: '/items' });
+    expect(denied.status).toBe(403);
+    const { code, stdout } = await shop.cli(
+      'explain',
+      '--from',
+      'shop/web',
+      '--to',
+      'http://cart:7070/items',
+      '-X',
+      'DELETE',
+    );
+    expect(code).toBe(0);
+    expect(stdout).toContain('no-delete');
+    expect(stdout).toContain('AccessPolicy shop/cart-access');
+  });
+
+  it('knows who calls whom, and that all of it is encrypted', async () => {
+    await shop.fetch();
+    const edges = await eventually(async () => {
+      const { stdout } = await shop.cli('edges', '-o', 'json');
+      const rows = JSON.parse(stdout);
+      return rows.some(({ service, rps }: Edge) => service === 'shop/reviews' && rps > 0) && rows;
+    }, 15_000);
+    const busy = edges.filter(({ rps }: Edge) => rps > 0);
+    expect(busy.map(({ mtls }: Edge) => mtls)).toEqual(busy.map(() => 1));
+    const stat = await shop.cli('stat');
+    expect(stat.code).toBe(0);
+    expect(stat.stdout).toContain('reviews');
+  }, 60_000);
+});
+
+describe('the corpus, through real sidecars', () => {
+  test.each(readCorpus('shop').map((line) => [line.name, line] as const))(
+    '%s',
+    async (_name, { request, expect: wanted }) => {
+      const requestId = crypto.randomUUID();
+      const { method, path, body } = request;
+      const headers = {
+        ...request.headers,
+        'x-request-id': requestId,
+        ...(body && { 'content-length': String(body.length) }),
+      };
+      const sender = request.gateway ? 'shop-meshwright-0' : pods[request.from ?? ''];
+      const answer = request.gateway
+        ? await shop.fetch({ method, path, headers, body })
+        : await shop.call(sender, request.to ?? '', { method, path, headers, body });
+      if (wanted.status !== undefined) expect(answer.status).toBe(wanted.status);
+      else expect(answer.headers['proxy-status']).toBeUndefined();
+      if (wanted.location !== undefined) expect(answer.headers.location).toBe(wanted.location);
+      if (wanted.deniedBy !== undefined) {
+        for (const part of wanted.deniedBy.split(/ (?=[^ ]+$)/)) expect(answer.body).toContain(part);
+      }
+      if (wanted.targets === undefined) return;
+      const entry = await eventually(() => shop.logged(sender, requestId));
+      expect(Object.keys(wanted.targets).map((name) => `shop/${name}`)).toContain(entry.target);
+      if (wanted.rule !== undefined) expect(entry.route).toBe(wanted.rule);
+    },
+  );
+});
+
+describe('under steady load', () => {
+  let load: SteadyLoad;
+  afterEach(() => load.stop());
+
+  const versions = () => shop.call('web-0', 'reviews:9080', { path: '/reviews/none' });
+  const bothCatalogsReady = () =>
+    eventually(async () => {
+      const services = (await (await fetch(`${shop.admin}/api/v1/services`)).json()) as ServiceView[];
+      return services.find(({ name }) => name === 'shop/catalog')?.endpoints === 2;
+    }, 30_000);
+  const products = () => shop.call('web-0', 'catalog:9080', { path: '/products' });
+
+  it('an edit of main.ts reaches the proxies in under a second and drops no request', async () => {
+    load = new SteadyLoad(4, versions);
+    await load.more(50);
+    const started = performance.now();
+    shop.edit((source) => source.replace('{ v1: 80, v2: 15, v3: 5 }', '{ v1: 0, v2: 0, v3: 100 }'));
+    let last = 0;
+    await eventually(async () => {
+      const answers = await Promise.all(Array.from({ length: 8 }, versions));
+      last = performance.now() - started;
+      return answers.every(({ body }) => JSON.parse(body).version === 'v3');
+    }, 10_000);
+    await load.stop();
+    expect(load.failures).toEqual([]);
+    process.stderr.write(`an edit was live after ${Math.round(last)} ms\n`);
+    expect(last).toBeLessThan(process.env.CI ? 5_000 : 2_500);
+  }, 60_000);
+
+  it('a killed application of two costs nothing but what it was answering', async () => {
+    load = new SteadyLoad(4, products);
+    await load.more(50);
+    process.kill(await shop.pidOf('services/catalog.ts'), 'SIGKILL');
+    await load.more(400);
+    await load.stop();
+    expect(load.failures.slice(4)).toEqual([]);
+    await bothCatalogsReady();
+  }, 60_000);
+
+  it('a killed sidecar of two costs nothing but what went through it', async () => {
+    load = new SteadyLoad(4, products);
+    await load.more(50);
+    process.kill(await shop.pidOf('pods/catalog-1.shop/'), 'SIGKILL');
+    await load.more(400);
+    await load.stop();
+    expect(load.failures.slice(4)).toEqual([]);
+    await bothCatalogsReady();
+  }, 60_000);
+
+  it('a killed controller costs nothing, and comes back', async () => {
+    load = new SteadyLoad(4, products);
+    await load.more(50);
+    const controller = await shop.pidOf('main.ts controller');
+    process.kill(controller, 'SIGKILL');
+    await load.more(400);
+    expect(load.failures).toEqual([]);
+    const successor = await eventually(async () => {
+      const pid = await shop.pidOf('main.ts controller').catch(() => controller);
+      return pid !== controller && pid;
+    }, 30_000);
+    expect(successor).not.toBe(controller);
+    await load.stop();
+    expect(load.failures).toEqual([]);
+  }, 90_000);
+});
+
+describe('the end', () => {
+  it('leaves no process behind after Ctrl-C', async () => {
+    expect((await shop.family()).length).toBeGreaterThan(20);
+    expect(await shop.stop('SIGINT')).toEqual([]);
+  }, 60_000);
+});
