@@ -234,7 +234,7 @@ function planOf(synthesis: Synthesis, outdir: string, app: App): { findings: rea
 
 function expectedEndpoints(plan: Plan, service: string): number {
   return plan.pods
-    .filter((pod) => !pod.gateway && pod.selectedBy.some(({ name }) => `${pod.namespace}/${name}` === service))
+    .filter((pod) => pod.selectedBy.some(({ name }) => `${pod.namespace}/${name}` === service))
     .reduce((sum, { replicas }) => sum + replicas, 0);
 }
 

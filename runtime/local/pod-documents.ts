@@ -129,14 +129,14 @@ export function podManifest(plan: PodPlan, pod: string, ports: PodPorts, ready: 
         conditions: [{ type: 'Ready', status: ready ? 'True' : 'False' }],
       },
     },
-    ...(plan.gateway ? [] : plan.selectedBy).map((service) => ({
+    ...plan.selectedBy.map((service) => ({
       apiVersion: apiVersions.discovery,
       kind: 'EndpointSlice',
       metadata: { name: `${service.name}-${pod}`, namespace, labels: { [labels.serviceName]: service.name } },
       addressType: 'IPv4',
       endpoints: [{ addresses: [host], conditions: { ready }, targetRef: { kind: 'Pod', name: pod, namespace } }],
       ports: service.ports.flatMap(({ name, containerPort }) => {
-        const port = ports.inbound.find((inbound) => inbound.port === containerPort)?.listen;
+        const port = [...ports.inbound, ...ports.gateway].find(({ port }) => port === containerPort)?.listen;
         return port === undefined ? [] : [{ name, port, protocol: 'TCP' }];
       }),
     })),
