@@ -47,6 +47,14 @@ class Http2ClientStream extends Http2Stream implements ClientStream {
     return this.#method === 'CONNECT' && status < 300 ? -1 : contentLength;
   }
 
+  /** Never opens; the receiver hears of it later, as of any other refusal. */
+  refuse(): void {
+    this.localEnded = true;
+    this.remoteEnded = true;
+    this.sending.clear();
+    queueMicrotask(() => this.abort('refused'));
+  }
+
   /** The head that ends the stream: `onEnd` does not follow. */
   endWithHead(): void {
     this.remoteEnded = true;
@@ -88,7 +96,7 @@ class Http2Client extends Session<Http2ClientStream> implements ClientConnection
   request(head: RequestHead, end: boolean, receiver: ResponseReceiver): ClientStream {
     const stream = new Http2ClientStream(this.#nextStream, this, this.peer.initialWindow, head.method, receiver);
     if (this.capacity === 0) {
-      queueMicrotask(() => stream.abort('refused'));
+      stream.refuse();
       return stream;
     }
     this.#nextStream += 2;

@@ -101,6 +101,7 @@ class Http2Server extends Session<Http2ServerStream> implements ServerConnection
   }
 
   protected onLateFrame(type: number, streamId: number): void {
+    if (type === FrameType.Headers) this.charge();
     if (this.#abandoned.has(streamId)) return;
     if (type === FrameType.Headers) throw new ConnectionError(ErrorCode.StreamClosed, 'HEADERS on a closed stream');
     this.failStream(streamId, ErrorCode.StreamClosed);
@@ -140,7 +141,8 @@ class Http2Server extends Session<Http2ServerStream> implements ServerConnection
     }
     if (fault === 'too large') {
       this.writer.headers(streamId, [':status', '431'], [], true);
-      this.failStream(streamId, ErrorCode.NoError);
+      if (endStream) this.chargeReset();
+      else this.failStream(streamId, ErrorCode.NoError);
       return;
     }
     const head = fault ? undefined : this.#heads.request(fields);

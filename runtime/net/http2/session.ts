@@ -170,6 +170,7 @@ export abstract class Session<S extends Http2Stream>
       case FrameType.GoAway:
         if (streamId !== 0) throw protocolError('GOAWAY on a stream');
         if (end - start < 8) throw frameSizeError('GOAWAY is too short');
+        this.charge();
         this.onGoAway(payload.readUInt32BE(start) & maxStreamId);
         break;
       case FrameType.Priority:
@@ -178,14 +179,14 @@ export abstract class Session<S extends Http2Stream>
       case FrameType.PushPromise:
         throw protocolError('PUSH_PROMISE is not allowed');
       default:
-        this.#charge();
+        this.charge();
     }
   }
 
   onDataStart(streamId: number, length: number, padding: number, endStream: boolean): void {
     this.#checkOrder(FrameType.Data, 0);
     if (this.isIdle(streamId)) throw protocolError('DATA on an idle stream');
-    if (length === 0 && !endStream) this.#charge();
+    if (length === 0 && !endStream) this.charge();
     this.#window -= length + padding;
     if (this.#window < 0) throw new ConnectionError(ErrorCode.FlowControlError, 'the connection window is exceeded');
     if (padding > 0) this.credit(padding);
@@ -298,8 +299,10 @@ export abstract class Session<S extends Http2Stream>
     stream.abort('protocol');
   }
 
+  /** A server's streams are cheap to open and dear to serve; a server that refuses many is only busy. */
   protected chargeReset(): void {
-    if (!this.#resets.take()) throw new ConnectionError(ErrorCode.EnhanceYourCalm, 'too many streams were reset');
+    if (this.#server && !this.#resets.take())
+      throw new ConnectionError(ErrorCode.EnhanceYourCalm, 'too many streams were reset');
   }
 
   /** Says what the peer did wrong, gives all streams up and closes. */
@@ -359,7 +362,7 @@ export abstract class Session<S extends Http2Stream>
 
   #onWindowUpdate(streamId: number, payload: Buffer, start: number, end: number): void {
     if (end - start !== 4) throw frameSizeError('WINDOW_UPDATE must have 4 bytes');
-    this.#charge();
+    this.charge();
     const increment = payload.readUInt32BE(start) & maxStreamId;
     if (streamId === 0) {
       if (increment === 0) throw protocolError('WINDOW_UPDATE of 0');
@@ -380,7 +383,7 @@ export abstract class Session<S extends Http2Stream>
     if (streamId === 0 || this.isIdle(streamId)) throw protocolError('RST_STREAM on an idle stream');
     const stream = this.streams.get(streamId);
     if (!stream) {
-      this.#charge();
+      this.charge();
       return;
     }
     this.chargeReset();
@@ -394,7 +397,7 @@ export abstract class Session<S extends Http2Stream>
       if (end !== start) throw frameSizeError('an acknowledgement with settings');
       return;
     }
-    this.#charge();
+    this.charge();
     const { peer } = this;
     const initialWindow = peer.initialWindow;
     peer.read(payload, start, end);
@@ -416,14 +419,14 @@ export abstract class Session<S extends Http2Stream>
   #onPing(flags: number, streamId: number, payload: Buffer, start: number, end: number): void {
     if (streamId !== 0) throw protocolError('PING on a stream');
     if (end - start !== 8) throw frameSizeError('PING must have 8 bytes');
-    this.#charge();
+    this.charge();
     if (flags & Flag.Ack) this.onPingAck();
     else this.writer.ping(payload, start, true);
   }
 
   #onPriority(streamId: number, payload: Buffer, start: number, end: number): void {
     if (streamId === 0) throw protocolError('PRIORITY on stream 0');
-    this.#charge();
+    this.charge();
     if (end - start !== 5) this.failStream(streamId, ErrorCode.FrameSizeError);
     else rejectSelfDependency(streamId, payload, start);
   }
@@ -448,7 +451,8 @@ export abstract class Session<S extends Http2Stream>
     this.#connection.resume();
   }
 
-  #charge(): void {
+  /** Takes note of a frame that costs us more than the peer. */
+  protected charge(): void {
     if (!this.#overhead.take()) throw new ConnectionError(ErrorCode.EnhanceYourCalm, 'too many frames without use');
   }
 }

@@ -221,6 +221,16 @@ describe('floods end the connection', () => {
     expect(server.requests.every(({ resetReason }) => resetReason !== undefined)).toBe(true);
   });
 
+  test('trailers of a stream that was given up', async () => {
+    const server = await serve(({ stream }) => stream.reset('cancelled'));
+    const peer = await RawPeer.connect(server.port);
+    peer.send(
+      openRequest(1),
+      repeat(10_000, () => frame(type.headers, flag.endHeaders, 1, block('x-a', '1'))),
+    );
+    expect(await peer.goAwayCode()).toBe(code.calm);
+  });
+
   test('streams that the server is made to reset (CVE-2025-8671)', async () => {
     const server = await serve();
     const peer = await RawPeer.connect(server.port);
@@ -276,7 +286,7 @@ describe('what a request may cost is bounded', () => {
       Buffer.alloc(4000, 'a'),
     ]);
     const bomb = Buffer.concat([block(...requestFields), entry, Buffer.alloc(8000, 0xbe)]);
-    peer.send(frame(type.headers, 5, 1, bomb), request(3));
+    peer.send(frame(type.headers, flag.endHeaders, 1, bomb), request(3));
     expect((await peer.receive(type.headers, 1)).payload.toString('latin1')).toContain('431');
     expect(await peer.resetCode(1)).toBe(code.none);
     await peer.receive(type.headers, 3);
@@ -306,6 +316,32 @@ describe('what a request may cost is bounded', () => {
       .filter((frame) => frame.type === type.window)
       .map((frame) => frame.payload.readUInt32BE());
     expect(returned.reduce((sum, increment) => sum + increment, 0)).toBe(70_000 - 65_535 + 32_768);
+    expect(peer.find(type.goAway)).toBeUndefined();
+  });
+
+  test('padding and what a stream held when it was given up give their window back', async () => {
+    const windows = { streamWindow: 70_000, connectionWindow: 70_000 };
+    const server = await serve((request) => (request.head.path === '/hold' ? request.stream.pause() : undefined), {
+      ...options(),
+      ...windows,
+    });
+    const peer = await RawPeer.connect(server.port);
+    const padded = Buffer.concat([Buffer.from([255]), Buffer.from('x'), Buffer.alloc(255)]);
+    peer.send(openRequest(1));
+    for (let i = 0; i < 20; i++) {
+      peer.send(repeat(50, () => frame(type.data, flag.padded, 1, padded)));
+      await peer.settle();
+    }
+    expect(server.requests[0]).toMatchObject({ bytes: 1000, resetReason: undefined });
+    for (let id = 3; id < 20; id += 2) {
+      peer.send(
+        openRequest(id, fieldsWith(':path', '/hold')),
+        repeat(2, () => frame(type.data, 0, id, Buffer.alloc(16_000))),
+      );
+      await peer.settle();
+      server.requests.at(-1)!.stream.reset('cancelled');
+      await peer.resetCode(id);
+    }
     expect(peer.find(type.goAway)).toBeUndefined();
   });
 

@@ -202,13 +202,32 @@ describe('the client, answered by the HTTP/2 server of Node', () => {
     connection.request(get('/2'), true, new RecordedResponse());
     expect(connection.capacity).toBe(0);
     const surplus = new RecordedResponse();
-    connection.request(get('/3'), true, surplus);
+    const refused = connection.request(post('/3'), false, surplus);
+    expect(refused.write(Buffer.from('nobody reads this'))).toBe(true);
     await until(() => surplus.over);
     expect(surplus.resetReason).toBe('refused');
     await until(() => waiting.length === 2);
     waiting[0].respond({}, { endStream: true });
     await until(() => connection.capacity === 1);
     expect(events.at(-1)).toBe('capacity 1');
+  });
+
+  test('goes on with a server that refuses most of what it is asked', async () => {
+    const { port } = await nodeServer((stream, headers) => {
+      if (headers[':path'] === '/last') stream.respond({}, { endStream: true });
+      else stream.close(http2.constants.NGHTTP2_REFUSED_STREAM);
+    });
+    const { connection } = await openClient(port);
+    for (let i = 0; i < 1500; i++) {
+      const response = new RecordedResponse();
+      connection.request(get('/'), true, response);
+      if (i % 50 === 0) await until(() => response.over);
+    }
+    await until(() => connection.active === 0);
+    const last = new RecordedResponse();
+    connection.request(get('/last'), true, last);
+    await until(() => last.over);
+    expect(last.ended).toBe(true);
   });
 
   test('retires on GOAWAY: streams the server will not serve are refused, the others finish', async () => {

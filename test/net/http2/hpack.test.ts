@@ -151,6 +151,20 @@ describe('the decoder', () => {
 });
 
 describe('the encoder', () => {
+  test('refers to no field that was evicted', () => {
+    const encoder = new HpackEncoder(16_384);
+    const decoder = new HpackDecoder(limits);
+    const lists = [
+      ['user-agent', 'curl/8'],
+      ...Array.from({ length: 300 }, (_, i) => [`x-${i}`, 'v']),
+      ['user-agent', 'curl/8'],
+    ];
+    for (const fields of lists) {
+      const block = encode(encoder, fields);
+      expect(decoder.decode(block, 0, block.length)).toEqual(fields);
+    }
+  });
+
   test('sends a repeated field as one byte', () => {
     const encoder = new HpackEncoder(16_384);
     encode(encoder, ['user-agent', 'curl/8', 'x-team', 'shop']);

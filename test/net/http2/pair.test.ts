@@ -145,6 +145,22 @@ describe('what arises in one turn of the event loop', () => {
     expect(written).toBe(chunk);
   });
 
+  test('is bounded, however large the windows of the peer are', async () => {
+    const connection = new MemoryConnection();
+    const client = createHttp2Client(connection, owner, options());
+    const endless = Buffer.from('00047fffffff', 'hex');
+    connection.handler.onData(
+      Buffer.concat([frame(type.settings, 0, 0, endless), frame(type.window, 0, 0, uint32(0x7fff_0000))]),
+    );
+    const response = new RecordedResponse();
+    const stream = client.request(post('/'), false, response);
+    let taken = 0;
+    while (stream.write(Buffer.alloc(20_000)) && taken < 10_000_000) taken += 20_000;
+    expect(taken).toBeLessThan(400_000);
+    await until(() => response.drains === 1);
+    expect(stream.write(Buffer.alloc(20_000))).toBe(true);
+  });
+
   test('is shared by the streams in turn when there is more than the peer takes', async () => {
     const connection = new MemoryConnection();
     const client = createHttp2Client(connection, owner, options());

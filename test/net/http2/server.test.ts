@@ -209,6 +209,16 @@ describe('the server, asked by the HTTP/2 client of Node', () => {
     );
   });
 
+  test('keeps both header tables in step with those of Node while they overflow', async () => {
+    const server = await serve((request) => request.answer(200, '', request.head.headers));
+    const session = nodeClient(server.port);
+    for (let i = 0; i < 600; i++) {
+      const sent = { 'user-agent': 'curl/8', [`x-${i % 70}`]: 'v'.repeat((i * 37) % 190), [`x-${i % 7}`]: `${i % 3}` };
+      const { headers } = await ask(session, sent);
+      expect(headers).toMatchObject(sent);
+    }
+  });
+
   test('answers 431 to a head over the limit, and serves on', async () => {
     const server = await serve((request) => request.answer(200), options({ maxHeadBytes: 2000, maxHeaders: 10 }));
     const session = nodeClient(server.port);

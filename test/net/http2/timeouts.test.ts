@@ -58,7 +58,7 @@ describe('the server', () => {
     const peer = await RawPeer.connect(server.port);
     peer.send(request(1));
     await until(() => server.requests.length === 1);
-    clock.advance(5000);
+    clock.advance(5500);
     await peer.settle();
     expect(peer.find(type.goAway)).toBeUndefined();
     server.requests[0].answer(200);
