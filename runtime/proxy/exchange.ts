@@ -13,7 +13,7 @@ import type {
   ResponseReceiver,
   ServerStream,
 } from '../net/index.ts';
-import type { AccessLog } from '../telemetry/index.ts';
+import { type AccessLog, isoTime } from '../telemetry/index.ts';
 import type { ProxyLimits } from './limits.ts';
 import type { ProxyMetrics } from './metrics.ts';
 import { type LocalReply, type ProxyError, replyLocally } from './reply.ts';
@@ -389,7 +389,7 @@ export class Exchange implements ResponseReceiver, PoolWaiter {
     const head = this.#head;
     const query = head.path.indexOf('?');
     accessLog.log({
-      timestamp: new Date(clock.wallTime()).toISOString(),
+      timestamp: isoTime(clock.wallTime()),
       direction: plan.direction,
       method: head.method,
       authority: head.authority,

@@ -49,10 +49,14 @@ export class Routing {
   readonly #clusters: Clusters;
   /** Plans live as long as the rules they are made of. */
   readonly #plans = new WeakMap<HttpRule, Map<WeightedBackend, RoutePlan>>();
+  /** Request ids: what tells this process from others, and a count. */
+  readonly #idPrefix: string;
+  #requests = 0;
 
   constructor(context: ProxyContext, clusters: Clusters) {
     this.#context = context;
     this.#clusters = clusters;
+    this.#idPrefix = Math.floor(context.random() * 2 ** 52).toString(36);
   }
 
   /** `caller` names who sent the request, for the access log. */
@@ -94,7 +98,9 @@ export class Routing {
     const path = rule.rewrite ? rewritePath(target.path, rule.rewrite.path, match) : target.path;
     head.path = formatTarget({ path, query: target.query });
     if (rule.rewrite?.host !== undefined) head.authority = rule.rewrite.host;
-    if (!head.headers.includes('x-request-id')) head.headers.push('x-request-id', requestId(this.#context));
+    if (!head.headers.includes('x-request-id')) {
+      head.headers.push('x-request-id', `${this.#idPrefix}-${(this.#requests++).toString(36)}`);
+    }
   }
 
   #plan(scope: RoutingScope, rule: HttpRule, backend: WeightedBackend): RoutePlan {
@@ -131,10 +137,4 @@ function redirect(
   const location = redirectLocation(request, to, match);
   stream.respond({ status: to.status, headers: ['location', location, 'content-length', '0'] }, true);
   return ignoreBody;
-}
-
-const hex = (value: number, digits: number): string => Math.floor(value).toString(16).padStart(digits, '0');
-
-function requestId({ random }: ProxyContext): string {
-  return hex(random() * 2 ** 48, 12) + hex(random() * 2 ** 48, 12);
 }

@@ -45,7 +45,7 @@ export async function runSidecar(bootstrap: Bootstrap, options: SidecarOptions):
   const { logger, clock = systemClock, random = Math.random } = options;
   const metrics = new ProxyMetrics();
   const accessLog = bootstrap.accessLog
-    ? openAccessLog(bootstrap.accessLog, (entries) => metrics.logEntriesDropped.add(entries))
+    ? openAccessLog(bootstrap.accessLog, clock, (entries) => metrics.logEntriesDropped.add(entries))
     : noAccessLog;
   const context: ProxyContext = { clock, random, limits: defaultProxyLimits, metrics, accessLog };
   const proxy = new MeshProxy(bootstrap, context);

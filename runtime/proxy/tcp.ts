@@ -1,4 +1,5 @@
 import type { Accepted, Connection } from '../net/index.ts';
+import { isoTime } from '../telemetry/index.ts';
 import type { ProxyContext } from './exchange.ts';
 import type { PeerAddress, PeerLink } from './peer-link.ts';
 import { type TunnelResult, tunnel } from './tunnel.ts';
@@ -54,7 +55,7 @@ export class TcpMeter {
       metrics.tcpBytes.with(...labels).add(sent + received);
       if (!accessLog.enabled) return;
       accessLog.log({
-        timestamp: new Date(clock.wallTime()).toISOString(),
+        timestamp: isoTime(clock.wallTime()),
         direction: this.#direction,
         method: 'TCP',
         authority: '',

@@ -1,0 +1,69 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { systemClock } from '../../runtime/model/index.ts';
+import { type AccessLogEntry, isoTime, openAccessLog } from '../../runtime/telemetry/index.ts';
+import { TemporaryDirectory } from '../controller/temporary-directory.ts';
+
+let directory: TemporaryDirectory;
+beforeEach(() => {
+  directory = new TemporaryDirectory();
+});
+afterEach(() => directory[Symbol.dispose]());
+
+const entry: AccessLogEntry = {
+  timestamp: isoTime(0),
+  direction: 'inbound',
+  method: 'GET',
+  authority: 'reviews:9080',
+  path: '/',
+  status: 200,
+  duration_ms: 1.5,
+  bytes_received: 0,
+  bytes_sent: 5,
+  source: 'spiffe://test.local/ns/shop/sa/web',
+  service: 'shop/reviews',
+  mtls: true,
+};
+
+const lines = async (path: string): Promise<unknown[]> =>
+  (await readFile(path, 'utf8'))
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line));
+
+describe('the access log', () => {
+  it('writes one JSON object a line, in the order of the requests', async () => {
+    const path = join(directory.path, 'access.log');
+    const log = openAccessLog(path, systemClock, () => {});
+    const entries = Array.from({ length: 2000 }, (_, index) => ({ ...entry, status: index }));
+    for (const each of entries) log.log(each);
+    await log.close();
+    expect(await lines(path)).toEqual(entries);
+  });
+
+  it('lets no value of a client break its lines', async () => {
+    const path = join(directory.path, 'access.log');
+    await fc.assert(
+      fc.asyncProperty(fc.string({ unit: 'binary' }), fc.string({ unit: 'binary' }), async (authority, text) => {
+        const log = openAccessLog(path, systemClock, () => {});
+        const odd = { ...entry, authority, path: text, method: text, request_id: text, error: text, retries: 1 };
+        log.log(odd);
+        await log.close();
+        expect((await lines(path)).at(-1)).toEqual(JSON.parse(JSON.stringify(odd)));
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  it('drops entries rather than using more memory when the disk is slow, and says how many', async () => {
+    const dropped: number[] = [];
+    const log = openAccessLog(join(directory.path, 'access.log'), systemClock, (count) => dropped.push(count));
+    const long = { ...entry, path: 'x'.repeat(100_000) };
+    for (let i = 0; i < 100; i++) log.log(long);
+    await log.close();
+    expect(dropped).toHaveLength(1);
+    expect(dropped[0]).toBeGreaterThan(40);
+  });
+});
