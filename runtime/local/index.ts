@@ -1,7 +1,7 @@
 /** Runs a whole mesh as processes on this machine: files for the API server, processes for pods. */
-export { type App, locateApp } from './app.ts';
+export { locateApp } from './app.ts';
 export { askController } from './controller-client.ts';
-export { type LocalEvent, type LocalMesh, type LocalMeshOptions, startLocalMesh } from './local-mesh.ts';
+export { type LocalEvent, type LocalMesh, startLocalMesh } from './local-mesh.ts';
 export { readManifests } from './manifests.ts';
 export { findRunningMeshes, type RunningMesh } from './state-directory.ts';
 export { Synthesizer } from './synthesizer.ts';

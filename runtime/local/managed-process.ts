@@ -32,7 +32,8 @@ export class ManagedProcess {
   #delay = firstDelay;
   #restart: Timer | undefined;
   #stopped = false;
-  #onStopped: (() => void) | undefined;
+  /** Resolved when it has ended for good. */
+  readonly #gone = Promise.withResolvers<void>();
 
   constructor(spec: ProcessSpec, options: ProcessOptions) {
     this.#spec = spec;
@@ -59,18 +60,18 @@ export class ManagedProcess {
     );
   }
 
-  /** Asks it to end, and after `grace` milliseconds no longer asks. Resolves when it has ended. */
+  /**
+   * Asks it to end, and after `grace` milliseconds no longer asks. Resolves when it has ended. May be called again, to
+   * grant less time.
+   */
   async stop(grace: number): Promise<void> {
     this.#stopped = true;
     this.#restart?.cancel();
     const child = this.#child;
     if (!child) return;
-    const ended = new Promise<void>((resolve) => {
-      this.#onStopped = resolve;
-    });
     signalGroup(child, 'SIGTERM');
     const deadline = this.#options.clock.schedule(grace, () => signalGroup(child, 'SIGKILL'));
-    await ended;
+    await this.#gone.promise;
     deadline.cancel();
   }
 
@@ -82,7 +83,7 @@ export class ManagedProcess {
     signalGroup(child, 'SIGKILL');
     if (child.pid !== undefined) guardian.forget(child.pid);
     if (this.#stopped) {
-      this.#onStopped?.();
+      this.#gone.resolve();
       return;
     }
     if (clock.now() - this.#startedAt >= healthyAfter) this.#delay = firstDelay;

@@ -29,7 +29,7 @@ export interface OutboundPort {
 }
 
 /** A Service that selects a pod, with where its ports lead. */
-export interface SelectingService {
+interface SelectingService {
   readonly name: string;
   readonly ports: readonly { readonly name: string; readonly containerPort: number }[];
 }

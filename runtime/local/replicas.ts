@@ -5,7 +5,7 @@ import { type Host, Pod } from './pod.ts';
 export class Replicas {
   readonly #host: Host;
   readonly #pods = new Set<Pod>();
-  readonly #draining = new Set<Promise<void>>();
+  readonly #draining = new Map<Pod, Promise<void>>();
   /** `namespace/name` of all pods, those that are being drained too. */
   readonly #names = new Set<string>();
   #plans: ReadonlyMap<string, PodPlan> = new Map();
@@ -41,8 +41,13 @@ export class Replicas {
 
   async stop(): Promise<void> {
     this.#stopped = true;
+    // What is being drained has no more time either.
+    const stopAll = () => Promise.all([...this.#pods, ...this.#draining.keys()].map((pod) => pod.stop()));
+    await stopAll();
     await this.#work;
-    await Promise.all([...[...this.#pods].map((pod) => pod.stop()), ...this.#draining]);
+    // One may have been about to start.
+    await stopAll();
+    await Promise.all(this.#draining.values());
     this.#pods.clear();
   }
 
@@ -77,10 +82,10 @@ export class Replicas {
   #drain(pod: Pod): Promise<void> {
     if (!this.#pods.delete(pod)) return Promise.resolve();
     const done = pod.drain().finally(() => {
-      this.#draining.delete(done);
+      this.#draining.delete(pod);
       this.#names.delete(`${pod.plan.namespace}/${pod.name}`);
     });
-    this.#draining.add(done);
+    this.#draining.set(pod, done);
     return done;
   }
 

@@ -93,6 +93,17 @@ it('kills a process that does not care about being asked, after the grace time',
   expect(managed.pid).toBeUndefined();
 });
 
+it('grants less time when it is asked again', async () => {
+  await using supervised = new Supervised(`process.on('SIGTERM', () => console.log('no')); ${forever}`);
+  const { process: managed, clock, log } = supervised;
+  await eventually(() => log.tail(1)[0] === 'up');
+  const stopped = [managed.stop(30_000), managed.stop(100)];
+  await eventually(() => log.tail(1)[0] === 'no');
+  clock.advance(100);
+  await Promise.all(stopped);
+  expect(managed.pid).toBeUndefined();
+});
+
 it('ends with a process what that had started', async () => {
   const program = `console.log(require('node:child_process').spawn(process.execPath, ['-e', '${forever.replaceAll('"', '\\"')}']).pid); ${forever}`;
   await using supervised = new Supervised(program);
