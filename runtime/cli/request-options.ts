@@ -83,14 +83,13 @@ function parseHeaders(lines: readonly string[]): Record<string, string[]> {
 }
 
 async function readMesh(path: string | undefined): Promise<MeshSnapshot> {
-  // What runs has pods of its own; manifests are taken as if every replica were ready.
-  if (path === undefined) return snapshotOf(theRunningMesh().manifests, false);
+  if (path === undefined) return snapshotOf(theRunningMesh().manifests);
   if (!existsSync(path)) throw usageError(`${path} is not there`);
-  if (isFolderOfManifests(path)) return snapshotOf([path], true);
+  if (isFolderOfManifests(path)) return snapshotOf(path);
   const folder = mkdtempSync(join(tmpdir(), 'meshwright-'));
   try {
     await synthesise(path, folder);
-    return snapshotOf([folder], true);
+    return snapshotOf(folder);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -100,9 +99,10 @@ function isFolderOfManifests(path: string): boolean {
   return statSync(path).isDirectory() && !existsSync(join(path, 'main.ts')) && readdirSync(path).length > 0;
 }
 
-function snapshotOf(folders: readonly string[], withStandIns: boolean): MeshSnapshot {
-  const { objects, findings } = readManifests(folders);
-  const translation = translate(withStandIns ? [...objects, ...standIns(objects)] : objects);
+/** Manifests are taken as if every replica were ready: the question is what the rules say. */
+function snapshotOf(folder: string): MeshSnapshot {
+  const { objects, findings } = readManifests([folder]);
+  const translation = translate([...objects, ...standIns(objects)]);
   const errors = [...findings, ...translation.findings].filter((one) => hasErrors([one]));
   printFindings(errors);
   return createSnapshot(translation.resources);

@@ -4,7 +4,6 @@ import {
   type Endpoint,
   type HeaderChange,
   type HttpRule,
-  type Protocol,
   type SpiffeId,
   type WeightedBackend,
   type Workload,
@@ -44,7 +43,7 @@ function decideAtSender(mesh: MeshSnapshot, simulated: SimulatedRequest): Decisi
   if (sender && sender.calls !== 'all' && !sender.calls.includes(service.name)) {
     return { ...refuse(502, `${sender.name} does not declare that it calls ${service.name}`), service: target };
   }
-  const caller: Caller = { mesh, principal: sender && principalOf(sender), protocol: port.protocol };
+  const caller: Caller = { mesh, principal: sender && principalOf(sender) };
   if (port.protocol === 'tcp') return { ...decideTcp(caller, target), service: target };
   const router = sender
     ? compileServicePort(service.name, port)
@@ -60,14 +59,13 @@ function decideAtGateway(mesh: MeshSnapshot, simulated: SimulatedRequest): Decis
   if (!router) return refuse(502, `gateway ${gateway.name} does not listen on port ${port}`);
   const proxy = [...mesh.workloads.values()].find((workload) => workload.gateway === gateway.name);
   if (!proxy) return refuse(502, `no workload is the proxy of gateway ${gateway.name}`);
-  return decideHttp({ mesh, principal: principalOf(proxy), protocol: 'http' }, router, simulated);
+  return decideHttp({ mesh, principal: principalOf(proxy) }, router, simulated);
 }
 
 /** Who sends to the receivers. */
 interface Caller {
   readonly mesh: MeshSnapshot;
   readonly principal: SpiffeId | undefined;
-  readonly protocol: Protocol;
 }
 
 function decideHttp(caller: Caller, router: Router, simulated: SimulatedRequest): Decision {
@@ -129,7 +127,7 @@ function decideTarget(
 }
 
 function decideReceiver(
-  { mesh, principal, protocol }: Caller,
+  { mesh, principal }: Caller,
   { workload: name, identity }: Endpoint,
   port: number,
   request: HttpRequest | undefined,
@@ -142,7 +140,8 @@ function decideReceiver(
   if (!principal && workload.mtls === 'strict') {
     return { ...common, allowed: false, reason: 'plain text is not accepted: mutual TLS is strict' };
   }
-  const inbound = workload.ports.find((each) => each.port === port) ?? { port, protocol };
+  const inbound = workload.ports.find((each) => each.port === port);
+  if (!inbound) return { ...common, allowed: false, reason: `${workload.name} has no port ${port}` };
   const asked: AccessRequest =
     request && inbound.protocol !== 'tcp'
       ? { principal, method: request.method, path: normalizePath(formatTarget(request)) }

@@ -15,8 +15,8 @@ const runningMesh = z.object({
   gateway: z.string().optional(),
   /** The controller's API. */
   admin: z.string(),
-  /** What the mesh is made of, as directories of manifests. */
-  manifests: z.array(z.string()),
+  /** The folder of what the app synthesised. */
+  manifests: z.string(),
 });
 
 /** What `meshwright up` tells other commands about itself. */
@@ -72,7 +72,7 @@ export class StateDirectory {
       name: this.#app.name,
       pid: process.pid,
       ...mesh,
-      manifests: [this.manifests, this.runtime],
+      manifests: this.manifests,
     };
     writeFileSync(join(this.root, runningFile), `${JSON.stringify(running, undefined, 2)}\n`);
   }
