@@ -2,7 +2,10 @@ import { Agent, request as httpRequest } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import type { AccessPolicy, Workload } from '../../runtime/model/index.ts';
+import { CertificateAuthority } from '../../runtime/identity/authority.ts';
+import type { Svid } from '../../runtime/identity/index.ts';
+import { type AccessPolicy, systemClock, type Workload } from '../../runtime/model/index.ts';
+import { defaultHttpLimits, type HttpLimits } from '../../runtime/net/index.ts';
 import {
   closeAll,
   createAuthority,
@@ -167,6 +170,52 @@ describe('an inbound port', () => {
   });
 });
 
+/** The machine's clock, some days ago. */
+function clockOf(daysAgo: number): typeof systemClock {
+  return { ...systemClock, wallTime: () => systemClock.wallTime() - daysAgo * 86_400_000 };
+}
+
+describe('an expired certificate', () => {
+  it('is refused by who is called, and by who calls', async () => {
+    const past = clockOf(3);
+    const authority = await createAuthority(undefined, past);
+    const current = await CertificateAuthority.load({
+      certificatePem: authority.certificatePem,
+      keyPem: authority.keyPem,
+      clock: systemClock,
+    });
+    const app = await startApp((_request, response) => response.end('in'));
+    const reach = async (server: Svid, client: Svid) => {
+      const [inbound, outbound] = [await freePort(), await freePort()];
+      await startProxy({
+        serviceAccount: 'reviews',
+        svid: server,
+        ports: [{ port: 9080, protocol: 'http' }],
+        bootstrap: { inbound: [{ listen: `127.0.0.1:${inbound}`, port: 9080, app: `127.0.0.1:${app}` }] },
+      });
+      await startProxy({
+        serviceAccount: 'web',
+        svid: client,
+        resources: [
+          service('reviews', 9080, 'http'),
+          endpointsOf('reviews', 9080, [{ port: inbound, identity: identityOf('reviews') }]),
+        ],
+        bootstrap: {
+          outbound: { services: [{ listen: `127.0.0.1:${outbound}`, service: 'shop/reviews', port: 9080 }] },
+        },
+      });
+      return send(outbound);
+    };
+    const [oldServer, oldClient] = [await svidOf(authority, 'reviews', past), await svidOf(authority, 'web', past)];
+    const [newServer, newClient] = [await svidOf(current, 'reviews'), await svidOf(current, 'web')];
+    expect((await reach(newServer, newClient)).status).toBe(200);
+    const called = await reach(oldServer, newClient);
+    expect(called.status).toBe(503);
+    expect(called.body.toString()).toContain('certificate has expired');
+    expect((await reach(newServer, oldClient)).status).toBeGreaterThanOrEqual(502);
+  });
+});
+
 describe('an outbound connection', () => {
   it('refuses a peer that is not who the configuration says', async () => {
     const { authority, inbound } = await startInbound();
@@ -218,7 +267,7 @@ describe('an outbound connection', () => {
   });
 });
 
-async function startGateway() {
+async function startGateway(http: Partial<HttpLimits> = {}) {
   const authority = await createAuthority();
   const [inbound, listen] = [await freePort(), await freePort()];
   const app = await startApp((request, response) => {
@@ -235,6 +284,7 @@ async function startGateway() {
     serviceAccount: 'gateway',
     svid: await svidOf(authority, 'gateway'),
     gateway: 'shop/shop',
+    limits: { http: { ...defaultHttpLimits, ...http } },
     resources: [
       service('web', 8080, 'http'),
       endpointsOf('web', 8080, [{ port: inbound, identity: identityOf('web') }]),
@@ -284,6 +334,13 @@ describe('a gateway', () => {
       expect(await readAll(socket)).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
     }
     expect(gateway.log.entries).toEqual([]);
+  });
+
+  it('does not wait for ever for a slow client', async () => {
+    const { listen } = await startGateway({ headTimeout: 50 });
+    const socket = connect(listen, '127.0.0.1');
+    socket.write('GET / HTTP/1.1\r\nhost: a\r\n');
+    expect(await readAll(socket)).toMatch(/^HTTP\/1\.1 408 /);
   });
 
   it('finishes what is under way when it drains, and takes nothing new', async () => {

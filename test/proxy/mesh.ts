@@ -40,13 +40,17 @@ export async function freePort(): Promise<number> {
 }
 
 /** Names one authority's certificates are made for. */
-export async function createAuthority(domain = trustDomain): Promise<CertificateAuthority> {
-  return CertificateAuthority.create({ trustDomain: domain, clock: systemClock });
+export async function createAuthority(domain = trustDomain, clock = systemClock): Promise<CertificateAuthority> {
+  return CertificateAuthority.create({ trustDomain: domain, clock });
 }
 
-export async function svidOf(authority: CertificateAuthority, serviceAccount: string): Promise<Svid> {
+export async function svidOf(
+  authority: CertificateAuthority,
+  serviceAccount: string,
+  clock = systemClock,
+): Promise<Svid> {
   const id = { trustDomain: authority.trustDomain, namespace: 'shop', serviceAccount };
-  const source = createAuthoritySvidSource({ authority, id, clock: systemClock, random: Math.random, logger: silent });
+  const source = createAuthoritySvidSource({ authority, id, clock, random: Math.random, logger: silent });
   const svid = await source.start();
   source.close();
   return svid;
