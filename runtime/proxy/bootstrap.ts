@@ -14,14 +14,14 @@ export interface InboundListener {
 }
 
 /** Takes the application's own connections to one port of a service. */
-export interface OutboundListener {
+interface OutboundListener {
   readonly listen: HostPort;
   readonly service: QualifiedName;
   readonly port: number;
 }
 
 /** Takes connections from outside the mesh for one listener of a gateway. */
-export interface GatewayBinding {
+interface GatewayBinding {
   readonly listen: HostPort;
   /** The port of the Gateway's listener. */
   readonly port: number;

@@ -29,7 +29,7 @@ export function tlsIdentity(svid: Svid): TlsIdentity {
 }
 
 /** Reads a peer's identity out of its certificate; only ids of our trust domain count. */
-export function peerVerifier(trustDomain: string): PeerVerifier {
+function peerVerifier(trustDomain: string): PeerVerifier {
   return (subjectAltName) => {
     const id = verifyPeerIdentity(subjectAltName, trustDomain);
     return id && formatSpiffeId(id);

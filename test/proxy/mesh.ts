@@ -28,7 +28,7 @@ import {
 } from '../../runtime/proxy/index.ts';
 import type { AccessLog, AccessLogEntry } from '../../runtime/telemetry/index.ts';
 
-export const trustDomain = 'test.local';
+const trustDomain = 'test.local';
 const silent = { info() {}, warn() {} };
 
 export async function freePort(): Promise<number> {
@@ -99,7 +99,7 @@ export function endpointsOf(
   };
 }
 
-export class MemoryLog implements AccessLog {
+class MemoryLog implements AccessLog {
   readonly enabled = true;
   readonly entries: AccessLogEntry[] = [];
   log(entry: AccessLogEntry): void {
