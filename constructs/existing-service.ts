@@ -1,9 +1,9 @@
 import { k8s } from 'cdk8s-plus-27';
-import { Construct } from 'constructs';
+import type { Construct } from 'constructs';
 import type { ServiceAccountReference } from './interfaces.ts';
 import { metadata, namespaceAt } from './metadata.ts';
 import type { Ports } from './port.ts';
-import { ServiceBase, versionedName } from './service-base.ts';
+import { ServiceBase, VersionScope, versionedName } from './service-base.ts';
 import { checkPorts, renderPorts } from './service-ports.ts';
 import type { Check, Checked } from './synth/check.ts';
 import { checkLabels, checkNamespace, checkServiceName, claimObject } from './synth/rules.ts';
@@ -101,7 +101,7 @@ export class SelectedService<P extends Ports, V extends string> extends ServiceB
       spec: { selector: { ...props.selector }, ports },
     });
     for (const [version, selector] of this.#selectors()) {
-      new k8s.KubeService(new Construct(this, version), 'Resource', {
+      new k8s.KubeService(new VersionScope(this, version), 'Resource', {
         metadata: metadata(this, versionedName(id, version)),
         spec: { selector, ports },
       });

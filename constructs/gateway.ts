@@ -60,6 +60,9 @@ const defaultImage = 'meshwright/meshwright:0.1.0';
  * new Route(shop, 'storefront', { parent: gateway, rules: [{ to: web }] });
  */
 export class Gateway<L extends string = string> extends Construct implements ICaller, IRouteParent, Checked {
+  /** Type of its component resource in Pulumi. */
+  static readonly pulumiType: string = 'meshwright:index:Gateway';
+
   /** Name of the Gateway object. */
   readonly gatewayName: string;
   readonly namespace: string;

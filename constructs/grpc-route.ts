@@ -42,6 +42,9 @@ export interface GrpcRouteProps {
  * });
  */
 export class GrpcRoute extends Construct implements Checked {
+  /** Type of its component resource in Pulumi. */
+  static readonly pulumiType: string = 'meshwright:index:GrpcRoute';
+
   readonly #props: GrpcRouteProps;
 
   constructor(scope: Construct, id: string, props: GrpcRouteProps) {

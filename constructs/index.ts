@@ -24,7 +24,7 @@ export {
   Path,
   Query,
 } from './match.ts';
-export { Mesh, type MeshProps } from './mesh.ts';
+export { type ExistingMesh, type ExistingMeshProps, Mesh, type MeshProps } from './mesh.ts';
 export * from './policy/index.ts';
 export { Port, type PortOptions, type Ports, ServicePort } from './port.ts';
 export { type HttpProtocol, type HttpRouteParent, Route, type RouteProps } from './route.ts';

@@ -1,10 +1,12 @@
-import { ApiObject, Chart } from 'cdk8s';
+import { ApiObject, Chart, type ChartProps } from 'cdk8s';
 import type { Construct, IConstruct } from 'constructs';
 import { formatFinding, type MtlsMode } from '../runtime/model/index.ts';
 import { apiVersions, labels, type MeshObject } from '../runtime/resources/index.ts';
 import { metadata } from './metadata.ts';
-import { type Check, type Checked, validate } from './synth/check.ts';
+import { isUnknown } from './placeholder.ts';
+import type { Check, Checked } from './synth/check.ts';
 import { checkNamespace, claimObject, quote } from './synth/rules.ts';
+import { validate } from './synth/validate.ts';
 
 /** What holds for the whole mesh. */
 export interface MeshProps {
@@ -32,6 +34,20 @@ export interface MeshProps {
  * const shop = new Mesh(app, 'shop', { trustDomain: 'shop.local' });
  */
 export class Mesh extends Chart implements Checked {
+  /** Type of its component resource in Pulumi. */
+  static readonly pulumiType: string = 'meshwright:index:Mesh';
+
+  /**
+   * A mesh that exists already: makes nothing itself, but routes, policies and services can be added to it.
+   *
+   * @example
+   * const shop = Mesh.fromName(app, 'shop');
+   * const reviews = Service.fromName(shop, 'reviews', { ports: { http: Port.http(9080) } });
+   */
+  static fromName(scope: Construct, id: string, props: ExistingMeshProps = {}): ExistingMesh {
+    return new ExistingMesh(scope, id, props);
+  }
+
   /** The namespace its services live in. */
   override readonly namespace: string;
   /** First part of every identity in the mesh. */
@@ -41,11 +57,7 @@ export class Mesh extends Chart implements Checked {
 
   constructor(scope: Construct, id: string, props: MeshProps) {
     const namespace = props.namespace ?? id;
-    super(scope, id, {
-      namespace,
-      labels: { [labels.appPartOf]: id, [labels.appManagedBy]: 'meshwright' },
-      disableResourceNameHashes: true,
-    });
+    super(scope, id, chartProps(id, namespace));
     this.namespace = namespace;
     this.trustDomain = props.trustDomain;
     this.mtls = props.mtls ?? 'strict';
@@ -67,7 +79,7 @@ export class Mesh extends Chart implements Checked {
   _check(check: Check): void {
     checkNamespace(check, this, this.namespace);
     claimObject(check, this, 'Mesh', this.namespace, meshObjectName);
-    if (!/^[a-z0-9]([-a-z0-9._]{0,253}[a-z0-9])?$/.test(this.trustDomain)) {
+    if (!isUnknown(this.trustDomain) && !/^[a-z0-9]([-a-z0-9._]{0,253}[a-z0-9])?$/.test(this.trustDomain)) {
       check.report(
         'MW1131',
         this,
@@ -78,7 +90,45 @@ export class Mesh extends Chart implements Checked {
   }
 }
 
+/** What must be known of a mesh that exists. */
+export interface ExistingMeshProps {
+  /**
+   * The namespace its services live in.
+   * @default - the id
+   */
+  readonly namespace?: string;
+}
+
+/** A mesh that somebody else made. */
+export class ExistingMesh extends Chart implements Checked {
+  /** Type of its component resource in Pulumi. */
+  static readonly pulumiType: string = 'meshwright:index:Mesh';
+
+  /** The namespace its services live in. */
+  override readonly namespace: string;
+
+  constructor(scope: Construct, id: string, { namespace = id }: ExistingMeshProps) {
+    super(scope, id, chartProps(id, namespace));
+    this.namespace = namespace;
+    guard(this.node.root);
+  }
+
+  /** @internal */
+  _check(check: Check): void {
+    checkNamespace(check, this, this.namespace);
+  }
+}
+
 const meshObjectName = 'default';
+
+function chartProps(id: string, namespace: string): ChartProps {
+  return {
+    namespace,
+    labels: { [labels.appPartOf]: id, [labels.appManagedBy]: 'meshwright' },
+    disableResourceNameHashes: true,
+  };
+}
+
 const guarded = 'meshwright.dev/guarded';
 
 /** Has cdk8s itself ask what is wrong before it writes: a plain `app.synth()` writes no mesh with errors either. */

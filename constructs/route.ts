@@ -49,6 +49,9 @@ export interface RouteProps {
  * });
  */
 export class Route extends Construct implements Checked {
+  /** Type of its component resource in Pulumi. */
+  static readonly pulumiType: string = 'meshwright:index:Route';
+
   readonly #props: RouteProps;
 
   constructor(scope: Construct, id: string, props: RouteProps) {

@@ -30,6 +30,9 @@ export abstract class ServiceBase<P extends Ports = Ports, V extends string = st
   extends Construct
   implements IService
 {
+  /** Type of its component resource in Pulumi. */
+  static readonly pulumiType: string = 'meshwright:index:Service';
+
   /** Name of the Kubernetes Service that selects all of it. */
   readonly serviceName: string;
   readonly namespace: string;
@@ -140,6 +143,12 @@ export class ServiceVersion implements IPolicyTarget, ICaller {
   _construct(): IConstruct {
     return this.service;
   }
+}
+
+/** What is made for one version. */
+export class VersionScope extends Construct {
+  /** Type of its component resource in Pulumi. */
+  static readonly pulumiType: string = 'meshwright:index:Version';
 }
 
 /** `reviews-v2`: the Deployment, Service and ServiceAccount of a version. */

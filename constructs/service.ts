@@ -1,12 +1,12 @@
 import { k8s } from 'cdk8s-plus-27';
-import { Construct } from 'constructs';
+import type { Construct } from 'constructs';
 import { qualifiedName } from '../runtime/model/index.ts';
 import { labels } from '../runtime/resources/index.ts';
 import { ExistingService, type FromNameProps, type FromSelectorProps, SelectedService } from './existing-service.ts';
 import type { IService, ServiceAccountReference } from './interfaces.ts';
 import { metadata, namespaceAt } from './metadata.ts';
 import type { Ports } from './port.ts';
-import { ServiceBase, versionedName } from './service-base.ts';
+import { ServiceBase, VersionScope, versionedName } from './service-base.ts';
 import { checkPorts, renderPorts } from './service-ports.ts';
 import type { Check, Checked } from './synth/check.ts';
 import { DeclaredCalls } from './synth/declared-calls.ts';
@@ -96,7 +96,7 @@ export class Service<P extends Ports = Ports, V extends string = never> extends 
     this.#selectBy(this, id, {});
     if (versions.length === 0) this.#runBy(this, 'Workload', id, props.workload ?? {});
     for (const version of versions) {
-      const scope = new Construct(this, version);
+      const scope = new VersionScope(this, version);
       const name = versionedName(id, version);
       this.#selectBy(scope, name, { [labels.appVersion]: version });
       this.#runBy(scope, 'Workload', name, merge(props.workload, props.versions![version]), version);

@@ -3,8 +3,10 @@ import { k8s } from 'cdk8s-plus-27';
 import { Construct } from 'constructs';
 import { annotations, injectEnabled, labels } from '../runtime/resources/index.ts';
 import { metadata } from './metadata.ts';
+import { asText, isUnknown } from './placeholder.ts';
 import type { Ports } from './port.ts';
 import type { Check, Checked } from './synth/check.ts';
+import { reportLiteral } from './synth/outputs.ts';
 import { checkReplicas, quote } from './synth/rules.ts';
 
 /** What runs a service. */
@@ -44,6 +46,9 @@ interface Props {
 
 /** The Deployment of a service or of one of its versions, with an identity of its own. */
 export class Workload extends Construct implements Checked {
+  /** Type of its component resource in Pulumi. */
+  static readonly pulumiType: string = 'meshwright:index:Workload';
+
   readonly #props: Props;
 
   constructor(scope: Construct, id: string, props: Props) {
@@ -109,6 +114,8 @@ export class Workload extends Construct implements Checked {
           `environment variable ${variable} is set by the service: it holds the port to listen on`,
           'leave it out, and set containerPort where the program listens on another port',
         );
+      } else if (isUnknown(variable)) {
+        reportLiteral(check, this, 'the name of an environment variable');
       } else if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(variable)) {
         check.report(
           'MW1140',
@@ -125,7 +132,7 @@ export class Workload extends Construct implements Checked {
 function portVariables(ports: Ports): readonly (readonly [string, string])[] {
   return Object.entries(ports).map(([name, port], index) => [
     index ? `PORT_${name.toUpperCase().replaceAll('-', '_')}` : 'PORT',
-    String(port.containerPort),
+    asText(port.containerPort),
   ]);
 }
 

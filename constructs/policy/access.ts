@@ -87,6 +87,9 @@ export interface AccessPolicyProps {
  * new AccessPolicy(shop, 'cart-access', { target: cart, rules: [Access.allow({ from: [web] })] });
  */
 export class AccessPolicy extends Construct implements Checked {
+  /** Type of its component resource in Pulumi. */
+  static readonly pulumiType: string = 'meshwright:index:AccessPolicy';
+
   readonly #props: AccessPolicyProps;
 
   constructor(scope: Construct, id: string, props: AccessPolicyProps) {

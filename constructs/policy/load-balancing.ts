@@ -28,6 +28,9 @@ const algorithms = { 'least-request': 'LeastRequest', 'round-robin': 'RoundRobin
  * new LoadBalancingPolicy(shop, 'even', { target: catalog, algorithm: 'round-robin' });
  */
 export class LoadBalancingPolicy extends Construct implements Checked {
+  /** Type of its component resource in Pulumi. */
+  static readonly pulumiType: string = 'meshwright:index:LoadBalancingPolicy';
+
   readonly #target: IPolicyTarget;
 
   constructor(scope: Construct, id: string, props: LoadBalancingPolicyProps) {

@@ -51,23 +51,15 @@ export class Check {
     return analysis;
   }
 
-  /** @internal */
-  _finish(): readonly Finding[] {
-    for (const analysis of this.#analyses.values()) analysis.finish();
+  /** What was reported so far. @internal */
+  get _findings(): readonly Finding[] {
     return this.#findings;
   }
-}
 
-/**
- * Everything that is wrong with the tree a construct belongs to, in the order of the tree: nothing is thrown, so that
- * all of it can be mended at once.
- */
-export function validate(root: IConstruct): readonly Finding[] {
-  const check = new Check(root);
-  for (const construct of root.node.root.node.findAll()) {
-    if (isChecked(construct)) construct._check(check);
+  /** Has the analyses report what only the whole tree shows. @internal */
+  _finish(): void {
+    for (const analysis of this.#analyses.values()) analysis.finish();
   }
-  return check._finish();
 }
 
 /** Ids of findings that do not stop a synthesis. Errors cannot be acknowledged. */
@@ -90,8 +82,4 @@ function isAcknowledged(construct: IConstruct, id: FindingId): boolean {
   return construct.node.scopes.some((scope) =>
     scope.node.metadata.some((entry) => entry.type === acknowledgement && entry.data.id === id),
   );
-}
-
-function isChecked(construct: IConstruct): construct is Checked {
-  return '_check' in construct;
 }

@@ -1,6 +1,7 @@
 import type { Duration } from 'cdk8s';
 import type { IConstruct } from 'constructs';
 import type { Check } from './check.ts';
+import { reportLiteral } from './outputs.ts';
 
 const units = [
   ['h', 3_600_000],
@@ -24,6 +25,10 @@ export function formatDuration(duration: Duration): string {
 
 export function checkDuration(check: Check, construct: IConstruct, what: string, duration: Duration): void {
   const milliseconds = duration.toMilliseconds({ integral: false });
+  if (Number.isNaN(milliseconds)) {
+    reportLiteral(check, construct, what);
+    return;
+  }
   if (Number.isInteger(milliseconds) && milliseconds > 0 && milliseconds <= maxHours * 3_600_000) return;
   check.report(
     'MW1245',

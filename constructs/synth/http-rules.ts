@@ -1,5 +1,6 @@
 import type { IConstruct } from 'constructs';
 import { type HttpCondition, Match } from '../match.ts';
+import { isUnknown } from '../placeholder.ts';
 import type { PathChange, RedirectProps, RetryProps, RouteRule } from '../route-rule.ts';
 import type { Check } from './check.ts';
 import { checkDuration } from './duration.ts';
@@ -86,7 +87,7 @@ function checkRetry(
   label: string,
   { attempts, codes = [], backoff }: RetryProps,
 ): void {
-  if (!Number.isInteger(attempts) || attempts < 1 || attempts > 100) {
+  if (!isUnknown(attempts) && (!Number.isInteger(attempts) || attempts < 1 || attempts > 100)) {
     check.report(
       'MW1246',
       route,
@@ -94,7 +95,9 @@ function checkRetry(
       'state how many tries follow a failed one, or leave `retry` out for none',
     );
   }
-  for (const code of codes.filter((code) => !Number.isInteger(code) || code < 400 || code > 599)) {
+  for (const code of codes.filter(
+    (code) => !isUnknown(code) && (!Number.isInteger(code) || code < 400 || code > 599),
+  )) {
     check.report(
       'MW1246',
       route,

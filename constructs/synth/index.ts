@@ -1,2 +1,3 @@
-export { type AcknowledgeableId, acknowledge, validate } from './check.ts';
+export { type AcknowledgeableId, acknowledge } from './check.ts';
 export { synth } from './synth.ts';
+export { validate } from './validate.ts';

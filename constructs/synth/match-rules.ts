@@ -1,6 +1,7 @@
 import type { IConstruct } from 'constructs';
 import { checkPattern } from '../../runtime/model/index.ts';
 import type { GrpcCondition, Header, HttpCondition, Path, Query } from '../match.ts';
+import { isUnknown } from '../placeholder.ts';
 import type { Check } from './check.ts';
 import { checkHeaderName, quote } from './rules.ts';
 
@@ -46,6 +47,7 @@ export function checkPath(check: Check, construct: IConstruct, place: string, pa
 
 /** Says why no normalised path could be equal to this one. */
 export function pathProblem(path: string): string | undefined {
+  if (isUnknown(path)) return undefined;
   if (!path.startsWith('/')) return 'does not begin with /';
   if (path.includes('//')) return 'holds //, which the mesh merges before it compares';
   if (/(^|\/)\.\.?(\/|$)/.test(path)) return 'holds . or .. segments, which the mesh resolves before it compares';
@@ -107,7 +109,7 @@ function checkValue(
 }
 
 function checkRegex(check: Check, construct: IConstruct, place: string, pattern: string): void {
-  const problem = checkPattern(pattern);
+  const problem = isUnknown(pattern) ? undefined : checkPattern(pattern);
   if (!problem) return;
   check.report(
     'MW1243',

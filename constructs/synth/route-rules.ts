@@ -3,6 +3,7 @@ import type { Protocol } from '../../runtime/model/index.ts';
 import type { Backend, ITarget, RouteParent } from '../interfaces.ts';
 import { type GrpcCondition, type HttpCondition, Match } from '../match.ts';
 import { nameBelowMesh, namespaceAt } from '../metadata.ts';
+import { isUnknown } from '../placeholder.ts';
 import { backendsOf, portOf } from '../route-rendering.ts';
 import type { HeaderChanges, RuleProps } from '../route-rule.ts';
 import type { Check } from './check.ts';
@@ -114,7 +115,7 @@ function checkTargets(check: Check, route: IConstruct, label: string, rule: Rule
     checkBackend(check, route, `${label}: mirror ${backend.name}`, backend, props);
   }
   const { percent = 100 } = rule.mirror;
-  if (!Number.isInteger(percent) || percent < 0 || percent > 100) {
+  if (!isUnknown(percent) && (!Number.isInteger(percent) || percent < 0 || percent > 100)) {
     check.report(
       'MW1249',
       route,
@@ -164,7 +165,7 @@ function checkBackend(check: Check, route: IConstruct, what: string, backend: Ba
 function checkWeights(check: Check, route: IConstruct, label: string, backends: readonly Backend[]): void {
   const weights = backends.map(({ weight = 1 }) => weight);
   for (const [index, weight] of weights.entries()) {
-    if (Number.isInteger(weight) && weight >= 0 && weight <= 1_000_000) continue;
+    if ((Number.isInteger(weight) && weight >= 0 && weight <= 1_000_000) || isUnknown(weight)) continue;
     check.report(
       'MW1233',
       route,

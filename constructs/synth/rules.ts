@@ -1,5 +1,7 @@
 import type { IConstruct } from 'constructs';
+import { isUnknown } from '../placeholder.ts';
 import type { Check } from './check.ts';
+import { reportLiteral } from './outputs.ts';
 
 /*
  * What a single value must be, whatever construct it is in.
@@ -16,7 +18,7 @@ const labelKey = /^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z
 
 /** Names of Services: RFC 1035, as they become host names. */
 export function checkServiceName(check: Check, construct: IConstruct, what: string, name: string): void {
-  if (dnsLabel.test(name)) return;
+  if (dnsLabel.test(name) || isUnknown(name)) return;
   check.report(
     'MW1132',
     construct,
@@ -26,7 +28,7 @@ export function checkServiceName(check: Check, construct: IConstruct, what: stri
 }
 
 export function checkNamespace(check: Check, construct: IConstruct, name: string): void {
-  if (namespaceLabel.test(name)) return;
+  if (namespaceLabel.test(name) || isUnknown(name)) return;
   check.report(
     'MW1132',
     construct,
@@ -36,7 +38,7 @@ export function checkNamespace(check: Check, construct: IConstruct, name: string
 }
 
 export function checkObjectName(check: Check, construct: IConstruct, what: string, name: string): void {
-  if (objectName.test(name)) return;
+  if (objectName.test(name) || isUnknown(name)) return;
   check.report(
     'MW1132',
     construct,
@@ -58,7 +60,7 @@ export function claimObject(check: Check, construct: IConstruct, kind: string, n
 }
 
 export function checkPortNumber(check: Check, construct: IConstruct, what: string, port: number): void {
-  if (Number.isInteger(port) && port >= 1 && port <= 65535) return;
+  if ((Number.isInteger(port) && port >= 1 && port <= 65535) || isUnknown(port)) return;
   check.report(
     'MW1135',
     construct,
@@ -69,6 +71,10 @@ export function checkPortNumber(check: Check, construct: IConstruct, what: strin
 
 export function checkPortName(check: Check, construct: IConstruct, name: string): void {
   if (portName.test(name)) return;
+  if (isUnknown(name)) {
+    reportLiteral(check, construct, 'the name of a port');
+    return;
+  }
   check.report(
     'MW1136',
     construct,
@@ -78,7 +84,7 @@ export function checkPortName(check: Check, construct: IConstruct, name: string)
 }
 
 export function checkHostname(check: Check, construct: IConstruct, name: string): void {
-  if (hostname.test(name)) return;
+  if (hostname.test(name) || isUnknown(name)) return;
   check.report(
     'MW1250',
     construct,
@@ -88,7 +94,7 @@ export function checkHostname(check: Check, construct: IConstruct, name: string)
 }
 
 export function checkHeaderName(check: Check, construct: IConstruct, place: string, name: string): void {
-  if (headerName.test(name)) return;
+  if (headerName.test(name) || isUnknown(name)) return;
   check.report(
     'MW1242',
     construct,
@@ -99,7 +105,7 @@ export function checkHeaderName(check: Check, construct: IConstruct, place: stri
 
 export function checkLabels(check: Check, construct: IConstruct, labels: Readonly<Record<string, string>>): void {
   for (const [key, value] of Object.entries(labels)) {
-    if (labelKey.test(key) && labelValue.test(value)) continue;
+    if (labelKey.test(key) && (labelValue.test(value) || isUnknown(value))) continue;
     check.report(
       'MW1142',
       construct,
@@ -110,7 +116,7 @@ export function checkLabels(check: Check, construct: IConstruct, labels: Readonl
 }
 
 export function checkReplicas(check: Check, construct: IConstruct, replicas: number): void {
-  if (Number.isInteger(replicas) && replicas >= 0) return;
+  if ((Number.isInteger(replicas) && replicas >= 0) || isUnknown(replicas)) return;
   check.report(
     'MW1139',
     construct,
@@ -123,7 +129,7 @@ export function checkReplicas(check: Check, construct: IConstruct, replicas: num
 export function checkRuleNames(check: Check, construct: IConstruct, names: readonly (string | undefined)[]): void {
   names.forEach((name, index) => {
     if (name === undefined) return;
-    const problem = !objectName.test(name)
+    const problem = !(objectName.test(name) || isUnknown(name))
       ? 'is invalid; allowed are lower-case letters, digits, dashes and dots'
       : names.indexOf(name) !== index
         ? 'is used twice'

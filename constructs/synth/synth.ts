@@ -1,6 +1,6 @@
 import type { App } from 'cdk8s';
 import { formatFinding } from '../../runtime/model/index.ts';
-import { validate } from './check.ts';
+import { validate } from './validate.ts';
 
 /** Exit code of programs that found mistakes in their input. */
 const findingsOfSeverityError = 3;

@@ -22,7 +22,7 @@ import { type KubernetesObject, parseObject } from '../../runtime/resources/inde
 import { standIns, translate } from '../../runtime/translate/index.ts';
 import { Gateway, GatewayListener } from '../gateway.ts';
 import type { ICaller, IService, IServicePort } from '../interfaces.ts';
-import { validate } from '../synth/check.ts';
+import { validate } from '../synth/validate.ts';
 import { existingServices } from './existing-services.ts';
 
 /** A request to decide about. */
