@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createTokenKeys } from '../identity/authority.ts';
@@ -61,7 +61,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     log.close();
   };
   const deadline = clock.now() + patience;
-  while (!(await isReady({ port: apiPort, path: '/ready' }))) {
+  // The bundle is written when the API answers already.
+  while (!existsSync(bundle) || !(await isReady({ port: apiPort, path: '/ready' }))) {
     if (clock.now() > deadline) {
       await stop();
       throw new Error(`the controller does not get ready; it said last:\n${log.tail(10).join('\n')}`);

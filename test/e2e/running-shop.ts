@@ -74,10 +74,11 @@ export class RunningShop {
       shop.#process.once('exit', (code) => reject(new Error(`up ended with ${code}:\n${shop.#progress}`)));
     });
     exited.catch(() => {});
-    const line = createInterface({ input: shop.#process.stdout! })[Symbol.asyncIterator]();
-    const { value } = await Promise.race([line.next(), exited]);
-    const ready = JSON.parse(value ?? '{}');
-    if (ready.ready !== true) throw new Error(`not ready: ${value}`);
+    const line = new Promise<string>((resolve) => {
+      createInterface({ input: shop.#process.stdout! }).once('line', resolve);
+    });
+    const ready = JSON.parse(await Promise.race([line, exited]));
+    if (ready.ready !== true) throw new Error(`not ready: ${JSON.stringify(ready)}`);
     shop.gateway = ready.gateway;
     shop.admin = ready.admin;
     return shop;
