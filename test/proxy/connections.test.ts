@@ -1,5 +1,5 @@
 import { Agent, request as httpRequest } from 'node:http';
-import { connect, type Socket } from 'node:net';
+import { connect } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { CertificateAuthority } from '../../runtime/identity/authority.ts';
@@ -13,6 +13,8 @@ import {
   forwardTo,
   freePort,
   identityOf,
+  readAll,
+  readUntil,
   send,
   service,
   startApp,
@@ -23,31 +25,6 @@ import {
 } from './mesh.ts';
 
 afterEach(closeAll);
-
-/** Everything a socket says until it closes. */
-function readAll(socket: Socket): Promise<string> {
-  return new Promise((resolve) => {
-    let text = '';
-    socket.on('data', (chunk) => {
-      text += chunk.toString('latin1');
-    });
-    socket.on('error', () => {});
-    socket.on('close', () => resolve(text));
-  });
-}
-
-/** Waits until a socket has said `wanted`. */
-function readUntil(socket: Socket, wanted: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    let text = '';
-    socket.on('data', (chunk) => {
-      text += chunk.toString('latin1');
-      if (text.includes(wanted)) resolve(text);
-    });
-    socket.on('error', reject);
-    socket.on('close', () => reject(new Error(`closed after ${JSON.stringify(text)}`)));
-  });
-}
 
 async function startTcpPair(access: readonly AccessPolicy[] = []) {
   const authority = await createAuthority();

@@ -5,7 +5,13 @@ import {
   type Server,
   type ServerResponse,
 } from 'node:http';
-import { type AddressInfo, connect, createServer as createTcpServer, type Server as TcpServer } from 'node:net';
+import {
+  type AddressInfo,
+  connect,
+  createServer as createTcpServer,
+  type Socket,
+  type Server as TcpServer,
+} from 'node:net';
 import { CertificateAuthority, createAuthoritySvidSource } from '../../runtime/identity/authority.ts';
 import type { Svid } from '../../runtime/identity/index.ts';
 import {
@@ -31,12 +37,24 @@ import type { AccessLog, AccessLogEntry } from '../../runtime/telemetry/index.ts
 const trustDomain = 'test.local';
 const silent = { info() {}, warn() {} };
 
+/** Below the ports that the kernel gives to outgoing connections, which would otherwise take one before its listener does. */
+const firstPort = 10_000;
+const ports = 22_000;
+let nextPort = firstPort + Math.floor(Math.random() * ports);
+
 export async function freePort(): Promise<number> {
-  const server = createTcpServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+  for (;;) {
+    nextPort = nextPort < firstPort + ports ? nextPort + 1 : firstPort;
+    const port = nextPort;
+    const server = createTcpServer();
+    const free = await new Promise<boolean>((resolve) => {
+      server.once('error', () => resolve(false));
+      server.listen(port, '127.0.0.1', () => resolve(true));
+    });
+    if (!free) continue;
+    await new Promise((resolve) => server.close(resolve));
+    return port;
+  }
 }
 
 /** Names one authority's certificates are made for. */
@@ -234,6 +252,70 @@ export interface Reply {
   readonly headers: IncomingMessage['headers'];
   readonly trailers: NodeJS.Dict<string>;
   readonly body: Buffer;
+}
+
+export interface PairOptions {
+  readonly protocol?: Protocol;
+  readonly rules?: readonly HttpRule[];
+  readonly access?: readonly AccessPolicy[];
+  readonly limits?: Partial<ProxyLimits>;
+}
+
+/** Two sidecars: `web` calls `reviews`, whose application listens on `appPort`, through both. */
+export async function startPairTo(appPort: number, options: PairOptions = {}) {
+  const { protocol = 'http', rules = [], access = [], limits = {} } = options;
+  const authority = await createAuthority();
+  const [inbound, outbound, proxyPort] = [await freePort(), await freePort(), await freePort()];
+  const server = await startProxy({
+    serviceAccount: 'reviews',
+    svid: await svidOf(authority, 'reviews'),
+    ports: [{ port: 9080, protocol }],
+    access,
+    limits,
+    bootstrap: { inbound: [{ listen: `127.0.0.1:${inbound}`, port: 9080, app: `127.0.0.1:${appPort}` }] },
+  });
+  const wire = await startWiretap(inbound);
+  const client = await startProxy({
+    serviceAccount: 'web',
+    svid: await svidOf(authority, 'web'),
+    limits,
+    resources: [
+      service('reviews', 9080, protocol, rules),
+      endpointsOf('reviews', 9080, [{ port: wire.port, identity: identityOf('reviews') }]),
+    ],
+    bootstrap: {
+      outbound: {
+        proxy: `127.0.0.1:${proxyPort}`,
+        services: [{ listen: `127.0.0.1:${outbound}`, service: 'shop/reviews', port: 9080 }],
+      },
+    },
+  });
+  return { authority, server, client, outbound, proxyPort, wire };
+}
+
+/** Everything a socket says until it closes. */
+export function readAll(socket: Socket): Promise<string> {
+  return new Promise((resolve) => {
+    let text = '';
+    socket.on('data', (chunk) => {
+      text += chunk.toString('latin1');
+    });
+    socket.on('error', () => {});
+    socket.on('close', () => resolve(text));
+  });
+}
+
+/** Waits until a socket has said `wanted`. */
+export function readUntil(socket: Socket, wanted: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = '';
+    socket.on('data', (chunk) => {
+      text += chunk.toString('latin1');
+      if (text.includes(wanted)) resolve(text);
+    });
+    socket.on('error', reject);
+    socket.on('close', () => reject(new Error(`closed after ${JSON.stringify(text)}`)));
+  });
 }
 
 /** One request by Node's own client. */

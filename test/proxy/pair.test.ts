@@ -1,49 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import {
-  closeAll,
-  createAuthority,
-  endpointsOf,
-  freePort,
-  identityOf,
-  send,
-  service,
-  startApp,
-  startProxy,
-  startWiretap,
-  svidOf,
-} from './mesh.ts';
+import { closeAll, identityOf, send, startApp, startPairTo } from './mesh.ts';
 
 afterEach(closeAll);
 
-/** Two sidecars: `web` calls `reviews` through both. */
-async function startPair(app: (request: IncomingMessage, response: ServerResponse) => void) {
-  const authority = await createAuthority();
-  const appPort = await startApp(app);
-  const [inbound, outbound, proxyPort] = [await freePort(), await freePort(), await freePort()];
-  const server = await startProxy({
-    serviceAccount: 'reviews',
-    svid: await svidOf(authority, 'reviews'),
-    ports: [{ port: 9080, protocol: 'http' }],
-    bootstrap: { inbound: [{ listen: `127.0.0.1:${inbound}`, port: 9080, app: `127.0.0.1:${appPort}` }] },
-  });
-  const wire = await startWiretap(inbound);
-  const client = await startProxy({
-    serviceAccount: 'web',
-    svid: await svidOf(authority, 'web'),
-    resources: [
-      service('reviews', 9080, 'http'),
-      endpointsOf('reviews', 9080, [{ port: wire.port, identity: identityOf('reviews') }]),
-    ],
-    bootstrap: {
-      outbound: {
-        proxy: `127.0.0.1:${proxyPort}`,
-        services: [{ listen: `127.0.0.1:${outbound}`, service: 'shop/reviews', port: 9080 }],
-      },
-    },
-  });
-  return { authority, server, client, outbound, proxyPort, wire };
-}
+const startPair = async (app: (request: IncomingMessage, response: ServerResponse) => void) =>
+  startPairTo(await startApp(app));
 
 describe('a pair of sidecars', () => {
   it('carries a request and its response over mutual TLS', async () => {
