@@ -6,6 +6,7 @@ import {
   type ResourceKind,
   type Service,
   type SpiffeId,
+  targetsOf,
   type Workload,
 } from '../model/index.ts';
 
@@ -73,16 +74,13 @@ function sliceOf(workloads: readonly Workload[], services: ReadonlyMap<Qualified
   return {
     workloads: new Set(workloads.map(({ name }) => name)),
     gateways: new Set(workloads.flatMap(({ gateway }) => gateway ?? [])),
-    services: callsAll ? 'all' : new Set(called.flatMap((name) => [name, ...targetsOf(services.get(name))])),
+    services: callsAll
+      ? 'all'
+      : new Set(
+          called.flatMap((name) => [
+            name,
+            ...targetsOf((services.get(name)?.ports ?? []).flatMap(({ rules }) => rules)),
+          ]),
+        ),
   };
-}
-
-/** The services that the routes of a service lead to. */
-function targetsOf(service: Service | undefined): QualifiedName[] {
-  return (service?.ports ?? [])
-    .flatMap(({ rules }) => rules)
-    .flatMap(({ action, mirrors }) => [
-      ...(action.kind === 'forward' ? action.backends : []).flatMap(({ target }) => target?.service ?? []),
-      ...mirrors.map(({ target }) => target.service),
-    ]);
 }

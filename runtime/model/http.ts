@@ -138,3 +138,11 @@ export interface VirtualHost {
   readonly hostnames: readonly string[];
   readonly rules: readonly HttpRule[];
 }
+
+/** The services that rules lead to, by forwarding or mirroring; a service may stand there several times. */
+export function targetsOf(rules: readonly HttpRule[]): QualifiedName[] {
+  return rules.flatMap(({ action, mirrors }) => [
+    ...(action.kind === 'forward' ? action.backends.flatMap(({ target }) => target?.service ?? []) : []),
+    ...mirrors.map(({ target }) => target.service),
+  ]);
+}

@@ -1,5 +1,5 @@
 import type { Svid } from '../identity/index.ts';
-import type { Finding, Resource, ResourceKind } from '../model/index.ts';
+import { type Finding, type HttpRule, type Resource, type ResourceKind, targetsOf } from '../model/index.ts';
 import { type Accept, type Listener, listenPlain, listenTls, type TlsListener } from '../net/index.ts';
 import { type Bootstrap, parseHostPort } from './bootstrap.ts';
 import { Clusters } from './cluster.ts';
@@ -86,7 +86,7 @@ export class MeshProxy {
     if (!workload) return { ...base, service: [], endpoints: [] };
     if (workload.calls === 'all') return { ...base, service: ['*'], endpoints: ['*'] };
     const names = new Set(workload.calls);
-    for (const resource of this.#view.resources) for (const target of targetsOf(resource)) names.add(target);
+    for (const resource of this.#view.resources) for (const target of targetsOf(rulesOf(resource))) names.add(target);
     return { ...base, service: [...names], endpoints: [...names] };
   }
 
@@ -146,16 +146,9 @@ export class MeshProxy {
   }
 }
 
-/** Services that a resource's routes lead to. */
-function targetsOf(resource: Resource): string[] {
-  const rules =
-    resource.kind === 'service'
-      ? resource.ports.flatMap((port) => port.rules)
-      : resource.kind === 'gateway'
-        ? resource.listeners.flatMap((listener) => listener.virtualHosts.flatMap((host) => host.rules))
-        : [];
-  return rules.flatMap(({ action, mirrors }) => [
-    ...mirrors.map((mirror) => mirror.target.service),
-    ...(action.kind === 'forward' ? action.backends.flatMap(({ target }) => (target ? [target.service] : [])) : []),
-  ]);
+/** The rules of a resource that has some. */
+function rulesOf(resource: Resource): readonly HttpRule[] {
+  if (resource.kind === 'service') return resource.ports.flatMap(({ rules }) => rules);
+  if (resource.kind !== 'gateway') return [];
+  return resource.listeners.flatMap(({ virtualHosts }) => virtualHosts.flatMap(({ rules }) => rules));
 }
