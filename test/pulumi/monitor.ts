@@ -151,7 +151,9 @@ export class Monitor {
       return;
     }
     const response = new proto.ReadResourceResponse();
-    response.setUrn(this.#urn('', request.getType(), name));
+    const urn = this.#urn('', request.getType(), name);
+    this.#urns.add(urn);
+    response.setUrn(urn);
     response.setProperties(struct.Struct.fromJavaScript({ name, outputs, secretOutputNames: [] } as never));
     callback(null, response);
   }
