@@ -16,9 +16,10 @@ export function formatEdges(edges: readonly EdgeStats[]): string {
     edge.source,
     edge.service,
     edge.target === edge.service ? '-' : edge.target,
+    edge.protocol,
     ...trafficCells(edge),
   ]);
-  return formatTable(['FROM', 'TO', 'TARGET', ...trafficTitles], rows);
+  return formatTable(['FROM', 'TO', 'TARGET', 'PROTOCOL', ...trafficTitles], rows);
 }
 
 export function trafficCells({ rps, success, p50, p99, mtls }: Traffic): string[] {

@@ -103,7 +103,9 @@ describe('stat and edges', () => {
       { service: 'shop/reviews', version: 'v1', rps: 12.34, success: 0.99999, p50: 1.26, p99: 125.4, mtls: 1 },
       { service: 'shop/web', version: '', rps: 0 },
     ],
-    '/api/v1/edges': [{ source: 'shop/web', service: 'shop/reviews', target: 'shop/reviews-v1', rps: 3, mtls: 0.5 }],
+    '/api/v1/edges': [
+      { source: 'shop/web', service: 'shop/reviews', target: 'shop/reviews-v1', protocol: 'http', rps: 3, mtls: 0.5 },
+    ],
   };
 
   async function controller() {
@@ -130,7 +132,7 @@ describe('stat and edges', () => {
   it('show who calls whom', async () => {
     await using api = await controller();
     const { stdout } = await meshwright(['edges', '--admin', api.admin]);
-    expect(stdout).toMatch(/^FROM +TO +TARGET +RPS/);
+    expect(stdout).toMatch(/^FROM +TO +TARGET +PROTOCOL +RPS/);
     expect(stdout).toMatch(/^shop\/web +shop\/reviews +shop\/reviews-v1 +3\.0 .* 50\.00%$/m);
   });
 

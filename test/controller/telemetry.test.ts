@@ -162,3 +162,34 @@ describe('the scraper', () => {
     for (const one of [server, broken]) await new Promise((resolve) => one.close(resolve));
   });
 });
+
+describe('TCP streams', () => {
+  const exposition = (opened: number) => {
+    const registry = new Registry();
+    const family = registry.counter('tcp_connections_opened_total', 'Help.', [
+      'direction',
+      'service',
+      'source',
+      'mtls',
+    ]);
+    family.with('outbound', 'shop/cart-store', 'shop/cart', 'true').add(opened);
+    family.with('inbound', 'shop/cart', 'shop/web', 'true').add(7);
+    return registry.expose();
+  };
+
+  it('are edges of their own, also when none was opened lately', () => {
+    const traffic = new Traffic();
+    traffic.record('cart-0', exposition(1), 0);
+    traffic.record('cart-0', exposition(3), 2_000);
+    const edge = {
+      source: 'shop/cart',
+      service: 'shop/cart-store',
+      target: 'shop/cart-store',
+      protocol: 'tcp',
+      mtls: 1,
+    };
+    expect(traffic.edges()).toEqual([{ ...edge, rps: 1 }]);
+    for (let at = 4_000; at < 20_000; at += 2_000) traffic.record('cart-0', exposition(3), at);
+    expect(traffic.edges()).toEqual([{ ...edge, rps: 0 }]);
+  });
+});

@@ -8,6 +8,7 @@ import {
   sinceThen,
   sumBuckets,
 } from './histograms.ts';
+import { parsePrometheusText, type Sample } from './prometheus-text.ts';
 
 /** How requests went in the last seconds. Shares and times are absent where there were none. */
 export interface TrafficStats {
@@ -37,13 +38,19 @@ export interface EdgeStats extends TrafficStats {
   readonly service: string;
   /** The service that the route chose. */
   readonly target: string;
+  /** On `tcp`, streams are counted instead of requests. */
+  readonly protocol: 'http' | 'tcp';
 }
 
 interface Scrape {
   readonly at: number;
   readonly server: Histograms;
   readonly client: Histograms;
+  /** Streams opened, by source, service and whether they are encrypted. */
+  readonly streams: readonly Sample[];
 }
+
+const streamsOpened = 'tcp_connections_opened_total';
 
 /** Scrapes kept of each proxy: rates are those between the oldest and the newest. */
 const keptScrapes = 6;
@@ -56,7 +63,8 @@ export class Traffic {
   record(proxy: string, text: string, at: number): void {
     const histograms = readHistograms(text);
     const scrapes = this.#scrapes.get(proxy) ?? [];
-    scrapes.push({ at, server: histograms[serverDuration], client: histograms[clientDuration] });
+    const streams = [...parsePrometheusText(text, (name) => name === streamsOpened)];
+    scrapes.push({ at, server: histograms[serverDuration], client: histograms[clientDuration], streams });
     this.#scrapes.set(proxy, scrapes.slice(-keptScrapes));
   }
 
@@ -74,12 +82,35 @@ export class Traffic {
   }
 
   edges(): EdgeStats[] {
-    return this.#aggregate('client', ['source', 'service', 'target']).map(([[source, service, target], stats]) => ({
-      source,
-      service,
-      target,
-      ...stats,
-    }));
+    const http = this.#aggregate('client', ['source', 'service', 'target']).map(
+      ([[source, service, target], stats]): EdgeStats => ({ source, service, target, protocol: 'http', ...stats }),
+    );
+    return [...http, ...this.#streams()];
+  }
+
+  /** A stream may live long: an edge is one that was ever opened, also when none was in the last seconds. */
+  #streams(): EdgeStats[] {
+    const groups = new Map<string, { source: string; service: string; opened: number; mtls: number; rps: number }>();
+    for (const scrapes of this.#scrapes.values()) {
+      const [then, now] = [scrapes[0], scrapes[scrapes.length - 1]];
+      const seconds = (now.at - then.at) / 1000;
+      for (const { labels, value } of now.streams) {
+        if (labels.get('direction') !== 'outbound') continue;
+        const [source, service] = [labels.get('source') ?? '', labels.get('service') ?? ''];
+        const key = `${source}\n${service}`;
+        const group = groups.get(key) ?? { source, service, opened: 0, mtls: 0, rps: 0 };
+        groups.set(key, group);
+        group.opened += value;
+        if (labels.get('mtls') === 'true') group.mtls += value;
+        const before = then.streams.find((sample) => sameLabels(sample.labels, labels))?.value ?? 0;
+        if (seconds > 0 && value >= before) group.rps += (value - before) / seconds;
+      }
+    }
+    return [...groups.values()]
+      .filter(({ opened }) => opened > 0)
+      .map(({ source, service, opened, mtls, rps }) => {
+        return { source, service, target: service, protocol: 'tcp', rps, mtls: mtls / opened };
+      });
   }
 
   #aggregate(side: 'server' | 'client', by: readonly string[]): [string[], TrafficStats][] {
@@ -97,6 +128,10 @@ export class Traffic {
     }
     return [...groups].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, { names, parts }]) => [names, statsOf(parts)]);
   }
+}
+
+function sameLabels(left: ReadonlyMap<string, string>, right: ReadonlyMap<string, string>): boolean {
+  return left.size === right.size && [...left].every(([name, value]) => right.get(name) === value);
 }
 
 interface Part {
