@@ -133,7 +133,7 @@ describe('stat and edges', () => {
     await using api = await controller();
     const { stdout } = await meshwright(['edges', '--admin', api.admin]);
     expect(stdout).toMatch(/^FROM +TO +TARGET +PROTOCOL +RPS/);
-    expect(stdout).toMatch(/^shop\/web +shop\/reviews +shop\/reviews-v1 +3\.0 .* 50\.00%$/m);
+    expect(stdout).toMatch(/^shop\/web +shop\/reviews +shop\/reviews-v1 +http +3\.0 .* 50\.00%$/m);
   });
 
   it('print data as it came with -o json', async () => {
