@@ -106,7 +106,7 @@ export class Synthesizer {
     const end = signal ? `was ended by ${signal}` : `ended with code ${code}`;
     return finding('MW1514', {
       message: `${this.#app.entry} ${code === withFindings ? 'has findings' : end}`,
-      hint: 'correct what the app says above; until then the last good version stays',
+      hint: 'correct what the app says above; a mesh that runs keeps its last good version',
     });
   }
 }
