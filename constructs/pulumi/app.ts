@@ -50,7 +50,8 @@ export class PulumiApp extends pulumi.ComponentResource {
    */
   constructor(name: string, tree: IConstruct, options: PulumiAppOptions = {}) {
     const { parent, skipAwait = false, ...common } = options;
-    claim(tree.node.root, name);
+    claimTree(tree.node.root, name);
+    claimName(parent ?? pulumi.runtime.getMonitor(), name);
     const plan = planOf(tree);
     super('meshwright:index:App', name, {}, { ...ownOptions(common), parent });
     new Registrar(name, plan, skipAwait).run(this, common);
@@ -61,7 +62,7 @@ export class PulumiApp extends pulumi.ComponentResource {
 const deployedBy = new WeakMap<IConstruct, string>();
 
 /** An object of the tree has one resource, which its attributes come from. */
-function claim(root: IConstruct, name: string): void {
+function claimTree(root: IConstruct, name: string): void {
   const other = deployedBy.get(root);
   if (other !== undefined) {
     throw new pulumi.RunError(
@@ -69,6 +70,20 @@ function claim(root: IConstruct, name: string): void {
     );
   }
   deployedBy.set(root, name);
+}
+
+const namesBelow = new WeakMap<object, Set<string>>();
+
+/** Resources are named after their app. */
+function claimName(around: object | undefined, name: string): void {
+  if (!around) return;
+  const names = namesBelow.get(around) ?? new Set();
+  if (names.has(name)) {
+    throw new pulumi.RunError(
+      `PulumiApp ${name}: there is one of this name already; name them apart, for example after their clusters`,
+    );
+  }
+  namesBelow.set(around, names.add(name));
 }
 
 interface Registered {

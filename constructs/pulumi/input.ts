@@ -23,7 +23,8 @@ export function input<T extends string | number | boolean>(value: Input<T>): T {
   if (!placeholder) {
     placeholder = issuePlaceholder();
     placeholders.set(value, placeholder);
-    outputs.set(Number(splitAtPlaceholders(placeholder)[0]), pulumi.output(value));
+    const output = pulumi.Output.isInstance(value) ? value : pulumi.output(value);
+    outputs.set(Number(splitAtPlaceholders(placeholder)[0]), output);
   }
   // Text also where T is a number: constructs hand values on and never compute with them.
   return placeholder as T;

@@ -1,0 +1,10 @@
+import * as k8s from '@pulumi/kubernetes';
+import * as pulumi from '@pulumi/pulumi';
+import { gatewayAddress, PulumiApp } from 'meshwright/pulumi';
+import { gateway, shop } from '../../examples/shop/main.ts';
+
+const skipAwait = new pulumi.Config().getBoolean('skipAwait');
+const namespace = new k8s.core.v1.Namespace('shop', { metadata: { name: shop.namespace } });
+new PulumiApp('shop', shop, { dependsOn: namespace, skipAwait });
+
+export const address = pulumi.interpolate`http://${gatewayAddress(gateway)}`;

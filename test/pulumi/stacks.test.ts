@@ -1,0 +1,71 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, test } from '@jest/globals';
+import { parseAllDocuments } from 'yaml';
+import { unknown } from './monitor.ts';
+import { type Run, runProgram } from './process.ts';
+
+interface KubernetesObject {
+  readonly kind: string;
+  readonly metadata: { readonly name: string; readonly annotations?: Record<string, string> };
+}
+
+const byName = (a: KubernetesObject, b: KubernetesObject) =>
+  `${a.kind} ${a.metadata.name}` < `${b.kind} ${b.metadata.name}` ? -1 : 1;
+
+/** What a stack's cdk8s side writes. */
+function written(program: string): KubernetesObject[] {
+  const outdir = mkdtempSync(join(tmpdir(), 'meshwright-stack-'));
+  try {
+    execFileSync(process.execPath, [program], { env: { ...process.env, CDK8S_OUTDIR: outdir, NODE_OPTIONS: '' } });
+    return readdirSync(outdir)
+      .flatMap((file) => parseAllDocuments(readFileSync(join(outdir, file), 'utf8')))
+      .map((document) => document.toJS() as KubernetesObject)
+      .toSorted(byName);
+  } finally {
+    rmSync(outdir, { recursive: true });
+  }
+}
+
+function registered({ monitor }: Run): KubernetesObject[] {
+  const objects = monitor.objects.map(({ inputs }) => inputs as unknown as KubernetesObject);
+  for (const { metadata } of objects) delete metadata.annotations?.['pulumi.com/waitFor'];
+  return objects.toSorted(byName);
+}
+
+describe.each([
+  ['stacks/shop', 'examples/shop/main.ts', ['Namespace']],
+  ['stacks/crds', 'stacks/crds/main.ts', []],
+])('%s, as Pulumi starts it', (cwd, cdk8s, more) => {
+  test.each([{ preview: true }, { preview: false }])(
+    'registers what its cdk8s side writes (preview: $preview)',
+    async ({ preview }) => {
+      const run = await runProgram('pulumi.ts', { cwd, preview });
+      expect(run).toMatchObject({ code: 0, stdout: '', stderr: '' });
+      const objects = registered(run);
+      const shared = written(cdk8s);
+      const own = objects.filter(
+        ({ kind, metadata }) => !shared.some((other) => other.kind === kind && other.metadata.name === metadata.name),
+      );
+      expect(own.map(({ kind }) => kind)).toEqual(more);
+      expect(objects.filter((object) => !own.includes(object))).toEqual(shared);
+    },
+  );
+});
+
+test('the address of the shop is known when its gateway is there', async () => {
+  const cwd = 'stacks/shop';
+  const preview = await runProgram('pulumi.ts', { cwd, preview: true });
+  const update = await runProgram('pulumi.ts', { cwd });
+  expect(preview.monitor.stackOutputs).toEqual({ address: unknown });
+  expect(update.monitor.stackOutputs).toEqual({ address: 'http://192.0.2.7' });
+});
+
+test('the shop can be deployed without waiting', async () => {
+  const { monitor } = await runProgram('pulumi.ts', { cwd: 'stacks/shop', config: { 'shop:skipAwait': 'true' } });
+  expect(monitor.at('shop/shop/Resource').inputs).toMatchObject({
+    metadata: { annotations: { 'pulumi.com/skipAwait': 'true' } },
+  });
+});
