@@ -154,7 +154,7 @@ export class Match<C> {
    * @param alternatives - each a list of conditions that must all hold
    * @example match: Match.anyOf([Path.exact('/')], [Path.prefix('/home'), Method.is('GET')])
    */
-  static anyOf<C>(...alternatives: readonly (readonly C[])[]): Match<C> {
+  static anyOf<A extends readonly (readonly unknown[])[]>(...alternatives: A): Match<A[number][number]> {
     return new Match(alternatives);
   }
 

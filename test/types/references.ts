@@ -12,6 +12,7 @@ import {
   GrpcRoute,
   Header,
   LoadBalancingPolicy,
+  Match,
   Mesh,
   Method,
   Path,
@@ -92,6 +93,8 @@ export function doesNotCompile(): void {
   new Route(mesh, 'x', { parent: reviews, rules: [{ redirect: { host: 'a.example' }, retry: { attempts: 1 } }] });
   // @ts-expect-error a condition on a method in a gRPC route
   new GrpcRoute(mesh, 'x', { parent: pricing, rules: [{ match: [Method.is('GET')], to: pricing }] });
+  // @ts-expect-error the same as an alternative
+  new GrpcRoute(mesh, 'x', { parent: pricing, rules: [{ match: Match.anyOf([Method.is('GET')]), to: pricing }] });
   // @ts-expect-error a method that does not exist
   Method.is('GRAB');
   // @ts-expect-error a header without a value
