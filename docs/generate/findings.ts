@@ -45,6 +45,16 @@ The place is a path in your construct tree, or a field of a Kubernetes object in
 - **warning**: it works, but perhaps not as you think.
 
 All findings are reported at once. A running controller lists its own at \`/api/v1/findings\`. Ids are never reused.
+
+A warning that you know of can be acknowledged, for a construct and what is below it; then it is not told any more.
+Errors cannot.
+
+\`\`\`ts
+import { acknowledge } from 'meshwright';
+import { reviews } from './main.ts';
+
+acknowledge(reviews, 'MW1240', 'callers handle 404');
+\`\`\`
 `;
 
 if (import.meta.main) {
