@@ -23,6 +23,8 @@ export class TokenError extends Error {
 /** For whom workload tokens are meant, so that a token for another service is none for us. */
 const audience = 'meshwright.dev';
 const algorithm = 'ES256';
+/** Seconds that the issuer's clock may differ from ours. */
+const skew = 20;
 
 /** Makes an ECDSA P-256 key pair to sign and verify tokens with. */
 export function createTokenKeys(): TokenKeys {
@@ -82,6 +84,7 @@ async function verifiedPayload(token: string, options: { readonly publicKeyPem: 
       audience,
       requiredClaims: ['exp', 'sub'],
       currentDate: new Date(options.clock.wallTime()),
+      clockTolerance: skew,
     });
     return payload;
   } catch (error) {
