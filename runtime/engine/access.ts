@@ -73,16 +73,28 @@ function firstDecision(rules: readonly CompiledAccessRule[], request: AccessRequ
 function compileRule(policy: ObjectReference, rule: AccessRule): CompiledAccessRule {
   const allowed = rule.action === 'allow';
   const reason = `${allowed ? 'allowed' : 'denied'} by rule ${rule.name} of ${describeReference(policy)}`;
-  const restricted = rule.to.every(({ methods, paths }) => methods.length > 0 || paths.length > 0);
   return {
     policy,
     rule,
     conditions: [
       ...(rule.from.length > 0 ? [anyOf(rule.from.map(matchPrincipal), 'caller is ')] : []),
-      ...(rule.to.length > 0 && restricted ? [anyOf(rule.to.map((to) => matchOperation(to, !allowed)))] : []),
+      ...matchOperations(rule.to, !allowed),
     ],
     decision: { allowed, policy, rule, reason },
   };
+}
+
+/**
+ * The condition that one of these is asked for; none where they do not restrict. `unclear` is the answer where the
+ * request does not tell.
+ */
+export function matchOperations(
+  operations: readonly OperationMatch[],
+  unclear: boolean,
+): readonly Matcher<AccessRequest>[] {
+  const restricted = operations.every(({ methods, paths }) => methods.length > 0 || paths.length > 0);
+  if (operations.length === 0 || !restricted) return [];
+  return [anyOf(operations.map((operation) => matchOperation(operation, unclear)))];
 }
 
 function anyOf(alternatives: readonly Matcher<AccessRequest>[], prefix = ''): Matcher<AccessRequest> {
@@ -105,7 +117,6 @@ function matchPrincipal(match: PrincipalMatch): Matcher<AccessRequest> {
   }
 }
 
-/** `unclear` is the answer where the request does not tell. */
 function matchOperation({ methods, paths }: OperationMatch, unclear: boolean): Matcher<AccessRequest> {
   const pathMatchers = paths.map(matchPath);
   const description = [

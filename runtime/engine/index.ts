@@ -25,6 +25,15 @@ export {
 export { applyHeaderChange } from './headers.ts';
 export type { Matcher } from './matcher.ts';
 export { formatTarget, type NormalizedPath, normalizePath } from './path.ts';
+export {
+  compileRateLimits,
+  explainRateLimits,
+  type RateLimitConsideration,
+  type RateLimiter,
+  type RateLimitRefusal,
+  type RateLimitRequest,
+  rateLimitFields,
+} from './rate-limit.ts';
 export { type HttpRequest, headerValue, hostOf, portOf } from './request.ts';
 export {
   backoffDelay,

@@ -4,6 +4,7 @@ export * from './clock.ts';
 export * from './finding.ts';
 export * from './http.ts';
 export * from './pattern.ts';
+export * from './rate-limit.ts';
 export * from './reference.ts';
 export * from './resources.ts';
 export * from './spiffe.ts';

@@ -1,5 +1,6 @@
 import type { AccessPolicy } from './access.ts';
 import type { HttpRule, VirtualHost } from './http.ts';
+import type { RateLimitPolicy } from './rate-limit.ts';
 import type { QualifiedName } from './reference.ts';
 
 /** What a port speaks. Declared, never guessed. */
@@ -71,6 +72,8 @@ export interface Workload {
   readonly mtls: MtlsMode;
   readonly ports: readonly InboundPort[];
   readonly access: readonly AccessPolicy[];
+  /** Absent where there are none. */
+  readonly rateLimits?: readonly RateLimitPolicy[];
   /** Services it may call; `all` where it declares nothing. */
   readonly calls: readonly QualifiedName[] | 'all';
   /** The gateway this workload is the proxy of. */
