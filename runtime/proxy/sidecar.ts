@@ -129,8 +129,11 @@ export async function runSidecar(bootstrap: Bootstrap, options: SidecarOptions):
     takeSvid(next);
     state.saveSvid(next).catch((error) => logger.warn({ error: String(error) }, 'certificate not saved'));
   });
-  source.start().catch(() => {});
-  discovery.start();
+  const first = source.start();
+  // Discovery needs a certificate to present: that of before a restart, or the first one.
+  if (svid) discovery.start();
+  else first.then(() => discovery.start()).catch(() => {});
+  first.catch(() => {});
 
   return {
     ready: opened.promise,
