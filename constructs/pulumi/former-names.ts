@@ -24,7 +24,7 @@ export class FormerNames {
    * @param components - the constructs that have a resource
    */
   findings(components: ReadonlySet<IConstruct>): readonly Finding[] {
-    return [...components].flatMap((construct) => {
+    return this.#root.node.findAll().flatMap((construct) => {
       const { movedFrom } = optionsOf(construct);
       if (movedFrom === undefined) return [];
       const parent = this.#parentOf(movedFrom);

@@ -2,7 +2,6 @@ import { createRequire } from 'node:module';
 import type * as grpcSdk from '@grpc/grpc-js';
 import type * as aliasModule from '@pulumi/pulumi/proto/alias_pb.js';
 import type * as resourceModule from '@pulumi/pulumi/proto/resource_pb.js';
-import type * as structModule from 'google-protobuf/google/protobuf/struct_pb.js';
 
 /*
  * The other end of Pulumi's SDK: takes the place of the engine and the Kubernetes provider, in so far as they speak
@@ -11,8 +10,10 @@ import type * as structModule from 'google-protobuf/google/protobuf/struct_pb.js
 
 // What protoc generates for CommonJS has no names that ESM could import.
 const load = createRequire(createRequire(import.meta.url).resolve('@pulumi/pulumi'));
-export const proto = load('@pulumi/pulumi/proto/resource_pb.js') as typeof resourceModule;
-export const struct = load('google-protobuf/google/protobuf/struct_pb.js') as typeof structModule;
+const proto = load('@pulumi/pulumi/proto/resource_pb.js') as typeof resourceModule;
+const { Struct } = load('google-protobuf/google/protobuf/struct_pb.js') as {
+  Struct: { fromJavaScript(value: unknown): never };
+};
 const empty = load('google-protobuf/google/protobuf/empty_pb.js') as { Empty: new () => never };
 
 /** Stands for what is not known in a preview. */
@@ -129,9 +130,7 @@ export class Monitor {
     const response = new proto.RegisterResourceResponse();
     response.setUrn(registration.urn);
     if (registration.custom && !this.preview) response.setId(idOf(registration));
-    response.setObject(
-      struct.Struct.fromJavaScript({ ...registration.inputs, ...givenByServer(registration) } as never),
-    );
+    response.setObject(Struct.fromJavaScript({ ...registration.inputs, ...givenByServer(registration) } as never));
     callback(null, response);
   }
 
@@ -154,7 +153,7 @@ export class Monitor {
     const urn = this.#urn('', request.getType(), name);
     this.#urns.add(urn);
     response.setUrn(urn);
-    response.setProperties(struct.Struct.fromJavaScript({ name, outputs, secretOutputNames: [] } as never));
+    response.setProperties(Struct.fromJavaScript({ name, outputs, secretOutputNames: [] }));
     callback(null, response);
   }
 

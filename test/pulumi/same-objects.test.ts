@@ -1,26 +1,20 @@
-import { describe, expect, test } from '@jest/globals';
+import { globSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { expect, test } from '@jest/globals';
 import { App } from 'cdk8s';
+import { Construct } from 'constructs';
 import { PulumiApp } from 'meshwright/pulumi';
-import { parseAllDocuments } from 'yaml';
-import { shop } from '../../examples/shop/main.ts';
 import { runInProcess } from './in-process.ts';
+import { parseObjects, registeredObjects } from './objects.ts';
 
-interface KubernetesObject {
-  readonly kind: string;
-  readonly metadata: { readonly name: string; readonly annotations?: Record<string, string> };
-}
-
-const waitFor = 'pulumi.com/waitFor';
-const byName = (a: KubernetesObject, b: KubernetesObject) =>
-  `${a.kind} ${a.metadata.name}` < `${b.kind} ${b.metadata.name}` ? -1 : 1;
-
-describe('the shop', () => {
-  test('is the same for Pulumi as for cdk8s, but for what Pulumi waits for', async () => {
-    const app = App.of(shop);
-    const written = parseAllDocuments(app.synthYaml()).map((document) => document.toJS() as KubernetesObject);
-    const { objects } = await runInProcess(() => new PulumiApp('east', app));
-    const registered = objects.map(({ inputs }) => inputs as unknown as KubernetesObject);
-    for (const { metadata } of registered) delete metadata.annotations?.[waitFor];
-    expect(registered.toSorted(byName)).toEqual(written.toSorted(byName));
-  });
-});
+test.each(globSync('examples/*/main.ts'))(
+  '%s is the same for Pulumi as for cdk8s, field by field, but for what Pulumi waits for',
+  async (file) => {
+    const exported: Record<string, unknown> = await import(resolve(file));
+    const app = App.of(Object.values(exported).find((value) => Construct.isConstruct(value))!);
+    const monitor = await runInProcess(() => new PulumiApp('east', app));
+    const written = parseObjects(app.synthYaml());
+    expect(written.length).toBeGreaterThan(0);
+    expect(registeredObjects(monitor)).toEqual(written);
+  },
+);

@@ -3,36 +3,23 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import { parseAllDocuments } from 'yaml';
 import { unknown } from './monitor.ts';
-import { type Run, runProgram } from './process.ts';
-
-interface KubernetesObject {
-  readonly kind: string;
-  readonly metadata: { readonly name: string; readonly annotations?: Record<string, string> };
-}
-
-const byName = (a: KubernetesObject, b: KubernetesObject) =>
-  `${a.kind} ${a.metadata.name}` < `${b.kind} ${b.metadata.name}` ? -1 : 1;
+import { type KubernetesObject, parseObjects, registeredObjects } from './objects.ts';
+import { runProgram } from './process.ts';
 
 /** What a stack's cdk8s side writes. */
 function written(program: string): KubernetesObject[] {
   const outdir = mkdtempSync(join(tmpdir(), 'meshwright-stack-'));
   try {
     execFileSync(process.execPath, [program], { env: { ...process.env, CDK8S_OUTDIR: outdir, NODE_OPTIONS: '' } });
-    return readdirSync(outdir)
-      .flatMap((file) => parseAllDocuments(readFileSync(join(outdir, file), 'utf8')))
-      .map((document) => document.toJS() as KubernetesObject)
-      .toSorted(byName);
+    return parseObjects(
+      readdirSync(outdir)
+        .map((file) => readFileSync(join(outdir, file), 'utf8'))
+        .join('---\n'),
+    );
   } finally {
     rmSync(outdir, { recursive: true });
   }
-}
-
-function registered({ monitor }: Run): KubernetesObject[] {
-  const objects = monitor.objects.map(({ inputs }) => inputs as unknown as KubernetesObject);
-  for (const { metadata } of objects) delete metadata.annotations?.['pulumi.com/waitFor'];
-  return objects.toSorted(byName);
 }
 
 describe.each([
@@ -44,7 +31,7 @@ describe.each([
     async ({ preview }) => {
       const run = await runProgram('pulumi.ts', { cwd, preview });
       expect(run).toMatchObject({ code: 0, stdout: '', stderr: '' });
-      const objects = registered(run);
+      const objects = registeredObjects(run.monitor);
       const shared = written(cdk8s);
       const own = objects.filter(
         ({ kind, metadata }) => !shared.some((other) => other.kind === kind && other.metadata.name === metadata.name),
