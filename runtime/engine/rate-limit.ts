@@ -27,7 +27,7 @@ export interface RateLimitRefusal {
 }
 
 /** A limit with its buckets. */
-export interface CompiledRateLimit {
+interface CompiledRateLimit {
   readonly policy: ObjectReference;
   readonly limit: RateLimit;
   /** All must hold for a request to be counted. */

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { accessPolicy, loadBalancingPolicy, mesh } from './meshwright.ts';
 import { groups } from './names.ts';
+import { rateLimitPolicy } from './rate-limit.ts';
 
 interface PrinterColumn {
   readonly name: string;
@@ -54,6 +55,14 @@ const definitions: readonly Definition[] = [
     categories: ['meshwright', 'meshwright-policy'],
     schema: loadBalancingPolicy,
     columns: [target, { name: 'Algorithm', type: 'string', jsonPath: '.spec.algorithm' }],
+  },
+  {
+    kind: 'RateLimitPolicy',
+    plural: 'ratelimitpolicies',
+    shortNames: ['rlp'],
+    categories: ['meshwright', 'meshwright-policy'],
+    schema: rateLimitPolicy,
+    columns: [target],
   },
 ];
 

@@ -20,6 +20,7 @@ export {
   type ObjectOfKind,
 } from './objects.ts';
 export { parseObject } from './parse.ts';
+export type { RateLimitPolicyObject } from './rate-limit.ts';
 export type {
   BackendObjectRef,
   GrpcRouteMatch,

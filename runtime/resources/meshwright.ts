@@ -1,29 +1,8 @@
 import * as z from 'zod';
-import { conditions, objectMeta, objectName } from './metadata.ts';
-import { apiVersions } from './names.ts';
-
-/*
- * Our own custom resources. Unlike standard objects they are strict: an unknown field is a mistake.
- */
+import { objectMeta, objectName } from './metadata.ts';
+import { apiVersion, operation, servicePortRef, serviceRef, status, targetRefs } from './policy.ts';
 
 const text = z.string();
-const apiVersion = z.literal(apiVersions.meshwright);
-const status = z.strictObject({ conditions: conditions.optional() }).describe('What the controller says of it.');
-
-const serviceRef = z.strictObject({
-  group: z.literal('').describe('The core group: empty.'),
-  kind: z.literal('Service'),
-  name: objectName.describe('A Service of the same namespace.'),
-});
-
-const servicePortRef = serviceRef.extend({
-  sectionName: text.min(1).max(63).describe('Name of one port of the Service. Absent: all ports.').optional(),
-});
-
-/** What a policy is attached to (GEP-713). */
-function targetRefs<T extends z.ZodType>(reference: T) {
-  return z.array(reference).min(1).max(16).describe('What it is attached to (GEP-713).');
-}
 
 export const mesh = z.strictObject({
   apiVersion,
@@ -57,34 +36,6 @@ const principal = z
   })
   .refine((from) => Object.keys(from).length === 1, 'must have exactly one of serviceAccount, namespace, authenticated')
   .meta({ minProperties: 1, maxProperties: 1 });
-
-const operation = z.strictObject({
-  methods: z
-    .array(text.regex(/^[A-Z]+$/, 'must be an upper-case HTTP method'))
-    .min(1)
-    .max(16)
-    .optional(),
-  paths: z
-    .array(
-      z
-        .strictObject({
-          type: z.enum(['Exact', 'PathPrefix', 'RegularExpression']),
-          value: text.min(1).max(1024),
-        })
-        .refine((path) => path.type === 'RegularExpression' || path.value.startsWith('/'), 'value must begin with /')
-        .meta({
-          'x-kubernetes-validations': [
-            {
-              rule: "self.type == 'RegularExpression' || self.value.startsWith('/')",
-              message: 'value must begin with /',
-            },
-          ],
-        }),
-    )
-    .min(1)
-    .max(64)
-    .optional(),
-});
 
 export const accessPolicy = z.strictObject({
   apiVersion,

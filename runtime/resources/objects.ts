@@ -13,6 +13,7 @@ import {
   statefulSet,
 } from './kubernetes.ts';
 import { accessPolicy, loadBalancingPolicy, mesh } from './meshwright.ts';
+import { rateLimitPolicy } from './rate-limit.ts';
 import { grpcRoute, httpRoute } from './routes.ts';
 
 /** Every kind the mesh reads, by name. Kinds are unique over the groups we read. */
@@ -35,6 +36,7 @@ export const schemas = {
   Mesh: mesh,
   AccessPolicy: accessPolicy,
   LoadBalancingPolicy: loadBalancingPolicy,
+  RateLimitPolicy: rateLimitPolicy,
 } as const;
 
 export type Kind = keyof typeof schemas;

@@ -9,10 +9,10 @@ import { objectMeta, objectName, portNumber } from './metadata.ts';
 const text = z.string();
 
 /** GEP-2257: `1h30m`, `500ms`. */
-const duration = text.regex(/^([0-9]{1,5}(h|m|s|ms)){1,4}$/, 'must be a duration such as 500ms, 2s or 1m30s');
+export const duration = text.regex(/^([0-9]{1,5}(h|m|s|ms)){1,4}$/, 'must be a duration such as 500ms, 2s or 1m30s');
 
 /** RFC 9110 token. */
-const headerName = text.max(256).regex(/^[A-Za-z0-9!#$%&'*+\-.^_|~]+$/, 'must be a header name');
+export const headerName = text.max(256).regex(/^[A-Za-z0-9!#$%&'*+\-.^_|~]+$/, 'must be a header name');
 const headerValue = text.min(1).max(4096);
 
 const parentRef = z.object({

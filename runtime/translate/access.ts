@@ -1,18 +1,13 @@
-import {
-  type AccessPolicy,
-  type AccessRule,
-  checkPattern,
-  type OperationMatch,
-  type PathMatch,
-  type PrincipalMatch,
-} from '../model/index.ts';
+import type { AccessRule, PathMatch, PrincipalMatch } from '../model/index.ts';
 import { type AccessPolicyObject, type AccessPolicyRule, describeObject, namespaceOf } from '../resources/index.ts';
+import { enforcersOf } from './enforcers.ts';
 import type { Inventory } from './inventory.ts';
+import { operationsOf } from './operations.ts';
 import type { Report } from './report.ts';
 import type { ServiceEntries, ServicePortEntry } from './services.ts';
 import { accepted, condition, type ObjectStatus, referenceTo, type Verdict } from './status.ts';
 import { resolveTargets } from './targets.ts';
-import { targetPortOf, type WorkloadEntry, type Workloads } from './workloads.ts';
+import type { Workloads } from './workloads.ts';
 
 /** Attaches the AccessPolicies to the workloads behind the Services they target. */
 export function attachAccessPolicies(
@@ -30,44 +25,12 @@ export function attachAccessPolicies(
     statuses.push({ object: referenceTo(policy), conditions: [condition(policy, 'Accepted', verdict)] });
     warnOfStrangers(policy, rules, known, report);
 
-    const portsOf = new Map<WorkloadEntry, Set<number> | 'all'>();
-    for (const { service, ports } of targets) {
-      const selected = workloads.of(service);
-      if (!selected.some((workload) => workload.inMesh)) {
-        report('MW1305', policy, {
-          message: `no workload with a sidecar is behind Service ${service.name}, so nothing enforces the policy`,
-          hint: 'put the pods into the mesh with the label meshwright.dev/inject: enabled',
-        });
-      }
-      warnOfTcp(policy, rules, ports, report);
-      for (const workload of selected) addPorts(portsOf, workload, ports);
+    const enforcers = enforcersOf(policy, targets, workloads, report);
+    for (const { ports } of targets) warnOfTcp(policy, rules, ports, report);
+    for (const [workload, ports] of enforcers) {
+      workload.access.push({ policy: referenceTo(policy), ...(ports && { ports }), rules });
     }
-    for (const [workload, ports] of portsOf) workload.access.push(forWorkload(policy, rules, ports));
   }
-}
-
-function addPorts(
-  portsOf: Map<WorkloadEntry, Set<number> | 'all'>,
-  workload: WorkloadEntry,
-  ports: readonly ServicePortEntry[],
-): void {
-  const before = portsOf.get(workload);
-  const numbers = ports.map((port) => targetPortOf(port, workload));
-  // A port whose number is not known might be any: the policy then guards them all.
-  if (before === 'all' || numbers.includes(undefined)) portsOf.set(workload, 'all');
-  else portsOf.set(workload, new Set([...(before ?? []), ...(numbers as number[])]));
-}
-
-function forWorkload(
-  policy: AccessPolicyObject,
-  rules: readonly AccessRule[],
-  ports: Set<number> | 'all',
-): AccessPolicy {
-  return {
-    policy: referenceTo(policy),
-    ...(ports === 'all' ? {} : { ports: [...ports].sort((a, b) => a - b) }),
-    rules,
-  };
 }
 
 function translateRules(policy: AccessPolicyObject, report: Report): { rules: AccessRule[]; problem?: string } {
@@ -78,23 +41,14 @@ function translateRules(policy: AccessPolicyObject, report: Report): { rules: Ac
       name: rule.name ?? `rule-${index}`,
       action,
       from: (rule.from ?? []).map((from) => principalOf(from, namespaceOf(policy))),
-      to: (rule.to ?? []).map(
-        (to, position): OperationMatch => ({
-          methods: to.methods ?? [],
-          paths: (to.paths ?? []).map((path, pathIndex) => {
-            const bad = path.type === 'RegularExpression' ? checkPattern(path.value) : undefined;
-            if (!bad) return pathMatchOf(path);
-            const message = `pattern ${path.value}: ${bad}`;
-            problem ??= message;
-            report('MW1304', policy, {
-              path: `spec.rules[${index}].to[${position}].paths[${pathIndex}].value`,
-              message,
-              hint: 'correct the pattern; until then the rule lets nobody through',
-            });
-            return closed[action];
-          }),
-        }),
-      ),
+      to: operationsOf(rule.to, closed[action], (place, message) => {
+        problem ??= message;
+        report('MW1304', policy, {
+          path: `spec.rules[${index}].${place}`,
+          message,
+          hint: 'correct the pattern; until then the rule lets nobody through',
+        });
+      }),
     };
   });
   return { rules, problem };
@@ -107,7 +61,6 @@ const closed: Readonly<Record<AccessRule['action'], PathMatch>> = {
 };
 
 type From = NonNullable<AccessPolicyRule['from']>[number];
-type Path = NonNullable<NonNullable<AccessPolicyRule['to']>[number]['paths']>[number];
 
 function principalOf(from: From, policyNamespace: string): PrincipalMatch {
   if (from.serviceAccount) {
@@ -115,10 +68,6 @@ function principalOf(from: From, policyNamespace: string): PrincipalMatch {
     return { kind: 'service-account', namespace, name };
   }
   return from.namespace ? { kind: 'namespace', namespace: from.namespace } : { kind: 'authenticated' };
-}
-
-function pathMatchOf({ type, value }: Path): PathMatch {
-  return { kind: type === 'Exact' ? 'exact' : type === 'PathPrefix' ? 'prefix' : 'regex', value };
 }
 
 interface KnownCallers {

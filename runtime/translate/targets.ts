@@ -1,17 +1,22 @@
 import { qualifiedName } from '../model/index.ts';
-import { type AccessPolicyObject, type LoadBalancingPolicyObject, namespaceOf } from '../resources/index.ts';
+import {
+  type AccessPolicyObject,
+  type LoadBalancingPolicyObject,
+  namespaceOf,
+  type RateLimitPolicyObject,
+} from '../resources/index.ts';
 import type { Report } from './report.ts';
 import type { ServiceEntries, ServiceEntry, ServicePortEntry } from './services.ts';
 import type { Verdict } from './status.ts';
 
-interface PolicyTarget {
+export interface PolicyTarget {
   readonly service: ServiceEntry;
   readonly ports: readonly ServicePortEntry[];
 }
 
 /** The Services a policy is attached to; `verdict` says which one is missing. */
 export function resolveTargets(
-  policy: AccessPolicyObject | LoadBalancingPolicyObject,
+  policy: AccessPolicyObject | LoadBalancingPolicyObject | RateLimitPolicyObject,
   services: ServiceEntries,
   report: Report,
 ): { targets: PolicyTarget[]; verdict?: Verdict } {

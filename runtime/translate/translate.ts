@@ -9,6 +9,7 @@ import { compareText, type Inventory, takeInventory } from './inventory.ts';
 import { applyLoadBalancingPolicies } from './load-balancing.ts';
 import { translateMesh } from './meshes.ts';
 import { protocolsDeclaredByRoutes } from './protocols.ts';
+import { attachRateLimits } from './rate-limits.ts';
 import { type Report, reportTo } from './report.ts';
 import { attachRoutes } from './routes/attach.ts';
 import { readServices, type ServiceEntries, toService } from './services.ts';
@@ -42,6 +43,7 @@ export function translate(objects: readonly KubernetesObject[]): Translation {
   const gateways = readGateways(inventory, report);
   attachRoutes({ inventory, services, gateways, grants, report }, statuses);
   attachAccessPolicies(inventory, services, workloads, report, statuses);
+  attachRateLimits(inventory, services, workloads, report, statuses);
   applyLoadBalancingPolicies(inventory, services, report, statuses);
   statuses.push(...gatewayClassStatuses(inventory), ...gatewayStatuses(gateways, workloads, report));
   warnOfIdleServices(services, workloads, inventory, report);

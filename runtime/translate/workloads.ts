@@ -3,6 +3,7 @@ import {
   type InboundPort,
   type QualifiedName,
   qualifiedName,
+  type RateLimitPolicy,
   type Workload,
 } from '../model/index.ts';
 import {
@@ -35,6 +36,7 @@ export interface WorkloadEntry {
   /** The Services that select it. */
   readonly services: readonly ServiceEntry[];
   readonly access: AccessPolicy[];
+  readonly rateLimits: RateLimitPolicy[];
 }
 
 export interface Workloads {
@@ -87,6 +89,7 @@ export function readWorkloads(inventory: Inventory, services: ServiceEntries, re
       inMesh: isInMesh(podLabels, namespace, inventory),
       services: serviceIndex(namespace, podLabels),
       access: [],
+      rateLimits: [],
     });
   };
   for (const { object, template, selector } of controllers) {
@@ -159,6 +162,7 @@ export function toWorkload(
     mtls: mesh.mtls,
     ports: inboundPorts(entry, report),
     access: entry.access,
+    ...(entry.rateLimits.length ? { rateLimits: entry.rateLimits } : {}),
     calls,
     ...(gateway ? { gateway: qualifiedName(entry.namespace, gateway) } : {}),
   };

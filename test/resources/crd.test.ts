@@ -16,6 +16,7 @@ describe('customResourceDefinitions', () => {
       'meshes.meshwright.dev',
       'accesspolicies.meshwright.dev',
       'loadbalancingpolicies.meshwright.dev',
+      'ratelimitpolicies.meshwright.dev',
     ]);
   });
 

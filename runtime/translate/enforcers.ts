@@ -1,0 +1,38 @@
+import type { AccessPolicyObject, RateLimitPolicyObject } from '../resources/index.ts';
+import { valueAt } from './collections.ts';
+import type { Report } from './report.ts';
+import type { PolicyTarget } from './targets.ts';
+import { targetPortOf, type WorkloadEntry, type Workloads } from './workloads.ts';
+
+/**
+ * The workloads that enforce a policy, each with the container ports it holds for: all where that is `undefined`.
+ * Reports where nothing enforces it.
+ */
+export function enforcersOf(
+  policy: AccessPolicyObject | RateLimitPolicyObject,
+  targets: readonly PolicyTarget[],
+  workloads: Workloads,
+  report: Report,
+): ReadonlyMap<WorkloadEntry, readonly number[] | undefined> {
+  const portsOf = new Map<WorkloadEntry, Set<number | undefined>>();
+  for (const { service, ports } of targets) {
+    const selected = workloads.of(service);
+    if (!selected.some((workload) => workload.inMesh)) {
+      report('MW1305', policy, {
+        message: `no workload with a sidecar is behind Service ${service.name}, so nothing enforces the policy`,
+        hint: 'put the pods into the mesh with the label meshwright.dev/inject: enabled',
+      });
+    }
+    for (const workload of selected) {
+      const known = valueAt(portsOf, workload, () => new Set<number | undefined>());
+      for (const port of ports) known.add(targetPortOf(port, workload));
+    }
+  }
+  return new Map(Array.from(portsOf, ([workload, ports]) => [workload, numbersOf(ports)]));
+}
+
+/** A port whose number is not known might be any: the policy then holds for them all. */
+function numbersOf(ports: ReadonlySet<number | undefined>): readonly number[] | undefined {
+  if (ports.has(undefined)) return undefined;
+  return [...(ports as ReadonlySet<number>)].sort((a, b) => a - b);
+}
