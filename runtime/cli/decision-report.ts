@@ -2,6 +2,7 @@ import {
   type AccessConsideration,
   type Decision,
   formatTarget,
+  type RateLimitConsideration,
   type ReceiverDecision,
   type RouteConsideration,
   type TargetDecision,
@@ -26,7 +27,7 @@ export function summarise(decision: Decision) {
       status,
       problem,
       path: request && formatTarget(request),
-      receivers: receivers.map(({ workload, probability, mtls, allowed, reason, access }) => ({
+      receivers: receivers.map(({ workload, probability, mtls, allowed, reason, access, limits }) => ({
         workload,
         probability,
         mtls,
@@ -34,6 +35,9 @@ export function summarise(decision: Decision) {
         reason,
         policy: access?.decision.policy && describeReference(access.decision.policy),
         rule: access?.decision.rule?.name,
+        limits: limits
+          ?.filter(({ counted }) => counted)
+          .map(({ policy, limit }) => ({ policy: describeReference(policy), limit: limit.name })),
       })),
     })),
     timeouts,
@@ -60,8 +64,14 @@ export function summariseReasons({ route, targets }: Decision) {
       reason,
     })),
     access: targets.flatMap(({ receivers }) =>
-      receivers.map(({ workload, access }) => ({
+      receivers.map(({ workload, access, limits }) => ({
         workload,
+        limits: limits?.map(({ policy, limit, counted, reason }) => ({
+          policy: describeReference(policy),
+          limit: limit.name,
+          counted,
+          reason,
+        })),
         rules: (access?.considered ?? []).map(({ policy, rule, verdict, reason }) => ({
           policy: describeReference(policy),
           rule: rule.name,
@@ -97,11 +107,12 @@ export function formatReasons({ route, targets }: Decision): string {
   const lines: string[] = [];
   if (route && route.considered.length > 0) lines.push('route', ...route.considered.map(describeRoute));
   for (const { receivers } of targets) {
-    for (const { workload, access } of receivers) {
+    for (const { workload, access, limits = [] } of receivers) {
       lines.push(`access at ${workload ?? 'a workload outside the mesh'}`);
       lines.push(
         ...(access?.considered.length ? access.considered.map(describeAccess) : ['  - no rule holds for this port']),
       );
+      if (limits.length > 0) lines.push(`rate limits at ${workload}`, ...limits.map(describeLimit));
     }
   }
   return lines.join('\n');
@@ -115,6 +126,10 @@ function describeRoute({ rule, verdict, reason }: RouteConsideration): string {
 
 function describeAccess({ policy, rule, verdict, reason }: AccessConsideration): string {
   return `  ${marks[verdict]} ${rule.action} rule ${rule.name} of ${describeReference(policy)}: ${reason}`;
+}
+
+function describeLimit({ policy, limit, counted, reason }: RateLimitConsideration): string {
+  return `  ${counted ? '*' : '-'} limit ${limit.name} of ${describeReference(policy)}: ${reason}`;
 }
 
 function describeTarget({ target, status, problem }: TargetDecision): string {

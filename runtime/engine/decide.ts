@@ -5,15 +5,17 @@ import {
   type HeaderChange,
   type HttpRule,
   type SpiffeId,
+  systemClock,
   type WeightedBackend,
   type Workload,
 } from '../model/index.ts';
-import { type AccessRequest, compileAccess } from './access.ts';
+import { compileAccess } from './access.ts';
 import { totalWeight } from './backend.ts';
 import type { Decision, ReceiverDecision, SimulatedRequest, TargetDecision } from './decision.ts';
 import { explainAccess, explainRoute } from './explain.ts';
 import { applyHeaderChange } from './headers.ts';
 import { formatTarget, normalizePath } from './path.ts';
+import { compileRateLimits, explainRateLimits, type RateLimitRequest } from './rate-limit.ts';
 import { type HttpRequest, hostOf, portOf } from './request.ts';
 import { redirectLocation, rewritePath } from './rewrite.ts';
 import type { Router } from './router.ts';
@@ -142,12 +144,20 @@ function decideReceiver(
   }
   const inbound = workload.ports.find((each) => each.port === port);
   if (!inbound) return { ...common, allowed: false, reason: `${workload.name} has no port ${port}` };
-  const asked: AccessRequest =
+  const asked: RateLimitRequest =
     request && inbound.protocol !== 'tcp'
-      ? { principal, method: request.method, path: normalizePath(formatTarget(request)) }
+      ? { principal, method: request.method, path: normalizePath(formatTarget(request)), headers: request.headers }
       : { principal };
   const access = explainAccess(compileAccess(workload.access, inbound), asked);
-  return { ...common, allowed: access.decision.allowed, reason: access.decision.reason, access };
+  const { allowed, reason } = access.decision;
+  const limiter = compileRateLimits(workload.rateLimits ?? [], [inbound], systemClock).get(port);
+  return {
+    ...common,
+    allowed,
+    reason,
+    access,
+    ...(allowed && limiter && { limits: explainRateLimits(limiter, asked) }),
+  };
 }
 
 function forward(request: HttpRequest, backend: WeightedBackend, rule: HttpRule, path: string): HttpRequest {

@@ -9,6 +9,7 @@ import type {
   Timeouts,
 } from '../model/index.ts';
 import type { AccessExplanation, RouteExplanation } from './explain.ts';
+import type { RateLimitConsideration } from './rate-limit.ts';
 import type { HttpRequest } from './request.ts';
 
 /** A request to decide about, as its sender would write it. */
@@ -75,4 +76,6 @@ export interface ReceiverDecision {
   readonly reason: string;
   /** Absent where no rule was asked: outside the mesh, or refused for want of a certificate. */
   readonly access?: AccessExplanation;
+  /** The rate limits of the port; absent where it has none, or does not let the request through anyway. */
+  readonly limits?: readonly RateLimitConsideration[];
 }

@@ -100,11 +100,8 @@ export interface RateLimitConsideration {
 }
 
 /** Says of each limit of a port whether it counts a request. Takes no tokens. */
-export function explainRateLimits(
-  limiter: RateLimiter | undefined,
-  request: RateLimitRequest,
-): readonly RateLimitConsideration[] {
-  return (limiter?.limits ?? []).map(({ policy, limit, conditions }) => {
+export function explainRateLimits(limiter: RateLimiter, request: RateLimitRequest): readonly RateLimitConsideration[] {
+  return limiter.limits.map(({ policy, limit, conditions }) => {
     const failing = conditions.find((condition) => !condition.test(request));
     if (failing) return { policy, limit, counted: false, reason: `not so: ${failing.describe()}` };
     const held = conditions.map((condition) => condition.describe());

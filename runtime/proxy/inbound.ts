@@ -1,4 +1,11 @@
-import { createRetryBudget, formatTarget, normalizePath, type RetryBudget } from '../engine/index.ts';
+import {
+  createRetryBudget,
+  formatTarget,
+  normalizePath,
+  type RateLimitRefusal,
+  type RetryBudget,
+  rateLimitFields,
+} from '../engine/index.ts';
 import { describeReference, formatSpiffeId, parseSpiffeId, type SpiffeId, type Timeouts } from '../model/index.ts';
 import type { Accepted, RequestHead, RequestReceiver, ServerHandler, ServerStream } from '../net/index.ts';
 import { type InboundListener, parseHostPort } from './bootstrap.ts';
@@ -7,6 +14,7 @@ import type { MeshView } from './mesh-view.ts';
 import { DurationSeries } from './metrics.ts';
 import type { PeerLink } from './peer-link.ts';
 import type { Pools } from './pools.ts';
+import { logRefusal } from './refusal-log.ts';
 import { malformedPath, refuse } from './routing.ts';
 import type { Servers } from './servers.ts';
 import { joinTcp, TcpMeter, turnAway } from './tcp.ts';
@@ -93,6 +101,12 @@ export class Inbound {
       turnAway(accepted, decision?.reason ?? 'there are no rules for this port yet');
       return;
     }
+    const limited = view.rateLimiter(listener.port)?.admit(caller ? { principal: caller } : {});
+    if (limited) {
+      this.#countLimited(limited);
+      turnAway(accepted, limited.reason);
+      return;
+    }
     servers.keep(accepted);
     const closed = this.#meter.open(this.#service, sourceLabel(caller), caller !== undefined);
     joinTcp(context, link, accepted.connection, { ...this.#app, identity: undefined }, undefined, closed);
@@ -115,16 +129,21 @@ export class Inbound {
     const { view, context, listener } = this.#parts;
     const path = normalizePath(head.path);
     if (!path) return refuse(stream, malformedPath);
+    const source = caller ? formatSpiffeId(caller) : remoteAddress;
     const decision = view.access(listener.port)?.decide({ principal: caller, method: head.method, path });
     if (!decision?.allowed) {
       this.#countDenied(decision?.policy && describeReference(decision.policy));
       const details = `${head.method} ${path.path} of ${this.#service}: ${decision?.reason ?? 'there are no rules yet'}`;
-      this.#plan(caller).observe(403, 0);
+      const plan = this.#plan(caller);
+      plan.observe(403, 0);
+      logRefusal(context, plan, head, source, 403, details);
       return refuse(stream, { status: 403, error: 'http_request_denied', details });
     }
+    const { method, headers } = head;
+    const limited = view.rateLimiter(listener.port)?.admit({ principal: caller, method, path, headers });
+    if (limited) return this.#refuseForLimit(limited, caller, source, head, stream);
     head.path = formatTarget(path);
     setClientCertificate(head, caller);
-    const source = caller ? formatSpiffeId(caller) : remoteAddress;
     return new Exchange(context, this.#plan(caller), stream, head, end, source).start();
   }
 
@@ -156,6 +175,25 @@ export class Inbound {
   get #service(): string {
     const { workload } = this.#parts.view;
     return workload?.service ?? workload?.name ?? '';
+  }
+
+  #refuseForLimit(
+    limited: RateLimitRefusal,
+    caller: SpiffeId | undefined,
+    source: string,
+    head: RequestHead,
+    stream: ServerStream,
+  ): RequestReceiver {
+    this.#countLimited(limited);
+    const plan = this.#plan(caller);
+    plan.observe(429, 0);
+    logRefusal(this.#parts.context, plan, head, source, 429, limited.reason);
+    const headers = rateLimitFields(limited);
+    return refuse(stream, { status: 429, error: 'http_request_denied', details: limited.reason, headers });
+  }
+
+  #countLimited({ policy, limit }: RateLimitRefusal): void {
+    this.#parts.context.metrics.rateLimited.with(describeReference(policy), limit.name).add(1);
   }
 
   #countDenied(policy: string | undefined): void {

@@ -40,7 +40,7 @@ export class MeshProxy {
     this.#link = new PeerLink(context, bootstrap.trustDomain);
     this.#pools = new Pools(this.#link);
     this.#clusters = new Clusters(context, this.#pools);
-    this.#view = new MeshView(bootstrap.namespace, this.#clusters);
+    this.#view = new MeshView(bootstrap.namespace, this.#clusters, context.clock);
     this.#clusters.follow(this.#view);
     this.#servers = new Servers(context);
     this.#routing = new Routing(context, this.#clusters);

@@ -2,11 +2,14 @@ import {
   type AccessDecider,
   compileAccess,
   compileListeners,
+  compileRateLimits,
   compileServicePort,
   hostsOf,
+  type RateLimiter,
   type Router,
 } from '../engine/index.ts';
 import {
+  type Clock,
   type Endpoint,
   type Finding,
   finding,
@@ -55,12 +58,15 @@ export class MeshView {
   readonly #listeners = new Map<number, CompiledListener>();
   readonly #access = new Map<number, AccessDecider>();
   readonly #observer: MeshViewObserver;
+  readonly #clock: Clock;
+  #rateLimits: ReadonlyMap<number, RateLimiter> = new Map();
   #workload: Workload | undefined;
 
   /** `namespace` is where short host names (`reviews`) are looked up. */
-  constructor(namespace: string, observer: MeshViewObserver) {
+  constructor(namespace: string, observer: MeshViewObserver, clock: Clock) {
     this.#namespace = namespace;
     this.#observer = observer;
+    this.#clock = clock;
   }
 
   get workload(): Workload | undefined {
@@ -133,6 +139,11 @@ export class MeshView {
     return this.#access.get(port);
   }
 
+  /** Decides how much one of the workload's own ports takes; absent where that is not limited. */
+  rateLimiter(port: number): RateLimiter | undefined {
+    return this.#rateLimits.get(port);
+  }
+
   /** Compiles first; what it returns cannot fail. */
   #prepare(resource: Resource): () => void {
     switch (resource.kind) {
@@ -145,8 +156,10 @@ export class MeshView {
         };
       case 'workload': {
         const access = resource.ports.map((port) => [port.port, compileAccess(resource.access, port)] as const);
+        const rateLimits = compileRateLimits(resource.rateLimits ?? [], resource.ports, this.#clock, this.#rateLimits);
         return () => {
           this.#workload = resource;
+          this.#rateLimits = rateLimits;
           replaceAll(this.#access, access);
         };
       }

@@ -63,6 +63,11 @@ export class ProxyMetrics {
     'Requests and connections refused by policy.',
     ['policy'],
   );
+  readonly rateLimited = this.registry.counter(
+    'meshwright_rate_limited_total',
+    'Requests and connections refused by a rate limit.',
+    ['policy', 'limit'],
+  );
   readonly handshakesRefused: Value = this.registry
     .counter('meshwright_tls_handshakes_refused_total', 'Peers without an acceptable certificate.')
     .with();

@@ -19,6 +19,8 @@ export interface LocalReply {
   readonly error: ProxyError;
   /** In the user's words; shown to the caller. */
   readonly details: string;
+  /** Further header fields. */
+  readonly headers?: HeaderList;
 }
 
 /** Answers a request that goes nowhere. The reason travels in `proxy-status` (RFC 9209) and in the body. */
@@ -31,6 +33,7 @@ export function replyLocally(stream: ServerStream, reply: LocalReply): void {
     String(body.length),
     'proxy-status',
     `meshwright; error=${reply.error}; details=${structuredString(reply.details)}`,
+    ...(reply.headers ?? []),
   ];
   stream.respond({ status: reply.status, headers }, false);
   stream.write(body);

@@ -19,6 +19,7 @@ import {
   formatSpiffeId,
   type HttpRule,
   type Protocol,
+  type RateLimitPolicy,
   type Resource,
   type Service,
   systemClock,
@@ -144,6 +145,7 @@ export interface ProxyOptions {
   readonly serviceAccount: string;
   readonly ports?: Workload['ports'];
   readonly access?: readonly AccessPolicy[];
+  readonly rateLimits?: readonly RateLimitPolicy[];
   readonly mtls?: Workload['mtls'];
   readonly resources?: readonly Resource[];
   readonly bootstrap?: Partial<Pick<Bootstrap, 'inbound' | 'outbound' | 'gateway'>>;
@@ -189,6 +191,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     mtls: options.mtls ?? 'strict',
     ports: options.ports ?? [],
     access: options.access ?? [],
+    ...(options.rateLimits && { rateLimits: options.rateLimits }),
     calls: 'all',
     ...(options.gateway && { gateway: options.gateway }),
   };
@@ -258,12 +261,13 @@ export interface PairOptions {
   readonly protocol?: Protocol;
   readonly rules?: readonly HttpRule[];
   readonly access?: readonly AccessPolicy[];
+  readonly rateLimits?: readonly RateLimitPolicy[];
   readonly limits?: Partial<ProxyLimits>;
 }
 
 /** Two sidecars: `web` calls `reviews`, whose application listens on `appPort`, through both. */
 export async function startPairTo(appPort: number, options: PairOptions = {}) {
-  const { protocol = 'http', rules = [], access = [], limits = {} } = options;
+  const { protocol = 'http', rules = [], access = [], rateLimits, limits = {} } = options;
   const authority = await createAuthority();
   const [inbound, outbound, proxyPort] = [await freePort(), await freePort(), await freePort()];
   const server = await startProxy({
@@ -271,6 +275,7 @@ export async function startPairTo(appPort: number, options: PairOptions = {}) {
     svid: await svidOf(authority, 'reviews'),
     ports: [{ port: 9080, protocol }],
     access,
+    rateLimits,
     limits,
     bootstrap: { inbound: [{ listen: `127.0.0.1:${inbound}`, port: 9080, app: `127.0.0.1:${appPort}` }] },
   });
