@@ -1,8 +1,8 @@
-import { connect as connectTcp } from 'node:net';
+import { connect as connectTcp, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls, type SecureContext, TLSSocket } from 'node:tls';
 import type { Clock } from '../model/index.ts';
 import type { Connection } from './connection.ts';
-import { socketConnection } from './socket.ts';
+import { reportFault, socketConnection } from './socket.ts';
 import { type PeerVerifier, peerIdentity } from './tls.ts';
 
 /** Who must be at the other end, and how to prove ourselves to it. */
@@ -33,7 +33,14 @@ export type ConnectCallback = (error: Error | undefined, connection: Connection 
  */
 export function connect(options: ConnectOptions, callback: ConnectCallback): void {
   const { host, port, peer } = options;
-  const socket = peer ? connectTls(tlsOptions(host, port, peer)) : connectTcp({ host, port, allowHalfOpen: true });
+  let socket: Socket;
+  try {
+    socket = peer ? connectTls(tlsOptions(host, port, peer)) : connectTcp({ host, port, allowHalfOpen: true });
+  } catch (error) {
+    // An address that cannot be: a port of 70000, for example.
+    callback(error as Error, undefined);
+    return;
+  }
   socket.setNoDelay(true);
 
   const secure = (): void => settle(undefined);
@@ -51,7 +58,13 @@ export function connect(options: ConnectOptions, callback: ConnectCallback): voi
       return;
     }
     const identity = socket instanceof TLSSocket && peer ? peerIdentity(socket, peer.verify) : undefined;
-    callback(undefined, socketConnection(socket, identity));
+    const connection = socketConnection(socket, identity);
+    try {
+      callback(undefined, connection);
+    } catch (fault) {
+      reportFault(fault);
+      connection.destroy();
+    }
   };
   const timer = options.clock.schedule(options.timeout, () =>
     settle(new Error(`no connection to ${host}:${port} within ${options.timeout} ms`)),
@@ -68,6 +81,8 @@ function tlsOptions(host: string, port: number, peer: PeerExpectation): Connecti
     port,
     secureContext: peer.context,
     allowHalfOpen: true,
+    // Said here because NODE_TLS_REJECT_UNAUTHORIZED, inherited from somebody's shell, would have verification skipped.
+    rejectUnauthorized: true,
     ...(peer.alpn ? { ALPNProtocols: [peer.alpn] } : {}),
     checkServerIdentity: (_host, certificate) => {
       const got = peer.verify(certificate.subjectaltname);

@@ -1,7 +1,7 @@
 import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import type { Connection } from './connection.ts';
-import { socketConnection } from './socket.ts';
+import { reportFault, socketConnection } from './socket.ts';
 import { type PeerVerifier, peerIdentity, secureContextOptions, type TlsIdentity } from './tls.ts';
 
 /** An accepted connection. */
@@ -51,9 +51,19 @@ export interface TlsListenOptions extends ListenOptions {
 /** Accepts plain connections. Rejects when the address cannot be had. */
 export async function listenPlain(options: ListenOptions, accept: Accept): Promise<Listener> {
   const server = createTcpServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
-    accept(plain(socket));
+    serve(plain(socket), accept);
   });
   return listen(server, options);
+}
+
+/** A fault of ours costs this connection, not the listener. */
+function serve(accepted: Accepted, accept: Accept): void {
+  try {
+    accept(accepted);
+  } catch (error) {
+    reportFault(error);
+    accepted.connection.destroy();
+  }
 }
 
 /**
@@ -79,11 +89,12 @@ export async function listenTls(options: TlsListenOptions, accept: Accept): Prom
       refuse(socket, new Error('the certificate carries no identity of this trust domain'));
       return;
     }
-    accept({
+    const accepted = {
       connection: socketConnection(socket, identity),
       protocol: socket.alpnProtocol || undefined,
-      onceClosed: (done) => socket.once('close', done),
-    });
+      onceClosed: (done: () => void) => socket.once('close', done),
+    };
+    serve(accepted, accept);
   });
   tls.on('tlsClientError', (error, socket) => refuse(socket, error));
 
@@ -92,22 +103,54 @@ export async function listenTls(options: TlsListenOptions, accept: Accept): Prom
       tls.emit('connection', socket);
       return;
     }
-    const failed = (error: Error): void => refuse(socket, error);
-    socket.once('error', failed);
-    socket.once('data', (first: Buffer) => {
-      socket.pause();
-      socket.off('error', failed);
-      socket.unshift(first);
-      if (first[0] === tlsHandshakeRecord) {
+    const begins = (withTls: boolean): void => {
+      if (withTls) {
         tls.emit('connection', socket);
       } else {
         socket.resume();
-        accept(plain(socket));
+        serve(plain(socket), accept);
       }
-    });
+    };
+    peek(socket, options.handshakeTimeout, begins, (error) => refuse(socket, error));
   });
   const listener = await listen(server, options);
   return { ...listener, setIdentity: (identity) => tls.setSecureContext(secureContextOptions(identity)) };
+}
+
+/**
+ * Looks whether a connection begins with TLS. Who says nothing for `timeout` milliseconds waits for the server to speak
+ * first, so that it cannot want TLS; who leaves without a word is refused.
+ */
+function peek(
+  socket: Socket,
+  timeout: number,
+  begins: (withTls: boolean) => void,
+  refuse: (error: Error) => void,
+): void {
+  const stop = (): void => {
+    socket.setTimeout(0);
+    socket.off('data', onData).off('timeout', onSilence).off('end', onEnd).off('error', onError);
+  };
+  const onData = (first: Buffer): void => {
+    stop();
+    socket.pause();
+    socket.unshift(first);
+    begins(first[0] === tlsHandshakeRecord);
+  };
+  const onSilence = (): void => {
+    stop();
+    begins(false);
+  };
+  const onEnd = (): void => {
+    stop();
+    refuse(new Error('the peer left without a word'));
+  };
+  const onError = (error: Error): void => {
+    stop();
+    refuse(error);
+  };
+  socket.setTimeout(timeout);
+  socket.on('data', onData).on('timeout', onSilence).on('end', onEnd).on('error', onError);
 }
 
 function plain(socket: Socket): Accepted {

@@ -15,13 +15,19 @@ class SocketConnection implements Connection {
     this.#socket = socket;
     this.peerIdentity = peerIdentity;
     this.remoteAddress = `${socket.remoteAddress}:${socket.remotePort}`;
-    socket.on('data', (chunk: Buffer) => this.handler.onData(chunk));
-    socket.on('end', () => this.handler.onEnd());
-    socket.on('drain', () => this.handler.onDrain());
+    socket.on('data', (chunk: Buffer) => {
+      try {
+        this.handler.onData(chunk);
+      } catch (error) {
+        this.#fault(error);
+      }
+    });
+    socket.on('end', () => this.#guard(() => this.handler.onEnd()));
+    socket.on('drain', () => this.#guard(() => this.handler.onDrain()));
     socket.on('error', (error) => {
       this.#error = error;
     });
-    socket.on('close', () => this.handler.onClose(this.#error));
+    socket.on('close', () => this.#guard(() => this.handler.onClose(this.#error)));
   }
 
   write(data: Buffer | string): boolean {
@@ -44,6 +50,25 @@ class SocketConnection implements Connection {
   resume(): void {
     this.#socket.resume();
   }
+
+  #guard(call: () => void): void {
+    try {
+      call();
+    } catch (error) {
+      this.#fault(error);
+    }
+  }
+
+  /** What happens on one connection must not end the others: a handler that throws loses its connection. */
+  #fault(error: unknown): void {
+    reportFault(error);
+    this.destroy(error instanceof Error ? error : undefined);
+  }
+}
+
+/** Tells of a fault of ours that was contained; whoever runs the process hears it as its `warning` event. */
+export function reportFault(error: unknown): void {
+  process.emitWarning(String((error as Error | undefined)?.stack ?? error), 'MeshwrightFault');
 }
 
 /**
