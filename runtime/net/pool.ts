@@ -49,7 +49,7 @@ export class ConnectionPool implements ClientConnectionOwner {
   acquire(waiter: PoolWaiter): void {
     if (this.#closed) {
       waiter.onUnavailable(new Error('the endpoint is gone'));
-    } else if (this.#available.length > 0) {
+    } else if (this.#hasAvailable()) {
       this.#give(waiter);
     } else if (this.#waiting.length >= this.#options.maxPending) {
       waiter.onUnavailable(new Error(`${this.#options.maxPending} requests wait already`));
@@ -92,7 +92,16 @@ export class ConnectionPool implements ClientConnectionOwner {
   }
 
   #serve(): void {
-    while (this.#waiting.length > 0 && this.#available.length > 0) this.#give(this.#waiting.shift()!);
+    while (this.#waiting.length > 0 && this.#hasAvailable()) this.#give(this.#waiting.shift()!);
+    // The peer may allow less than was expected of one connection.
+    if (this.#waiting.length > 0) this.#grow();
+  }
+
+  /** A peer may have lowered its limit since. */
+  #hasAvailable(): boolean {
+    const available = this.#available;
+    while (available.length > 0 && available[available.length - 1].capacity <= 0) available.pop();
+    return available.length > 0;
   }
 
   #give(waiter: PoolWaiter): void {
