@@ -14,6 +14,7 @@ import type {
   ServerStream,
 } from '../net/index.ts';
 import { type AccessLog, isoTime } from '../telemetry/index.ts';
+import { BodyCopy } from './body-copy.ts';
 import type { ProxyLimits } from './limits.ts';
 import type { ProxyMetrics } from './metrics.ts';
 import { type LocalReply, type ProxyError, replyLocally } from './reply.ts';
@@ -83,13 +84,14 @@ export class Exchange implements ResponseReceiver, PoolWaiter {
   #attempt = 0;
   #trying = false;
   #tryStarted = 0;
+  /** When the try's response began: how long its body takes is no matter of the endpoint's speed. */
+  #answered: number | undefined;
   #tried: Set<EndpointState> | undefined;
   #reused = false;
   #sent = false;
 
   /** The request body so far, while it is small enough to be sent again. */
-  #body: Buffer[] = [];
-  #bodyBytes = 0;
+  #body = new BodyCopy();
   #replayable = true;
   #requestEnded: boolean;
   #trailers: HeaderList | undefined;
@@ -135,11 +137,12 @@ export class Exchange implements ResponseReceiver, PoolWaiter {
     this.#reused = reused;
     this.#sent = true;
     const attempt = this.#attempt;
-    const upstream = connection.request(this.#head, this.#requestEnded && this.#body.length === 0, this);
+    const headOnly = this.#requestEnded && this.#body.bytes === 0 && this.#trailers === undefined;
+    const upstream = connection.request(this.#head, headOnly, this);
     // A connection that breaks at once may already have reset this try and begun the next.
     if (attempt !== this.#attempt || this.#done) return;
     this.#upstream = upstream;
-    if (this.#body.length > 0) this.#sendBody(upstream);
+    if (!headOnly) this.#sendBody(upstream);
     if (!this.#requestEnded) this.#downstream.resume();
   }
 
@@ -159,13 +162,14 @@ export class Exchange implements ResponseReceiver, PoolWaiter {
     if (this.#plan.retry?.codes.includes(head.status)) {
       const delay = this.#planRetry({ kind: 'status', status: head.status }, false);
       if (delay !== undefined) {
-        if (!end) this.#upstream?.reset('cancelled');
+        if (!end || !this.#requestEnded) this.#upstream?.reset('cancelled');
         this.#retry(delay);
         return;
       }
     }
     this.#status = head.status;
     this.#responseStarted = true;
+    this.#answered = this.#context.clock.now();
     const { changeResponse } = this.#plan;
     if (changeResponse) head.headers = changeResponse(head.headers);
     this.#downstream.respond(head, end);
@@ -200,14 +204,8 @@ export class Exchange implements ResponseReceiver, PoolWaiter {
   onRequestData(chunk: Buffer): void {
     if (this.#done) return;
     this.#received += chunk.length;
-    if (this.#replayable && this.#bodyBytes + chunk.length > this.#context.limits.replayBytes && this.#upstream) {
-      this.#replayable = false;
-      this.#body = [];
-    }
-    if (this.#replayable) {
-      this.#body.push(Buffer.from(chunk));
-      this.#bodyBytes += chunk.length;
-    }
+    if (this.#upstream && this.#body.bytes + chunk.length > this.#context.limits.replayBytes) this.#forgetBody();
+    if (this.#replayable) this.#body.add(chunk);
     if (!this.#upstream?.write(chunk)) this.#downstream.pause();
   }
 
@@ -221,7 +219,9 @@ export class Exchange implements ResponseReceiver, PoolWaiter {
   /** The caller gave up or broke the protocol. */
   onRequestReset(reason: ResetReason): void {
     if (this.#done) return;
-    this.#abandonTry('cancelled');
+    this.#stopUpstream('cancelled');
+    // No failure of the endpoint, but it took at least as long as this.
+    this.#endTry(false);
     this.#finish(`the caller broke off (${reason})`);
   }
 
@@ -244,6 +244,7 @@ export class Exchange implements ResponseReceiver, PoolWaiter {
     this.#sent = false;
     this.#trying = true;
     this.#tryStarted = this.#context.clock.now();
+    this.#answered = undefined;
     if (choice.state) choice.state.active++;
     const limit = this.#plan.timeouts.backendRequest;
     if (limit) this.#tryTimer = this.#context.clock.schedule(limit, () => this.#onTryTimeout());
@@ -251,12 +252,14 @@ export class Exchange implements ResponseReceiver, PoolWaiter {
   }
 
   #sendBody(upstream: ClientStream): void {
-    for (const chunk of this.#body) upstream.write(chunk);
-    if (this.#bodyBytes > this.#context.limits.replayBytes) {
-      this.#replayable = false;
-      this.#body = [];
-    }
+    this.#body.writeTo(upstream);
+    if (this.#body.bytes > this.#context.limits.replayBytes) this.#forgetBody();
     if (this.#requestEnded) upstream.end(this.#trailers);
+  }
+
+  #forgetBody(): void {
+    this.#replayable = false;
+    this.#body.drop();
   }
 
   #failureOf(reason: ResetReason): Failure {
@@ -364,13 +367,20 @@ export class Exchange implements ResponseReceiver, PoolWaiter {
     if (!state || !this.#trying) return;
     this.#trying = false;
     state.active--;
-    state.observe(this.#context.clock.now() - this.#tryStarted, failed);
+    state.observe((this.#answered ?? this.#context.clock.now()) - this.#tryStarted, failed);
+  }
+
+  /** The response is complete before the request is: who gets the request must not wait for what never comes. */
+  #refuseRest(): void {
+    this.#upstream?.reset('cancelled');
+    this.#upstream = undefined;
+    this.#downstream.resume();
   }
 
   #reply(status: number, error: ProxyError, details: string): void {
     this.#status = status;
     this.#responseStarted = true;
-    replyLocally(this.#downstream, { status, error, details });
+    replyLocally(this.#downstream, this.#head, { status, error, details });
     this.#finish(details);
   }
 
@@ -378,6 +388,7 @@ export class Exchange implements ResponseReceiver, PoolWaiter {
     if (this.#done) return;
     this.#done = true;
     this.#endTry(error !== undefined);
+    if (!this.#requestEnded) this.#refuseRest();
     this.#requestTimer?.cancel();
     this.#backoffTimer?.cancel();
     const { metrics, accessLog, clock } = this.#context;

@@ -1,7 +1,8 @@
 import type { Accepted, HeaderList, RequestHead, RequestReceiver, ServerStream } from '../net/index.ts';
 import type { ProxyContext } from './exchange.ts';
 import type { MeshView } from './mesh-view.ts';
-import { type Routing, refuse } from './routing.ts';
+import { refuse } from './reply.ts';
+import type { Routing } from './routing.ts';
 import type { Servers } from './servers.ts';
 
 export interface GatewayParts {
@@ -42,7 +43,7 @@ export class GatewayListener {
     const listener = view.listener(port);
     if (!listener) {
       const details = `the gateway has no listener on port ${port}`;
-      return refuse(stream, { status: 503, error: 'destination_unavailable', details });
+      return refuse(stream, head, { status: 503, error: 'destination_unavailable', details });
     }
     head.headers = atTrustBoundary(head, remoteAddress);
     const scope = {

@@ -15,7 +15,8 @@ import { DurationSeries } from './metrics.ts';
 import type { PeerLink } from './peer-link.ts';
 import type { Pools } from './pools.ts';
 import { logRefusal } from './refusal-log.ts';
-import { malformedPath, refuse } from './routing.ts';
+import { refuse } from './reply.ts';
+import { malformedPath } from './routing.ts';
 import type { Servers } from './servers.ts';
 import { joinTcp, TcpMeter, turnAway } from './tcp.ts';
 
@@ -128,7 +129,7 @@ export class Inbound {
   ): RequestReceiver {
     const { view, context, listener } = this.#parts;
     const path = normalizePath(head.path);
-    if (!path) return refuse(stream, malformedPath);
+    if (!path) return refuse(stream, head, malformedPath);
     const source = caller ? formatSpiffeId(caller) : remoteAddress;
     const decision = view.access(listener.port)?.decide({ principal: caller, method: head.method, path });
     if (!decision?.allowed) {
@@ -137,7 +138,7 @@ export class Inbound {
       const plan = this.#plan(caller);
       plan.observe(403, 0);
       logRefusal(context, plan, head, source, 403, details);
-      return refuse(stream, { status: 403, error: 'http_request_denied', details });
+      return refuse(stream, head, { status: 403, error: 'http_request_denied', details });
     }
     const { method, headers } = head;
     const limited = view.rateLimiter(listener.port)?.admit({ principal: caller, method, path, headers });
@@ -189,7 +190,7 @@ export class Inbound {
     plan.observe(429, 0);
     logRefusal(this.#parts.context, plan, head, source, 429, limited.reason);
     const headers = rateLimitFields(limited);
-    return refuse(stream, { status: 429, error: 'http_request_denied', details: limited.reason, headers });
+    return refuse(stream, head, { status: 429, error: 'http_request_denied', details: limited.reason, headers });
   }
 
   #countLimited({ policy, limit }: RateLimitRefusal): void {

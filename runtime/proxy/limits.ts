@@ -15,6 +15,8 @@ export interface ProxyLimits {
   readonly maxPending: number;
   /** Bytes of a request body kept so that the request can be sent again. */
   readonly replayBytes: number;
+  /** How a peer that vanished without closing is noticed: asked after a silence of `interval`, it must answer in `timeout`. */
+  readonly peerKeepalive: { readonly interval: number; readonly timeout: number };
   /** A TCP stream without a byte in either direction. */
   readonly tcpIdleTimeout: number;
   /** For requests under way when the proxy is told to stop. */
@@ -29,6 +31,7 @@ export const defaultProxyLimits: ProxyLimits = {
   maxHttp2Connections: 4,
   maxPending: 1_024,
   replayBytes: 65_536,
+  peerKeepalive: { interval: 10_000, timeout: 5_000 },
   tcpIdleTimeout: 3_600_000,
   drainTimeout: 25_000,
 };

@@ -4,8 +4,9 @@ import type { Accepted, Connection, RequestHead, RequestReceiver, ServerHandler,
 import type { Clusters } from './cluster.ts';
 import type { ProxyContext } from './exchange.ts';
 import type { CompiledPort, MeshView } from './mesh-view.ts';
-import type { PeerLink } from './peer-link.ts';
-import { type Routing, refuse } from './routing.ts';
+import type { PeerAddress, PeerLink } from './peer-link.ts';
+import { refuse } from './reply.ts';
+import type { Routing } from './routing.ts';
 import type { Servers } from './servers.ts';
 import { joinTcp, TcpMeter, turnAway } from './tcp.ts';
 
@@ -35,13 +36,17 @@ export class Outbound {
     const compiled = this.#parts.view.port(service, port);
     if (!compiled) turnAway(accepted, `service ${service} has no port ${port}`);
     else if (compiled.protocol === 'tcp') {
+      const peer = this.#pickPeer(compiled);
+      if (!peer) {
+        turnAway(accepted, `${service} has no ready endpoint`);
+        return;
+      }
       this.#parts.servers.keep(accepted);
-      this.#joinTcp(accepted.connection, compiled, undefined);
+      this.#joinTcp(accepted.connection, compiled, peer, undefined);
     } else {
-      const version = compiled.protocol === 'http' ? 'http1' : 'http2';
       this.#parts.servers.serveHttp(
         accepted,
-        version,
+        httpVersion(compiled),
         this.#handlerFor(() => this.#parts.view.port(service, port)),
       );
     }
@@ -66,13 +71,22 @@ export class Outbound {
       refuse(502);
       return;
     }
-    connection.write('HTTP/1.1 200 Connection Established\r\n\r\n');
+    const established = 'HTTP/1.1 200 Connection Established\r\n\r\n';
     if (compiled.protocol === 'tcp') {
-      this.#joinTcp(connection, compiled, rest);
+      const peer = this.#pickPeer(compiled);
+      if (!peer) {
+        refuse(503);
+        return;
+      }
+      connection.write(established);
+      servers.upgradeToTcp(connection);
+      this.#joinTcp(connection, compiled, peer, rest);
       return;
     }
-    servers.upgrade(
+    connection.write(established);
+    servers.upgradeToHttp(
       connection,
+      httpVersion(compiled),
       this.#handlerFor(() => view.port(compiled.service, compiled.port)),
     );
     if (rest.length > 0) connection.handler.onData(rest);
@@ -83,22 +97,26 @@ export class Outbound {
     return {
       onRequest(head: RequestHead, stream: ServerStream, end: boolean): RequestReceiver {
         const port = find(head);
-        if (!port) return refuse(stream, unknownDestination(head.authority, view.workload?.name ?? ''));
+        if (!port) return refuse(stream, head, unknownDestination(head.authority, view.workload?.name ?? ''));
         const scope = { direction: 'outbound' as const, router: port.router, service: port.service, source: source() };
         return routing.handle(scope, head, stream, end, scope.source);
       },
     };
   }
 
-  #joinTcp(connection: Connection, { service, port }: CompiledPort, rest: Buffer | undefined): void {
-    const { clusters, context, link, source } = this.#parts;
-    const peer = clusters.get({ service, port }).pickPeer();
-    if (!peer) {
-      connection.destroy(new Error(`${service} has no ready endpoint`));
-      return;
-    }
+  #pickPeer({ service, port }: CompiledPort): PeerAddress | undefined {
+    return this.#parts.clusters.get({ service, port }).pickPeer();
+  }
+
+  #joinTcp(connection: Connection, { service }: CompiledPort, peer: PeerAddress, rest: Buffer | undefined): void {
+    const { context, link, source } = this.#parts;
     joinTcp(context, link, connection, peer, rest, this.#meter.open(service, source(), peer.identity !== undefined));
   }
+}
+
+/** What an application speaks to a port, as it declared. */
+function httpVersion({ protocol }: CompiledPort): 'http1' | 'http2' {
+  return protocol === 'http' ? 'http1' : 'http2';
 }
 
 function unknownDestination(authority: string, workload: QualifiedName) {

@@ -71,13 +71,15 @@ export class PeerLink {
     const { clock, limits } = this.#context;
     const http2 = peer.identity !== undefined || protocol === 'http2' || protocol === 'grpc';
     const options = { clock, limits: limits.http };
+    // Only peers: an application may take it amiss to be asked often (gRPC servers do).
+    const http2Options = peer.identity === undefined ? options : { ...options, keepalive: limits.peerKeepalive };
     return new ConnectionPool({
       maxConnections: http2 ? limits.maxHttp2Connections : limits.maxHttp1Connections,
       maxPending: limits.maxPending,
       expectedCapacity: http2 ? limits.http.maxConcurrentStreams : 1,
       connect: (callback) => this.connect(peer, http2 ? 'h2' : undefined, callback),
       speak: (connection, owner) =>
-        http2 ? createHttp2Client(connection, owner, options) : createHttp1Client(connection, owner, options),
+        http2 ? createHttp2Client(connection, owner, http2Options) : createHttp1Client(connection, owner, options),
     });
   }
 }

@@ -1,4 +1,4 @@
-import type { HeaderList, ServerStream } from '../net/index.ts';
+import type { HeaderList, RequestHead, RequestReceiver, ServerStream } from '../net/index.ts';
 
 /** Why the proxy answers itself, in the words of RFC 9209 section 2.3. */
 export type ProxyError =
@@ -24,7 +24,7 @@ export interface LocalReply {
 }
 
 /** Answers a request that goes nowhere. The reason travels in `proxy-status` (RFC 9209) and in the body. */
-export function replyLocally(stream: ServerStream, reply: LocalReply): void {
+export function replyLocally(stream: ServerStream, { method }: RequestHead, reply: LocalReply): void {
   const body = Buffer.from(`${reply.details}\n`);
   const headers: HeaderList = [
     'content-type',
@@ -35,9 +35,22 @@ export function replyLocally(stream: ServerStream, reply: LocalReply): void {
     `meshwright; error=${reply.error}; details=${structuredString(reply.details)}`,
     ...(reply.headers ?? []),
   ];
+  if (method === 'HEAD') {
+    stream.respond({ status: reply.status, headers }, true);
+    return;
+  }
   stream.respond({ status: reply.status, headers }, false);
   stream.write(body);
   stream.end();
+}
+
+/** Takes nothing more of a request that was answered already. */
+export const ignoreBody: RequestReceiver = { onData() {}, onEnd() {}, onReset() {}, onDrain() {} };
+
+/** Answers a request instead of starting an exchange. */
+export function refuse(stream: ServerStream, head: RequestHead, reply: LocalReply): RequestReceiver {
+  replyLocally(stream, head, reply);
+  return ignoreBody;
 }
 
 /** A structured-field string holds printable ASCII only (RFC 8941 section 3.3.3). */

@@ -9,12 +9,18 @@ import {
   redirectLocation,
   rewritePath,
 } from '../engine/index.ts';
-import { describeReference, type HttpRule, type Redirect, type WeightedBackend } from '../model/index.ts';
-import type { RequestHead, RequestReceiver, ServerStream } from '../net/index.ts';
+import {
+  type BackendTarget,
+  describeReference,
+  type HttpRule,
+  type Redirect,
+  type WeightedBackend,
+} from '../model/index.ts';
+import type { HeaderList, RequestHead, RequestReceiver, ServerStream } from '../net/index.ts';
 import type { Cluster, Clusters } from './cluster.ts';
 import { Exchange, type ProxyContext } from './exchange.ts';
 import { isMirrored, MirroringReceiver } from './mirror.ts';
-import { type LocalReply, replyLocally } from './reply.ts';
+import { ignoreBody, type LocalReply, refuse } from './reply.ts';
 import { RoutePlan } from './route-plan.ts';
 
 /** Where a request is routed: the rules, and names for metrics and errors. */
@@ -26,15 +32,6 @@ export interface RoutingScope {
   /** This proxy's own workload, as metrics name it. */
   readonly source: string;
   readonly listenerPort?: number;
-}
-
-/** Takes nothing more of a request that was answered already. */
-const ignoreBody: RequestReceiver = { onData() {}, onEnd() {}, onReset() {}, onDrain() {} };
-
-/** Answers a request without forwarding it. */
-export function refuse(stream: ServerStream, reply: LocalReply): RequestReceiver {
-  replyLocally(stream, reply);
-  return ignoreBody;
 }
 
 export const malformedPath: LocalReply = {
@@ -62,7 +59,7 @@ export class Routing {
   /** `caller` names who sent the request, for the access log. */
   handle(scope: RoutingScope, head: RequestHead, stream: ServerStream, end: boolean, caller: string): RequestReceiver {
     const target = normalizePath(head.path);
-    if (!target) return refuse(stream, malformedPath);
+    if (!target) return refuse(stream, head, malformedPath);
     const { path, query } = target;
     const found = scope.router.route({
       method: head.method,
@@ -73,7 +70,7 @@ export class Routing {
     });
     if (!found) {
       const details = `no route of ${scope.service} matches ${head.method} ${path}`;
-      return refuse(stream, { status: 404, error: 'destination_not_found', details });
+      return refuse(stream, head, { status: 404, error: 'destination_not_found', details });
     }
     const { rule } = found;
     if (rule.action.kind === 'redirect') return redirect(scope, found, rule.action.redirect, head, target, stream);
@@ -81,7 +78,7 @@ export class Routing {
     const backend = chooseBackend(rule, this.#context.random);
     if (!backend?.target) {
       const details = `${describeReference(rule.route)} ${rule.name}: ${backend?.problem ?? 'no backend has a weight'}`;
-      return refuse(stream, { status: 500, error: 'destination_not_found', details });
+      return refuse(stream, head, { status: 500, error: 'destination_not_found', details });
     }
     this.#change(head, target, found, backend);
     const plan = this.#plan(scope, rule, backend);
@@ -98,7 +95,9 @@ export class Routing {
     const path = rule.rewrite ? rewritePath(target.path, rule.rewrite.path, match) : target.path;
     head.path = formatTarget({ path, query: target.query });
     if (rule.rewrite?.host !== undefined) head.authority = rule.rewrite.host;
-    if (!head.headers.includes('x-request-id')) {
+    // Without a host (HTTP/1.0), the backend is at least told its own.
+    if (head.authority === '') head.authority = hostOfTarget(backend.target!);
+    if (!hasHeader(head.headers, 'x-request-id')) {
       head.headers.push('x-request-id', `${this.#idPrefix}-${(this.#requests++).toString(36)}`);
     }
   }
@@ -122,6 +121,16 @@ export class Routing {
       .filter((mirror) => isMirrored(mirror, this.#context.random))
       .map((mirror) => this.#clusters.get(mirror.target));
   }
+}
+
+function hasHeader(headers: HeaderList, name: string): boolean {
+  for (let index = 0; index < headers.length; index += 2) if (headers[index] === name) return true;
+  return false;
+}
+
+function hostOfTarget({ service, port }: BackendTarget): string {
+  const [namespace, name] = service.split('/');
+  return `${name}.${namespace}:${port}`;
 }
 
 function redirect(

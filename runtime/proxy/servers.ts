@@ -25,13 +25,18 @@ export class Servers {
   }
 
   /** Speaks HTTP inside a connection that is tracked already (after CONNECT). */
-  upgrade(connection: Connection, handler: ServerHandler): void {
-    this.#open.set(connection, this.#speak(connection, 'http1', handler));
+  upgradeToHttp(connection: Connection, version: 'http1' | 'http2', handler: ServerHandler): void {
+    this.#open.set(connection, this.#speak(connection, version, handler));
+  }
+
+  /** Keeps a connection that is tracked already and is HTTP no more (after CONNECT). */
+  upgradeToTcp(connection: Connection): void {
+    this.#open.set(connection, opaque(connection));
   }
 
   /** Keeps a connection that is not HTTP: draining leaves it alone, ending destroys it. */
   keep(accepted: Accepted): void {
-    this.#track(accepted, { drain() {}, destroy: () => accepted.connection.destroy() });
+    this.#track(accepted, opaque(accepted.connection));
   }
 
   /** Resolves when every connection has ended in order, or after `limit` milliseconds, when the rest is cut. */
@@ -67,4 +72,8 @@ export class Servers {
     });
     if (this.#draining) server.drain();
   }
+}
+
+function opaque(connection: Connection): Closable {
+  return { drain() {}, destroy: () => connection.destroy() };
 }
