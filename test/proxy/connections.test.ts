@@ -6,6 +6,7 @@ import { CertificateAuthority } from '../../runtime/identity/authority.ts';
 import type { Svid } from '../../runtime/identity/index.ts';
 import { type AccessPolicy, systemClock, type Workload } from '../../runtime/model/index.ts';
 import { defaultHttpLimits, type HttpLimits } from '../../runtime/net/index.ts';
+import type { ProxyLimits } from '../../runtime/proxy/index.ts';
 import {
   closeAll,
   createAuthority,
@@ -42,6 +43,7 @@ async function startTcpPair(access: readonly AccessPolicy[] = []) {
   const client = await startProxy({
     serviceAccount: 'cart',
     svid: await svidOf(authority, 'cart'),
+    limits: { drainTimeout: 50 },
     resources: [
       service('store', 6380, 'tcp'),
       endpointsOf('store', 6380, [{ port: wire.port, identity: identityOf('store') }]),
@@ -84,6 +86,24 @@ describe('TCP streams', () => {
     socket.destroy();
   });
 
+  it('end with the grace of a drain, also those behind CONNECT', async () => {
+    const { outbound, proxyPort, client } = await startTcpPair();
+    const sockets = [connect(outbound, '127.0.0.1'), connect(proxyPort, '127.0.0.1')];
+    sockets[1].write('CONNECT store:6380 HTTP/1.1\r\nhost: store:6380\r\n\r\n');
+    for (const socket of sockets) await readUntil(socket, 'READY\n');
+    const closed = sockets.map((socket) => new Promise((resolve) => socket.removeAllListeners().on('close', resolve)));
+    await client.proxy.drain();
+    await Promise.all(closed);
+  });
+
+  it('are refused by CONNECT where no endpoint is ready', async () => {
+    const { proxyPort, client } = await startTcpPair();
+    client.proxy.apply([endpointsOf('store', 6380, [])], 'endpoints', []);
+    const socket = connect(proxyPort, '127.0.0.1');
+    socket.write('CONNECT store:6380 HTTP/1.1\r\nhost: store:6380\r\n\r\n');
+    expect(await readAll(socket)).toMatch(/^HTTP\/1\.1 503 /);
+  });
+
   it('are refused when no rule allows the caller', async () => {
     const policy: AccessPolicy = {
       policy: { kind: 'AccessPolicy', namespace: 'shop', name: 'store-access' },
@@ -101,7 +121,7 @@ describe('TCP streams', () => {
   });
 });
 
-async function startInbound(mtls: Workload['mtls'] = 'strict') {
+async function startInbound(mtls: Workload['mtls'] = 'strict', limits: Partial<ProxyLimits> = {}) {
   const authority = await createAuthority();
   const inbound = await freePort();
   const app = await startApp((_request, response) => response.end('in'));
@@ -110,12 +130,63 @@ async function startInbound(mtls: Workload['mtls'] = 'strict') {
     svid: await svidOf(authority, 'reviews'),
     ports: [{ port: 9080, protocol: 'http' }],
     mtls,
+    limits,
     bootstrap: { inbound: [{ listen: `127.0.0.1:${inbound}`, port: 9080, app: `127.0.0.1:${app}` }] },
   });
   return { authority, inbound, server };
 }
 
+/** Opens a connection, says `words` and ends; resolves with what was said back when the other side has ended too. */
+function speakAndEnd(port: number, words: string): Promise<string> {
+  const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+  socket.end(words);
+  return readAll(socket);
+}
+
 describe('an inbound port', () => {
+  it.each(['strict', 'permissive'] as const)('in %s mode lets go of who connects and says nothing', async (mode) => {
+    const { inbound } = await startInbound(mode, {
+      connectTimeout: 50,
+      http: { ...defaultHttpLimits, idleTimeout: 50 },
+    });
+    expect(await speakAndEnd(inbound, '')).toBe('');
+    expect(await readAll(connect(inbound, '127.0.0.1'))).toBe('');
+  });
+
+  it('accepts mutual TLS in permissive mode as well', async () => {
+    const { authority, inbound, server } = await startInbound('permissive');
+    const outbound = await freePort();
+    await startProxy({
+      serviceAccount: 'web',
+      svid: await svidOf(authority, 'web'),
+      resources: [
+        service('reviews', 9080, 'http'),
+        endpointsOf('reviews', 9080, [{ port: inbound, identity: identityOf('reviews') }]),
+      ],
+      bootstrap: { outbound: { services: [{ listen: `127.0.0.1:${outbound}`, service: 'shop/reviews', port: 9080 }] } },
+    });
+    expect((await send(outbound)).status).toBe(200);
+    expect(server.log.entries).toMatchObject([{ mtls: true, source: identityOf('web') }]);
+  });
+
+  it('lets a server speak first to a plain client in permissive mode', async () => {
+    const authority = await createAuthority();
+    const inbound = await freePort();
+    await startProxy({
+      serviceAccount: 'store',
+      svid: await svidOf(authority, 'store'),
+      ports: [{ port: 6380, protocol: 'tcp' }],
+      mtls: 'permissive',
+      limits: { connectTimeout: 50 },
+      bootstrap: {
+        inbound: [{ listen: `127.0.0.1:${inbound}`, port: 6380, app: `127.0.0.1:${await startEcho('READY\n')}` }],
+      },
+    });
+    const socket = connect(inbound, '127.0.0.1');
+    await readUntil(socket, 'READY\n');
+    socket.destroy();
+  });
+
   it('refuses plain text in strict mode', async () => {
     const { inbound } = await startInbound();
     await expect(send(inbound)).rejects.toThrow();

@@ -136,6 +136,11 @@ export interface RunningProxy {
 
 const started: { close(): Promise<void> | void }[] = [];
 
+/** Has {@link closeAll} call `close`. */
+export function closeLater(close: () => Promise<void> | void): void {
+  started.push({ close });
+}
+
 /** Closes everything the tests of a file started. */
 export async function closeAll(): Promise<void> {
   for (const item of started.splice(0).reverse()) await item.close();
@@ -232,11 +237,14 @@ export async function startEcho(greeting: string): Promise<number> {
 }
 
 /** Sees every byte between two proxies. */
-export async function startWiretap(target: number): Promise<{ port: number; bytes(): Buffer }> {
+export async function startWiretap(target: number) {
   const seen: Buffer[] = [];
+  const sockets = new Set<Socket>();
   const server = createTcpServer({ allowHalfOpen: true }, (socket) => {
     const upstream = connect({ port: target, host: '127.0.0.1', allowHalfOpen: true });
     for (const side of [socket, upstream]) {
+      sockets.add(side);
+      side.on('close', () => sockets.delete(side));
       side.on('error', () => {});
       side.on('data', (chunk) => seen.push(chunk as Buffer));
     }
@@ -246,8 +254,24 @@ export async function startWiretap(target: number): Promise<{ port: number; byte
     upstream.on('close', () => socket.destroy());
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  started.push({ close: () => new Promise((resolve) => server.close(() => resolve())) });
-  return { port: (server.address() as AddressInfo).port, bytes: () => Buffer.concat(seen) };
+  started.push({
+    close: () => {
+      for (const socket of sockets) socket.destroy();
+      return new Promise((resolve) => server.close(() => resolve()));
+    },
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    bytes: () => Buffer.concat(seen),
+    /** Sockets that are open, two a connection. */
+    get open() {
+      return sockets.size;
+    },
+    /** Loses every byte from now on, as a machine does that was switched off. */
+    freeze() {
+      for (const socket of sockets) socket.unpipe().pause();
+    },
+  };
 }
 
 export interface Reply {

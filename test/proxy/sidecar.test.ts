@@ -137,10 +137,9 @@ async function startMesh() {
     admin: `127.0.0.1:${webAdmin}`,
     outbound: { services: [{ listen: `127.0.0.1:${outbound}`, service: 'shop/reviews', port: 80 }] },
   };
-  await Promise.all([
-    sidecar(controller, 'reviews', reviews).then(({ ready }) => ready),
-    sidecar(controller, 'web', web).then(({ ready }) => ready),
-  ]);
+  // In this order, since a test ends the one that started last.
+  const running = [await sidecar(controller, 'reviews', reviews), await sidecar(controller, 'web', web)];
+  await Promise.all(running.map(({ ready }) => ready));
   return { controller, outbound, webAdmin, web, reviews };
 }
 
