@@ -53,7 +53,7 @@ const service = {
   hosts: ['app.bench', 'app.bench.svc.cluster.local'],
   addresses: [],
   ports: [{ port: servicePort, name: 'http', protocol: 'http', rules }],
-  balancer: 'least-request',
+  balancer: { kind: 'peak-ewma' },
 } as const satisfies Service;
 
 const workload = {

@@ -1,7 +1,10 @@
 import {
   type BackendTarget,
+  type Clock,
+  defaultBalancer,
   describeReference,
   type Endpoint,
+  formatSpiffeId,
   type HeaderChange,
   type HttpRule,
   type SpiffeId,
@@ -14,6 +17,7 @@ import { totalWeight } from './backend.ts';
 import type { Decision, ReceiverDecision, SimulatedRequest, TargetDecision } from './decision.ts';
 import { explainAccess, explainRoute } from './explain.ts';
 import { applyHeaderChange } from './headers.ts';
+import { compileKey, createBalancer, explainBalancing } from './load-balancing/index.ts';
 import { formatTarget, normalizePath } from './path.ts';
 import { compileRateLimits, explainRateLimits, type RateLimitRequest } from './rate-limit.ts';
 import { type HttpRequest, hostOf, portOf } from './request.ts';
@@ -23,6 +27,8 @@ import { compileListeners, compileServicePort, hostsOf } from './service.ts';
 import type { MeshSnapshot } from './snapshot.ts';
 
 const defaultPort = 80;
+/** Where a request would go does not depend on when it is sent. */
+const standstill: Clock = { now: () => 0, wallTime: () => 0, schedule: () => ({ cancel: () => {} }) };
 
 /**
  * Decides a request at both ends without sending it, from everything the mesh knows: what the sender's proxy does
@@ -45,7 +51,9 @@ function decideAtSender(mesh: MeshSnapshot, simulated: SimulatedRequest): Decisi
   if (sender && sender.calls !== 'all' && !sender.calls.includes(service.name)) {
     return { ...refuse(502, `${sender.name} does not declare that it calls ${service.name}`), service: target };
   }
-  const caller: Caller = { mesh, principal: sender && principalOf(sender) };
+  const principal = sender && principalOf(sender);
+  const source = principal && formatSpiffeId(principal);
+  const caller: Caller = { mesh, principal, source, zone: sender?.zone };
   if (port.protocol === 'tcp') return { ...decideTcp(caller, target), service: target };
   const router = sender
     ? compileServicePort(service.name, port)
@@ -61,13 +69,16 @@ function decideAtGateway(mesh: MeshSnapshot, simulated: SimulatedRequest): Decis
   if (!router) return refuse(502, `gateway ${gateway.name} does not listen on port ${port}`);
   const proxy = [...mesh.workloads.values()].find((workload) => workload.gateway === gateway.name);
   if (!proxy) return refuse(502, `no workload is the proxy of gateway ${gateway.name}`);
-  return decideHttp({ mesh, principal: principalOf(proxy) }, router, simulated);
+  return decideHttp({ mesh, principal: principalOf(proxy), zone: proxy.zone }, router, simulated);
 }
 
 /** Who sends to the receivers. */
 interface Caller {
   readonly mesh: MeshSnapshot;
   readonly principal: SpiffeId | undefined;
+  /** By which its requests are hashed; a gateway takes the address of its client, which nobody knows here. */
+  readonly source?: string;
+  readonly zone?: string;
 }
 
 function decideHttp(caller: Caller, router: Router, simulated: SimulatedRequest): Decision {
@@ -90,13 +101,13 @@ function decideHttp(caller: Caller, router: Router, simulated: SimulatedRequest)
     .filter(({ weight }) => weight > 0)
     .map((backend): TargetDecision => {
       const forwarded = forward(request, backend, rule, rewritePath(request.path, rule.rewrite?.path, match));
-      return decideTarget(caller, backend, backend.weight / total, rule.responseHeaders, forwarded);
+      return decideTarget(caller, backend, backend.weight / total, rule.responseHeaders, request, forwarded);
     });
   return { ...decided, outcome: 'forward', reason: `forwarded ${by}`, targets, delivered: deliveredTo(targets) };
 }
 
 function decideTcp(caller: Caller, target: BackendTarget): Decision {
-  const targets = [decideTarget(caller, { target, weight: 1 }, 1, undefined, undefined)];
+  const targets = [decideTarget(caller, { target, weight: 1 }, 1, undefined, undefined, undefined)];
   const reason = 'forwarded as a stream of bytes';
   return { outcome: 'forward', reason, timeouts: {}, mirrors: [], targets, delivered: deliveredTo(targets) };
 }
@@ -106,26 +117,34 @@ function decideTarget(
   backend: WeightedBackend,
   probability: number,
   ruleResponse: HeaderChange | undefined,
+  asked: HttpRequest | undefined,
   request: HttpRequest | undefined,
 ): TargetDecision {
   const { target } = backend;
   const responseHeaders = [backend.responseHeaders, ruleResponse].filter((change) => change !== undefined);
   const common = { probability, target, responseHeaders };
   if (!target) return { ...common, status: 500, problem: backend.problem ?? 'it does not exist', receivers: [] };
-  const endpoints = (caller.mesh.endpoints.get(target.service)?.endpoints ?? []).filter(
-    ({ ports }) => ports[target.port] !== undefined,
-  );
-  if (endpoints.length === 0) {
+  const settings = caller.mesh.services.get(target.service)?.balancer ?? defaultBalancer;
+  const balancer = createBalancer(settings, () => 0, standstill, caller.zone);
+  const endpoints = caller.mesh.endpoints.get(target.service)?.endpoints ?? [];
+  balancer.update(endpoints.filter(({ ports }) => ports[target.port] !== undefined));
+  if (balancer.endpoints.length === 0) {
     return { ...common, status: 503, problem: `${target.service}:${target.port} has no ready endpoint`, receivers: [] };
   }
-  const groups = Map.groupBy(endpoints, (endpoint) =>
+  const key = compileKey(settings)?.(asked, caller.source);
+  const balancing = explainBalancing(settings, balancer, key, caller.zone);
+  const groups = Map.groupBy(balancer.shares(key), ([{ endpoint }]) =>
     JSON.stringify([endpoint.workload, endpoint.identity !== undefined, endpoint.ports[target.port]]),
   );
-  const receivers = Array.from(groups.values(), (group) => ({
-    ...decideReceiver(caller, group[0], group[0].ports[target.port], request),
-    probability: (probability * group.length) / endpoints.length,
-  }));
-  return { ...common, request, receivers };
+  const receivers = Array.from(groups.values(), (group) => {
+    const [{ endpoint }] = group[0];
+    const share = group.reduce((sum, [, each]) => sum + each, 0);
+    return {
+      ...decideReceiver(caller, endpoint, endpoint.ports[target.port], request),
+      probability: probability * share,
+    };
+  });
+  return { ...common, request, balancing, receivers };
 }
 
 function decideReceiver(

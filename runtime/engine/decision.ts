@@ -9,6 +9,7 @@ import type {
   Timeouts,
 } from '../model/index.ts';
 import type { AccessExplanation, RouteExplanation } from './explain.ts';
+import type { BalancingDecision } from './load-balancing/index.ts';
 import type { RateLimitConsideration } from './rate-limit.ts';
 import type { HttpRequest } from './request.ts';
 
@@ -62,6 +63,8 @@ export interface TargetDecision {
   readonly request?: HttpRequest;
   /** Changes of the response, in the order they are applied. */
   readonly responseHeaders: readonly HeaderChange[];
+  /** How one of its endpoints is chosen; absent where there is none. */
+  readonly balancing?: BalancingDecision;
   readonly receivers: readonly ReceiverDecision[];
 }
 
@@ -69,7 +72,7 @@ export interface TargetDecision {
 export interface ReceiverDecision {
   /** Absent for endpoints outside the mesh. */
   readonly workload?: QualifiedName;
-  /** Of the whole request, assuming equal load on all endpoints. */
+  /** Of the whole request, assuming that all endpoints answer alike. */
   readonly probability: number;
   readonly mtls: boolean;
   readonly allowed: boolean;

@@ -10,7 +10,6 @@ export {
   compileAccess,
 } from './access.ts';
 export { chooseBackend } from './backend.ts';
-export { createBalancer, type EndpointState, type LoadBalancer } from './balancer.ts';
 export { decide } from './decide.ts';
 export type { Decision, ReceiverDecision, SimulatedRequest, TargetDecision } from './decision.ts';
 export {
@@ -23,6 +22,16 @@ export {
   type Verdict,
 } from './explain.ts';
 export { applyHeaderChange } from './headers.ts';
+export {
+  type BalancingDecision,
+  compileKey,
+  createBalancer,
+  type EndpointState,
+  type KeyReader,
+  type LoadBalancer,
+  type Shares,
+  sessionCookie,
+} from './load-balancing/index.ts';
 export type { Matcher } from './matcher.ts';
 export { formatTarget, type NormalizedPath, normalizePath } from './path.ts';
 export {

@@ -20,6 +20,24 @@ export function headerValue(headers: readonly string[], name: string): string | 
   return value;
 }
 
+/** The value of the first cookie of a name (RFC 6265 section 5.4). */
+export function cookieValue(headers: readonly string[], name: string): string | undefined {
+  for (let index = 0; index < headers.length; index += 2) {
+    if (headers[index] !== 'cookie') continue;
+    const pairs = headers[index + 1];
+    for (let start = 0; start < pairs.length; ) {
+      while (pairs[start] === ' ') start++;
+      const semicolon = pairs.indexOf(';', start);
+      const end = semicolon < 0 ? pairs.length : semicolon;
+      if (pairs[start + name.length] === '=' && pairs.startsWith(name, start)) {
+        return pairs.slice(start + name.length + 1, end).trimEnd();
+      }
+      start = end + 1;
+    }
+  }
+  return undefined;
+}
+
 /** The first value of a query parameter, decoded as a form is. */
 export function queryValue(query: string, name: string): string | undefined {
   for (let start = 0; start < query.length; ) {

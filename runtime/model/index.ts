@@ -3,6 +3,7 @@ export * from './catalogue.ts';
 export * from './clock.ts';
 export * from './finding.ts';
 export * from './http.ts';
+export * from './load-balancing.ts';
 export * from './pattern.ts';
 export * from './rate-limit.ts';
 export * from './reference.ts';

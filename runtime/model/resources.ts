@@ -1,13 +1,11 @@
 import type { AccessPolicy } from './access.ts';
 import type { HttpRule, VirtualHost } from './http.ts';
+import type { Balancer } from './load-balancing.ts';
 import type { RateLimitPolicy } from './rate-limit.ts';
 import type { QualifiedName } from './reference.ts';
 
 /** What a port speaks. Declared, never guessed. */
 export type Protocol = 'http' | 'http2' | 'grpc' | 'tcp';
-
-/** How an endpoint is chosen: peak-EWMA over two random choices, or each in turn. */
-export type Balancer = 'least-request' | 'round-robin';
 
 export interface ServicePort {
   readonly port: number;
@@ -40,9 +38,16 @@ export interface Endpoint {
   readonly identity?: string;
   /** The workload it belongs to, as `namespace/name`. */
   readonly workload?: QualifiedName;
+  /** The zone it runs in, where that is known. */
+  readonly zone?: string;
+  /** It answers no readiness check, and is used in a panic only. */
+  readonly unready?: true;
 }
 
-/** The ready endpoints of a service. One discovery resource, named as its service. */
+/**
+ * The endpoints of a service; those that are not ready only where its balancer has a panic threshold. One discovery
+ * resource, named as its service.
+ */
 export interface Endpoints {
   readonly kind: 'endpoints';
   readonly name: QualifiedName;
@@ -68,6 +73,8 @@ export interface Workload {
   readonly service?: QualifiedName;
   /** The version label, where it has one. */
   readonly version?: string;
+  /** The zone all of it runs in, where its pod template says so. */
+  readonly zone?: string;
   readonly trustDomain: string;
   readonly mtls: MtlsMode;
   readonly ports: readonly InboundPort[];

@@ -36,6 +36,8 @@ export interface Bootstrap {
   /** Name of its Workload resource. */
   readonly workload: QualifiedName;
   readonly trustDomain: string;
+  /** The zone the pod runs in. Absent: that of the Workload resource, if it has one. */
+  readonly zone?: string;
   readonly controller: {
     readonly address: HostPort;
     /** PEM certificates that the controller's certificate must chain to. */
@@ -97,6 +99,7 @@ const fields: Record<keyof Bootstrap, { readonly check: Check; readonly expected
   serviceAccount: { check: isString, expected: 'a non-empty string' },
   workload: { check: (value) => isString(value) && /^[^/]+\/[^/]+$/.test(String(value)), expected: 'namespace/name' },
   trustDomain: { check: isString, expected: 'a non-empty string' },
+  zone: { check: optional(isString), expected: 'a non-empty string' },
   controller: {
     check: shape({ address: isHostPort, bundle: isString }),
     expected: '{ address: host:port, bundle: PEM }',

@@ -1,11 +1,23 @@
+import { isDeepStrictEqual } from 'node:util';
 import {
+  compileKey,
   createBalancer,
   createRetryBudget,
   type EndpointState,
+  type HttpRequest,
+  type KeyReader,
   type LoadBalancer,
   type RetryBudget,
+  sessionCookie,
 } from '../engine/index.ts';
-import type { BackendTarget, Balancer, Endpoint, Protocol, QualifiedName } from '../model/index.ts';
+import {
+  type BackendTarget,
+  type Balancer,
+  defaultBalancer,
+  type Endpoint,
+  type Protocol,
+  type QualifiedName,
+} from '../model/index.ts';
 import type { ProxyContext, Upstream } from './exchange.ts';
 import type { MeshView, MeshViewObserver } from './mesh-view.ts';
 import type { PeerAddress } from './peer-link.ts';
@@ -20,27 +32,34 @@ interface Member {
 export interface ClusterSettings {
   readonly balancer: Balancer;
   readonly protocol: Protocol;
+  /** Where this proxy runs, if that is known. */
+  readonly zone: string | undefined;
 }
 
 /** The endpoints behind one port of a service, balanced, each with its pool. Lives as long as the proxy. */
 export class Cluster {
   readonly budget: RetryBudget;
+  /** The caller's identity, by which it is hashed where that is asked for. */
+  readonly #source: string;
   readonly #context: ProxyContext;
   readonly #pools: Pools;
   readonly #port: number;
   #settings: ClusterSettings;
   #balancer: LoadBalancer;
+  #readKey: KeyReader | undefined;
   #endpoints: readonly Endpoint[] = [];
   #members = new Map<EndpointState, Member>();
   #mtls = false;
 
-  constructor(context: ProxyContext, pools: Pools, port: number, settings: ClusterSettings) {
+  constructor(context: ProxyContext, pools: Pools, source: string, port: number, settings: ClusterSettings) {
     this.budget = createRetryBudget(context.clock);
+    this.#source = source;
     this.#context = context;
     this.#pools = pools;
     this.#port = port;
     this.#settings = settings;
-    this.#balancer = createBalancer(settings.balancer, context.random, context.clock);
+    this.#balancer = createBalancer(settings.balancer, context.random, context.clock, settings.zone);
+    this.#readKey = compileKey(settings.balancer);
   }
 
   /** Whether there are endpoints and all of them are reached by mutual TLS. */
@@ -49,10 +68,11 @@ export class Cluster {
   }
 
   configure(settings: ClusterSettings): void {
-    if (settings.balancer === this.#settings.balancer && settings.protocol === this.#settings.protocol) return;
+    if (isDeepStrictEqual(settings, this.#settings)) return;
     const former = { members: this.#members, protocol: this.#settings.protocol };
     this.#settings = settings;
-    this.#balancer = createBalancer(settings.balancer, this.#context.random, this.#context.clock);
+    this.#balancer = createBalancer(settings.balancer, this.#context.random, this.#context.clock, settings.zone);
+    this.#readKey = compileKey(settings.balancer);
     this.#members = new Map();
     this.update(this.#endpoints);
     for (const { peer } of former.members.values()) this.#pools.release(peer, former.protocol);
@@ -61,10 +81,11 @@ export class Cluster {
   update(endpoints: readonly Endpoint[]): void {
     this.#endpoints = endpoints;
     const usable = endpoints.filter(({ ports }) => ports[this.#port] !== undefined);
-    this.#mtls = usable.length > 0 && usable.every(({ identity }) => identity !== undefined);
     this.#balancer.update(usable);
+    const chosenFrom = this.#balancer.endpoints;
+    this.#mtls = chosenFrom.length > 0 && chosenFrom.every(({ endpoint }) => endpoint.identity !== undefined);
     const members = new Map<EndpointState, Member>();
-    for (const state of this.#balancer.endpoints) {
+    for (const state of chosenFrom) {
       members.set(state, this.#members.get(state) ?? this.#join(state));
     }
     for (const [state, { peer }] of this.#members) {
@@ -73,36 +94,52 @@ export class Cluster {
     this.#members = members;
   }
 
+  /** What {@link pick} wants to know of a request. At a gateway the `client` is hashed, not the gateway itself. */
+  keyOf(request: HttpRequest, client: string | undefined): string | undefined {
+    return this.#readKey?.(request, client ?? this.#source);
+  }
+
   /** Prefers endpoints that were not tried; takes a tried one rather than none. */
-  pick(tried: ReadonlySet<EndpointState> | undefined): Upstream | undefined {
-    const state = this.#balancer.pick(tried) ?? (tried && this.#balancer.pick());
+  pick(tried: ReadonlySet<EndpointState> | undefined, key?: string): Upstream | undefined {
+    const state = this.#balancer.pick(tried, key) ?? (tried && this.#balancer.pick(undefined, key));
     return state && this.#members.get(state)?.upstream;
   }
 
   /** Where the next TCP connection goes. */
   pickPeer(): PeerAddress | undefined {
-    const state = this.#balancer.pick();
+    const state = this.#balancer.pick(undefined, this.#readKey?.(undefined, this.#source));
     return state && this.#members.get(state)?.peer;
   }
 
   #join(state: EndpointState): Member {
     const { address, ports, identity } = state.endpoint;
     const peer: PeerAddress = { host: address, port: ports[this.#port], identity };
-    const pool = this.#pools.acquire(peer, this.#settings.protocol);
-    return { peer, upstream: { pool, state, address: `${peer.host}:${peer.port}` } };
+    const { balancer, protocol } = this.#settings;
+    const pool = this.#pools.acquire(peer, protocol);
+    const session = 'session' in balancer && balancer.session && sessionCookie(balancer.session, state.id);
+    return { peer, upstream: { pool, state, address: `${peer.host}:${peer.port}`, ...(session && { session }) } };
   }
+}
+
+/** Who the proxy is, and where. */
+export interface ProxyPlace {
+  /** Its workload's SPIFFE id. */
+  readonly identity: string;
+  readonly zone?: string;
 }
 
 /** All clusters of a proxy, each made when a route first needs it. */
 export class Clusters implements MeshViewObserver {
   readonly #context: ProxyContext;
   readonly #pools: Pools;
+  readonly #self: ProxyPlace;
   readonly #clusters = new Map<QualifiedName, Map<number, Cluster>>();
   #view!: MeshView;
 
-  constructor(context: ProxyContext, pools: Pools) {
+  constructor(context: ProxyContext, pools: Pools, self: ProxyPlace) {
     this.#context = context;
     this.#pools = pools;
+    this.#self = self;
   }
 
   /** Where services and endpoints are looked up; called once, since the view in turn reports changes here. */
@@ -118,7 +155,8 @@ export class Clusters implements MeshViewObserver {
     }
     let cluster = ports.get(port);
     if (!cluster) {
-      cluster = new Cluster(this.#context, this.#pools, port, this.#settingsOf(service, port));
+      const settings = this.#settingsOf(service, port);
+      cluster = new Cluster(this.#context, this.#pools, this.#self.identity, port, settings);
       cluster.update(this.#view.endpoints(service));
       ports.set(port, cluster);
     }
@@ -135,8 +173,9 @@ export class Clusters implements MeshViewObserver {
 
   #settingsOf(service: QualifiedName, port: number): ClusterSettings {
     return {
-      balancer: this.#view.service(service)?.balancer ?? 'least-request',
+      balancer: this.#view.service(service)?.balancer ?? defaultBalancer,
       protocol: this.#view.port(service, port)?.protocol ?? 'http',
+      zone: this.#self.zone ?? this.#view.workload?.zone,
     };
   }
 }

@@ -1,5 +1,12 @@
 import type { Svid } from '../identity/index.ts';
-import { type Finding, type HttpRule, type Resource, type ResourceKind, targetsOf } from '../model/index.ts';
+import {
+  type Finding,
+  formatSpiffeId,
+  type HttpRule,
+  type Resource,
+  type ResourceKind,
+  targetsOf,
+} from '../model/index.ts';
 import { type Accept, type Listener, listenPlain, listenTls, type TlsListener } from '../net/index.ts';
 import { type Bootstrap, parseHostPort } from './bootstrap.ts';
 import { Clusters } from './cluster.ts';
@@ -39,7 +46,8 @@ export class MeshProxy {
     this.#context = context;
     this.#link = new PeerLink(context, bootstrap.trustDomain);
     this.#pools = new Pools(this.#link);
-    this.#clusters = new Clusters(context, this.#pools);
+    const identity = formatSpiffeId(bootstrap);
+    this.#clusters = new Clusters(context, this.#pools, { identity, zone: bootstrap.zone });
     this.#view = new MeshView(bootstrap.namespace, this.#clusters, context.clock);
     this.#clusters.follow(this.#view);
     this.#servers = new Servers(context);

@@ -1,5 +1,6 @@
 import * as z from 'zod';
-import { accessPolicy, loadBalancingPolicy, mesh } from './meshwright.ts';
+import { loadBalancingPolicy } from './load-balancing.ts';
+import { accessPolicy, mesh } from './meshwright.ts';
 import { groups } from './names.ts';
 import { rateLimitPolicy } from './rate-limit.ts';
 

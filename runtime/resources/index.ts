@@ -8,8 +8,9 @@ export type {
   PodTemplate,
   ServiceObject,
 } from './kubernetes.ts';
+export type { LoadBalancingPolicyObject } from './load-balancing.ts';
 export { type Manifest, type ParsedDocuments, parseManifest } from './manifest.ts';
-export type { AccessPolicyObject, AccessPolicyRule, LoadBalancingPolicyObject, MeshObject } from './meshwright.ts';
+export type { AccessPolicyObject, AccessPolicyRule, MeshObject } from './meshwright.ts';
 export type { Condition } from './metadata.ts';
 export * from './names.ts';
 export {

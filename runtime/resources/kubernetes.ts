@@ -31,6 +31,7 @@ const podSpec = z.object({
   serviceAccountName: text.optional(),
   containers: z.array(container),
   terminationGracePeriodSeconds: z.number().optional(),
+  nodeSelector: z.record(text, text).optional(),
 });
 
 const podTemplate = z.object({ metadata: templateMeta.optional(), spec: podSpec });
@@ -58,6 +59,7 @@ export const service = z.object({
     clusterIP: text.optional(),
     clusterIPs: z.array(text).optional(),
     selector: z.record(text, text).optional(),
+    trafficDistribution: text.optional(),
     ports: z
       .array(
         z.object({
@@ -132,7 +134,10 @@ export const endpointSlice = z.object({
     .array(
       z.object({
         addresses: z.array(text).min(1),
-        conditions: z.object({ ready: z.boolean().nullable().optional() }).optional(),
+        conditions: z
+          .object({ ready: z.boolean().nullable().optional(), terminating: z.boolean().nullable().optional() })
+          .optional(),
+        zone: text.nullable().optional(),
         targetRef: z.object({ kind: text.optional(), name: text.optional(), namespace: text.optional() }).optional(),
       }),
     )

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { objectMeta, objectName } from './metadata.ts';
-import { apiVersion, operation, servicePortRef, serviceRef, status, targetRefs } from './policy.ts';
+import { apiVersion, operation, servicePortRef, status, targetRefs } from './policy.ts';
 
 const text = z.string();
 
@@ -59,22 +59,6 @@ export const accessPolicy = z.strictObject({
   status: status.optional(),
 });
 
-export const loadBalancingPolicy = z.strictObject({
-  apiVersion,
-  kind: z.literal('LoadBalancingPolicy'),
-  metadata: objectMeta,
-  spec: z
-    .strictObject({
-      targetRefs: targetRefs(serviceRef),
-      algorithm: z
-        .enum(['LeastRequest', 'RoundRobin'])
-        .describe('LeastRequest compares two random endpoints by load and latency; RoundRobin takes each in turn.'),
-    })
-    .describe('How callers of a Service choose one of its endpoints.'),
-  status: status.optional(),
-});
-
 export type MeshObject = z.infer<typeof mesh>;
 export type AccessPolicyObject = z.infer<typeof accessPolicy>;
-export type LoadBalancingPolicyObject = z.infer<typeof loadBalancingPolicy>;
 export type AccessPolicyRule = AccessPolicyObject['spec']['rules'][number];

@@ -24,6 +24,8 @@ export const labels = {
   gatewayName: 'gateway.networking.k8s.io/gateway-name',
   /** On an EndpointSlice: the Service it belongs to. */
   serviceName: 'kubernetes.io/service-name',
+  /** On a node, and from there on its pods: the zone. */
+  zone: 'topology.kubernetes.io/zone',
   appName: 'app.kubernetes.io/name',
   appVersion: 'app.kubernetes.io/version',
   appPartOf: 'app.kubernetes.io/part-of',

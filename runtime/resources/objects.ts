@@ -12,7 +12,8 @@ import {
   serviceAccount,
   statefulSet,
 } from './kubernetes.ts';
-import { accessPolicy, loadBalancingPolicy, mesh } from './meshwright.ts';
+import { loadBalancingPolicy } from './load-balancing.ts';
+import { accessPolicy, mesh } from './meshwright.ts';
 import { rateLimitPolicy } from './rate-limit.ts';
 import { grpcRoute, httpRoute } from './routes.ts';
 

@@ -8,7 +8,7 @@ import { isInMesh, type Workloads } from './workloads.ts';
 
 type SliceEndpoint = NonNullable<EndpointSliceObject['endpoints']>[number];
 
-/** The ready endpoints of each Service, from its EndpointSlices. */
+/** The endpoints of each Service, from its EndpointSlices; those that are not ready where a panic may need them. */
 export function readEndpoints(
   inventory: Inventory,
   workloads: Workloads,
@@ -31,30 +31,38 @@ export function readEndpoints(
             serviceAccount: pod.spec.serviceAccountName ?? 'default',
           })
         : undefined;
+    const zone = endpoint.zone ?? pod?.metadata.labels?.[labels.zone];
     return {
       // The addresses of one endpoint are interchangeable; the first is as good as any.
       address: endpoint.addresses[0],
       ports,
       ...(identity ? { identity } : {}),
       ...(pod ? { workload: workloads.nameOfPod(pod) } : {}),
+      ...(zone ? { zone } : {}),
+      ...(isReady(endpoint) ? {} : { unready: true as const }),
     };
   };
 
   return (service) => {
     const found = new Map<string, Endpoint>();
+    const inPanic = service.balancer.panicThreshold !== undefined;
     for (const slice of slicesOf.get(service.name) ?? []) {
       const ports = portsOf(slice, service.ports);
       for (const endpoint of slice.endpoints ?? []) {
-        // "Unknown" counts as ready (EndpointConditions).
-        if (endpoint.conditions?.ready === false) continue;
+        if (!isReady(endpoint) && (!inPanic || endpoint.conditions?.terminating)) continue;
         const key = `${endpoint.addresses[0]} ${JSON.stringify(ports)}`;
-        // An endpoint may stand in two slices for a moment.
-        if (!found.has(key)) found.set(key, endpointOf(slice, endpoint, ports));
+        // An endpoint may stand in two slices for a moment; what one of them calls ready is.
+        if (!found.has(key) || isReady(endpoint)) found.set(key, endpointOf(slice, endpoint, ports));
       }
     }
     const sorted = [...found].sort(([a], [b]) => compareText(a, b));
     return { kind: 'endpoints', name: service.name, endpoints: sorted.map(([, endpoint]) => endpoint) };
   };
+}
+
+/** "Unknown" counts as ready (EndpointConditions). */
+function isReady({ conditions }: SliceEndpoint): boolean {
+  return conditions?.ready !== false;
 }
 
 /** From the Service's port numbers to those of the slice: by name, else by number. */

@@ -1,9 +1,13 @@
+import type { Balancer, HashKey, SessionCookie } from '../model/index.ts';
 import { describeObject, type LoadBalancingPolicyObject } from '../resources/index.ts';
 import type { Inventory } from './inventory.ts';
 import type { Report } from './report.ts';
+import { parseDuration } from './routes/duration.ts';
 import type { ServiceEntries, ServiceEntry } from './services.ts';
 import { accepted, condition, type ObjectStatus, referenceTo, type Verdict } from './status.ts';
 import { resolveTargets } from './targets.ts';
+
+type Spec = LoadBalancingPolicyObject['spec'];
 
 /** Sets the balancers of the Services that LoadBalancingPolicies target; the oldest policy wins. */
 export function applyLoadBalancingPolicies(
@@ -18,15 +22,130 @@ export function applyLoadBalancingPolicies(
     let verdict: Verdict = found ?? accepted;
     for (const { service } of targets) {
       const owner = owners.get(service);
-      if (!owner) {
-        owners.set(service, policy);
-        service.balancer = policy.spec.algorithm === 'RoundRobin' ? 'round-robin' : 'least-request';
+      if (owner) {
+        const message = `Service ${service.name} already has ${describeObject(owner)}`;
+        verdict = { holds: false, reason: 'Conflicted', message };
+        report('MW1302', policy, { message, hint: 'keep one LoadBalancingPolicy for the Service' });
         continue;
       }
-      const message = `Service ${service.name} already has ${describeObject(owner)}`;
-      verdict = { holds: false, reason: 'Conflicted', message };
-      report('MW1302', policy, { message, hint: 'keep one LoadBalancingPolicy for the Service' });
+      const problem = problemOf(policy.spec, service);
+      if (problem) {
+        verdict = { holds: false, reason: 'Invalid', message: problem.message };
+        report('MW1311', policy, problem);
+        continue;
+      }
+      owners.set(service, policy);
+      service.balancer = toBalancer(policy.spec, service);
     }
     statuses.push({ object: referenceTo(policy), conditions: [condition(policy, 'Accepted', verdict)] });
   }
+}
+
+interface Problem {
+  readonly path: string;
+  readonly message: string;
+  readonly hint: string;
+}
+
+const limits = {
+  'slowStart.window': { least: '1s', most: '1h' },
+  'sessionPersistence.absoluteTimeout': { least: '1s', most: '168h' },
+} as const;
+
+/** Why a policy cannot be carried out for a Service. */
+function problemOf(spec: Spec, service: ServiceEntry): Problem | undefined {
+  const { algorithm, hashKey, sessionPersistence, preferSameZone, slowStart } = spec;
+  const hashes = algorithm === 'RingHash' || algorithm === 'Maglev';
+  if (hashes && !hashKey) {
+    return {
+      path: 'spec.algorithm',
+      message: `${algorithm} needs to know what it hashes`,
+      hint: 'add spec.hashKey, for example { header: x-user }',
+    };
+  }
+  if (hashKey && !hashes) {
+    return {
+      path: 'spec.hashKey',
+      message: `${algorithm} does not hash, so a hashKey says nothing`,
+      hint: 'use RingHash or Maglev, or remove hashKey',
+    };
+  }
+  for (const [field, value] of Object.entries({ sessionPersistence, preferSameZone, slowStart })) {
+    if (!hashes || !value) continue;
+    return {
+      path: `spec.${field}`,
+      message: `with ${algorithm} the key alone decides, so ${field} cannot`,
+      hint: `remove ${field}, or use an algorithm that does not hash`,
+    };
+  }
+  const bytesOnly = service.ports.every(({ protocol }) => protocol === 'tcp');
+  if (bytesOnly && ((hashKey && !hashKey.source) || sessionPersistence)) {
+    return {
+      path: hashKey ? 'spec.hashKey' : 'spec.sessionPersistence',
+      message: `Service ${service.name} has no HTTP port, so its requests have no headers, cookies and parameters`,
+      hint: 'hash by { source: true }, or set the appProtocol of the port',
+    };
+  }
+  if (sessionPersistence?.sameSite === 'None' && !sessionPersistence.secure) {
+    return {
+      path: 'spec.sessionPersistence.sameSite',
+      message: 'browsers drop a cookie with sameSite None that is not secure',
+      hint: 'set secure: true, or use Lax',
+    };
+  }
+  return (
+    outOfLimits('slowStart.window', slowStart?.window) ??
+    outOfLimits('sessionPersistence.absoluteTimeout', sessionPersistence?.absoluteTimeout)
+  );
+}
+
+function outOfLimits(field: keyof typeof limits, value: string | undefined): Problem | undefined {
+  if (value === undefined) return undefined;
+  const { least, most } = limits[field];
+  const length = parseDuration(value);
+  if (length >= parseDuration(least) && length <= parseDuration(most)) return undefined;
+  return {
+    path: `spec.${field}`,
+    message: `${value} is out of limits; allowed are ${least} to ${most}`,
+    hint: `use a duration of at least ${least} and at most ${most}`,
+  };
+}
+
+const spreading = {
+  PeakEWMA: 'peak-ewma',
+  LeastRequest: 'least-request',
+  RoundRobin: 'round-robin',
+  Random: 'random',
+} as const;
+
+function toBalancer(spec: Spec, service: ServiceEntry): Balancer {
+  const { algorithm, sessionPersistence, preferSameZone, slowStart, panicThreshold } = spec;
+  const panic = panicThreshold === undefined ? {} : { panicThreshold };
+  if (algorithm === 'RingHash' || algorithm === 'Maglev') {
+    return { kind: algorithm === 'Maglev' ? 'maglev' : 'ring-hash', by: toHashKey(spec.hashKey!), ...panic };
+  }
+  return {
+    kind: spreading[algorithm],
+    ...(sessionPersistence ? { session: toCookie(sessionPersistence, service) } : {}),
+    ...(preferSameZone ? { preferSameZone: { ...preferSameZone } } : {}),
+    ...(slowStart ? { slowStart: { window: parseDuration(slowStart.window) } } : {}),
+    ...panic,
+  };
+}
+
+function toHashKey({ header, cookie, query }: NonNullable<Spec['hashKey']>): HashKey {
+  if (header !== undefined) return { kind: 'header', name: header.toLowerCase() };
+  if (cookie !== undefined) return { kind: 'cookie', name: cookie };
+  return query === undefined ? { kind: 'source' } : { kind: 'query', name: query };
+}
+
+function toCookie(session: NonNullable<Spec['sessionPersistence']>, service: ServiceEntry): SessionCookie {
+  const { sessionName, absoluteTimeout, path = '/', sameSite = 'Lax', secure = false } = session;
+  return {
+    name: sessionName ?? `mw-${service.object.metadata.name}`,
+    path,
+    ...(absoluteTimeout === undefined ? {} : { maxAge: Math.floor(parseDuration(absoluteTimeout) / 1000) }),
+    sameSite,
+    secure,
+  };
 }

@@ -1,5 +1,5 @@
 import type { Balancer, HttpRule, Protocol, QualifiedName, Service } from '../model/index.ts';
-import { qualifiedName } from '../model/index.ts';
+import { defaultBalancer, qualifiedName } from '../model/index.ts';
 import { namespaceOf, type ServiceObject } from '../resources/index.ts';
 import type { Inventory } from './inventory.ts';
 import { type DeclaredProtocols, portKey, protocolOf } from './protocols.ts';
@@ -50,9 +50,17 @@ export function readServices(inventory: Inventory, declared: DeclaredProtocols, 
         rules: [],
       });
     }
-    entries.set(name, { object, namespace, name, ports, balancer: 'least-request' });
+    entries.set(name, { object, namespace, name, ports, balancer: balancerOf(object) });
   }
   return entries;
+}
+
+/** What the Service itself says of zones; a LoadBalancingPolicy says more. */
+function balancerOf({ spec }: ServiceObject): Balancer {
+  const { trafficDistribution = '' } = spec;
+  return /^Prefer(SameZone|Close)$/.test(trafficDistribution)
+    ? { kind: 'peak-ewma', preferSameZone: { minEndpoints: 1 } }
+    : defaultBalancer;
 }
 
 export function toService({ object, namespace, name, ports, balancer }: ServiceEntry): Service {

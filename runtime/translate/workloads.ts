@@ -150,6 +150,7 @@ export function toWorkload(
 ): Workload {
   const gateway = entry.labels[labels.gatewayName];
   const version = entry.labels[labels.appVersion] ?? entry.labels.version;
+  const zone = entry.labels[labels.zone] ?? entry.spec.nodeSelector?.[labels.zone];
   const service = bestKnownService(entry);
   return {
     kind: 'workload',
@@ -158,6 +159,7 @@ export function toWorkload(
     serviceAccount: entry.spec.serviceAccountName ?? 'default',
     ...(service ? { service: service.name } : {}),
     ...(version ? { version } : {}),
+    ...(zone ? { zone } : {}),
     trustDomain: mesh.trustDomain,
     mtls: mesh.mtls,
     ports: inboundPorts(entry, report),

@@ -2,7 +2,7 @@ import { expect, it } from '@jest/globals';
 import { formatMesh } from '../../runtime/cli/live-view.ts';
 
 it('shows every version, also one that nobody calls or that is not ready', () => {
-  const service = { hosts: [], ports: [], balancer: 'least-request', endpoints: 2 };
+  const service = { hosts: [], ports: [], balancer: 'peak-ewma', endpoints: 2 };
   const services = [
     {
       ...service,

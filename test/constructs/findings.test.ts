@@ -11,6 +11,7 @@ import {
   GrpcMethod,
   GrpcRoute,
   Header,
+  LoadBalancing,
   LoadBalancingPolicy,
   Match,
   Mesh,
@@ -561,8 +562,8 @@ const cases: readonly Case[] = [
     'two ways to balance one service',
     () => {
       const { mesh, reviews } = smallMesh();
-      new LoadBalancingPolicy(mesh, 'one', { target: reviews, algorithm: 'round-robin' });
-      return new LoadBalancingPolicy(mesh, 'two', { target: reviews, algorithm: 'least-request' });
+      new LoadBalancingPolicy(mesh, 'one', { target: reviews, algorithm: LoadBalancing.roundRobin() });
+      return new LoadBalancingPolicy(mesh, 'two', { target: reviews, algorithm: LoadBalancing.leastRequest() });
     },
     'shop/two',
     'shop/one already says how the endpoints of reviews are chosen',
@@ -603,7 +604,7 @@ const cases: readonly Case[] = [
     () => {
       const mesh = emptyMesh();
       const legacy = Service.fromName(mesh, 'legacy', { ports: http, namespace: 'old' });
-      return new LoadBalancingPolicy(mesh, 'balance', { target: legacy, algorithm: 'round-robin' });
+      return new LoadBalancingPolicy(mesh, 'balance', { target: legacy, algorithm: LoadBalancing.roundRobin() });
     },
     'shop/balance',
     'it is in namespace shop, but attached to a service of old; a policy holds for its own namespace only',

@@ -9,6 +9,7 @@ import {
   GrpcMethod,
   GrpcRoute,
   Header,
+  LoadBalancing,
   LoadBalancingPolicy,
   Match,
   Method,
@@ -281,7 +282,7 @@ describe('a policy', () => {
 
   test('says how endpoints are chosen', () => {
     const { mesh, reviews } = smallMesh();
-    new LoadBalancingPolicy(mesh, 'balance', { target: reviews.version('v1'), algorithm: 'round-robin' });
+    new LoadBalancingPolicy(mesh, 'balance', { target: reviews.version('v1'), algorithm: LoadBalancing.roundRobin() });
     expect(objectsOf(mesh, 'LoadBalancingPolicy').balance.spec).toEqual({
       targetRefs: [{ group: '', kind: 'Service', name: 'reviews-v1' }],
       algorithm: 'RoundRobin',

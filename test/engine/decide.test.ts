@@ -16,7 +16,7 @@ function service(name: string, rules: readonly HttpRule[] = []): Service {
     hosts: [`${name}.shop`],
     addresses: [],
     ports,
-    balancer: 'least-request',
+    balancer: { kind: 'peak-ewma' },
   };
 }
 

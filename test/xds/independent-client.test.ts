@@ -45,7 +45,7 @@ afterEach(async () => {
 const typeUrl = 'type.googleapis.com/meshwright.v1.Service';
 
 function service(name: string, host = name): Service {
-  return { kind: 'service', name, hosts: [host], addresses: [], ports: [], balancer: 'least-request' };
+  return { kind: 'service', name, hosts: [host], addresses: [], ports: [], balancer: { kind: 'peak-ewma' } };
 }
 
 async function connect(withCertificate: boolean) {

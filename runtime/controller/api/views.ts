@@ -83,7 +83,9 @@ export function viewProxy(
 
 export function viewServices(resources: readonly Resource[]): ServiceView[] {
   const endpoints = new Map(
-    resources.flatMap((resource) => (resource.kind === 'endpoints' ? [[resource.name, resource.endpoints]] : [])),
+    resources.flatMap((resource) =>
+      resource.kind === 'endpoints' ? [[resource.name, resource.endpoints.filter(({ unready }) => !unready)]] : [],
+    ),
   );
   const workloads = resources.filter((resource) => resource.kind === 'workload');
   return resources
@@ -99,7 +101,7 @@ export function viewServices(resources: readonly Resource[]): ServiceView[] {
           protocol,
           routes: [...new Set(rules.map(({ route }) => `${route.kind} ${route.namespace}/${route.name}`))],
         })),
-        balancer,
+        balancer: balancer.kind,
         endpoints: ready.length,
         versions: workloads
           .filter((workload) => workload.service === name)

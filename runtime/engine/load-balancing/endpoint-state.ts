@@ -1,0 +1,55 @@
+import type { Clock, Endpoint } from '../../model/index.ts';
+import { hash32 } from './hash.ts';
+
+/** An endpoint with what is known of its load. */
+export interface EndpointState {
+  endpoint: Endpoint;
+  /** The same in every proxy; does not tell the address. */
+  readonly id: string;
+  /** When it came, by the clock; minus infinity for those that were there first. */
+  readonly since: number;
+  /** Requests under way; the caller counts them. */
+  active: number;
+  /** Tells how long a response took, in milliseconds. A failure counts as a long one, so that failing fast attracts nothing. */
+  observe(latency: number, failed?: boolean): void;
+  /** What one more request is expected to wait for: peak-EWMA latency times the requests in line. `now` is of the clock. */
+  load(now: number): number;
+}
+
+/** Endpoints of one machine differ by their ports only; a new identity is a new endpoint. */
+export function endpointKey({ address, ports, identity }: Endpoint): string {
+  return JSON.stringify([address, identity, Object.entries(ports).sort()]);
+}
+
+/** Milliseconds after which an observation has lost two thirds of its weight. */
+const decay = 10_000;
+const failureLatency = 1000;
+/** Expected of an endpoint that has not answered yet and is busy: it gets one request to begin with. */
+const unknownLatency = 1000;
+
+export function createState(endpoint: Endpoint, key: string, since: number, clock: Clock): EndpointState {
+  let latency: number | undefined;
+  let observed = clock.now();
+
+  /** The average forgets, so that an endpoint that was slow once is tried again. */
+  function weight(now: number) {
+    return Math.exp((observed - now) / decay);
+  }
+
+  return {
+    endpoint,
+    id: hash32(key, 1).toString(36) + hash32(key, 2).toString(36).padStart(7, '0'),
+    since,
+    active: 0,
+    observe(sample, failed = false) {
+      const cost = failed ? Math.max(sample, failureLatency) : sample;
+      const now = clock.now();
+      const kept = weight(now);
+      latency = latency === undefined ? cost : Math.max(cost, latency * kept + cost * (1 - kept));
+      observed = now;
+    },
+    load(now) {
+      return latency === undefined ? unknownLatency * this.active : latency * weight(now) * (this.active + 1);
+    },
+  };
+}
