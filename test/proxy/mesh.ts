@@ -98,7 +98,7 @@ export function service(name: string, port: number, protocol: Protocol, rules: r
     hosts: [`${name}.shop`, `${name}.shop.svc.cluster.local`],
     addresses: [],
     ports: [{ port, name: 'main', protocol, rules }],
-    balancer: 'least-request',
+    balancer: { kind: 'peak-ewma' },
   };
 }
 
