@@ -2,28 +2,12 @@ import { ApiObject } from 'cdk8s';
 import { Construct } from 'constructs';
 import { type AccessPolicyObject, type AccessPolicyRule, apiVersions } from '../../runtime/resources/index.ts';
 import type { ICaller, IPolicyTarget, Principal } from '../interfaces.ts';
-import type { HttpMethod, Path } from '../match.ts';
 import { metadata, nameBelowMesh } from '../metadata.ts';
 import type { Check, Checked } from '../synth/check.ts';
 import { DeclaredCalls } from '../synth/declared-calls.ts';
-import { checkPath } from '../synth/match-rules.ts';
 import { checkRuleNames } from '../synth/rules.ts';
+import { checkOperations, type Operation, renderOperations } from './operation.ts';
 import { checkPolicyTarget, claimPolicy, targetRef } from './target-ref.ts';
-
-/** What is called. An operation matches where the method and the path do; what is left out does not restrict. */
-export interface Operation {
-  /**
-   * Alternatives.
-   * @default - every method
-   */
-  readonly methods?: readonly HttpMethod[];
-
-  /**
-   * Alternatives.
-   * @default - every path
-   */
-  readonly paths?: readonly Path[];
-}
 
 /** Who calls, and what. */
 export interface AccessRuleProps {
@@ -131,7 +115,6 @@ export class AccessPolicy extends Construct implements Checked {
   }
 
   #checkRule(check: Check, { action, rule }: Access, place: string): void {
-    const { service, port } = this.#props.target._backend();
     if (rule.from.length === 0) {
       const whom = action === 'Allow' ? 'may call' : 'must not call';
       check.report(
@@ -159,26 +142,7 @@ export class AccessPolicy extends Construct implements Checked {
         );
       }
     }
-    const protocols = port ? [port.protocol] : Object.values(service.ports).map(({ protocol }) => protocol);
-    if (rule.to && protocols.every((protocol) => protocol === 'tcp')) {
-      check.report(
-        'MW1338',
-        this,
-        `${place}: ${service.serviceName} speaks tcp, which has no methods and paths`,
-        'leave `to` out: the rule then holds for connections',
-      );
-    }
-    for (const operation of rule.to ?? []) {
-      if (!operation.methods?.length && !operation.paths?.length) {
-        check.report(
-          'MW1336',
-          this,
-          `${place}: an operation states neither methods nor paths`,
-          'state what is called, or leave `to` out for everything',
-        );
-      }
-      for (const path of operation.paths ?? []) checkPath(check, this, place, path);
-    }
+    checkOperations(check, this, place, this.#props.target, rule.to);
   }
 }
 
@@ -193,12 +157,7 @@ function render({ action, rule }: Access, index: number): AccessPolicyRule {
     action,
     // Absent means everyone.
     ...(from.some(({ kind }) => kind === 'anyone') ? {} : { from: from.flatMap(renderPrincipal) }),
-    ...(rule.to && {
-      to: rule.to.map(({ methods, paths }) => ({
-        ...(methods && { methods: [...methods] }),
-        ...(paths && { paths: paths.map(({ type, value }) => ({ type, value })) }),
-      })),
-    }),
+    ...(rule.to && { to: renderOperations(rule.to) }),
   };
 }
 

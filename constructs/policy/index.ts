@@ -1,4 +1,4 @@
-export { Access, AccessPolicy, type AccessPolicyProps, type AccessRuleProps, type Operation } from './access.ts';
+export { Access, AccessPolicy, type AccessPolicyProps, type AccessRuleProps } from './access.ts';
 export {
   type BalancingProps,
   type HashingProps,
@@ -9,3 +9,5 @@ export {
 } from './balancing.ts';
 export { HashKey } from './hash-key.ts';
 export { LoadBalancingPolicy, type LoadBalancingPolicyProps } from './load-balancing.ts';
+export type { Operation } from './operation.ts';
+export { RateLimit, RateLimitPolicy, type RateLimitPolicyProps, type RateLimitProps } from './rate-limit.ts';

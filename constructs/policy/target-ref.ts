@@ -36,3 +36,10 @@ export function checkPolicyTarget(check: Check, policy: IConstruct, target: IPol
     );
   }
 }
+
+/** Whether a target has connections, but no requests. */
+export function speaksOnlyTcp(target: IPolicyTarget): boolean {
+  const { service, port } = target._backend();
+  const protocols = port ? [port.protocol] : Object.values(service.ports).map(({ protocol }) => protocol);
+  return protocols.every((protocol) => protocol === 'tcp');
+}

@@ -40,6 +40,14 @@ export const meshMatchers = {
     return result(pass, received, `be denied${by}`, describeAccess(received));
   },
 
+  toBeRateLimited(received: Simulation, limit?: string): Result {
+    const names = received.limits.map(({ name }) => name);
+    const pass = limit === undefined ? names.length > 0 : names.includes(limit);
+    const by = limit === undefined ? '' : ` by ${limit}`;
+    const actual = names.length ? `it is counted by ${names.join(', ')}` : 'no rate limit counts it';
+    return result(pass, received, `be rate limited${by}`, actual);
+  },
+
   toRedirectTo(received: Simulation, location: string, status?: number): Result {
     const pass = received.location === location && (status === undefined || received.status === status);
     const with_ = status === undefined ? '' : ` with status ${status}`;
@@ -123,6 +131,8 @@ declare module 'expect' {
     toAllow(): R;
     /** No target lets it through; where a rule is named, by that rule. */
     toDeny(rule?: string): R;
+    /** A rate limit of a target counts it; where one is named, that one. */
+    toBeRateLimited(limit?: string): R;
     toRedirectTo(location: string, status?: number): R;
     /** It is answered with this status instead of reaching an application. */
     toRefuseWith(status: number): R;

@@ -15,6 +15,7 @@ import {
   type Mirror,
   type QualifiedName,
   qualifiedName,
+  type RateLimit,
   type Retry,
   type Timeouts,
 } from '../../runtime/model/index.ts';
@@ -65,6 +66,8 @@ export interface Simulation {
   /** With which probability it goes to which Kubernetes Service: `{ 'reviews-v1': 0.9, 'reviews-v2': 0.1 }`. */
   readonly targets: Readonly<Record<string, number>>;
   readonly access: AccessResult;
+  /** The rate limits that count it, whichever target it goes to. */
+  readonly limits: readonly RateLimit[];
   readonly timeouts: Timeouts;
   readonly retry?: Retry;
   readonly mirrors: readonly Mirror[];
@@ -181,6 +184,7 @@ function describe(decision: Decision, simulated: SimulatedRequest, snapshot: Mes
       targets.map(({ target, probability }) => [target ? nameOf(target.service) : 'nowhere', probability]),
     ),
     access,
+    limits: limitsOf(decision),
     timeouts,
     retry,
     mirrors,
@@ -208,6 +212,13 @@ function accessOf(decision: Decision, simulated: SimulatedRequest, snapshot: Mes
   };
 }
 
+/** Every version of a service has the limits of the service: each is named once. */
+function limitsOf({ targets }: Decision): readonly RateLimit[] {
+  const considered = targets.flatMap(({ receivers }) => receivers.flatMap(({ limits = [] }) => limits));
+  const counted = considered.filter(({ counted }) => counted);
+  return [...new Map(counted.map(({ policy, limit }) => [describeReference(policy) + limit.name, limit])).values()];
+}
+
 /** Whether every receiver answers 403. Without a certificate there is no connection and so no answer. */
 function isForbidden({ targets }: Decision): boolean {
   const receivers = targets.flatMap(({ request, receivers }) => (request ? receivers : []));
@@ -221,13 +232,20 @@ function reasonsOf({ reason, route, targets }: Decision): readonly string[] {
     ...others.map(({ rule, reason }) => `not ${rule.name} of ${describeReference(rule.route)}: ${reason}`),
     ...targets.flatMap(({ target, problem, receivers }) => [
       ...(problem ? [`${target?.service ?? 'a target'}: ${problem}`] : []),
-      ...receivers.map((receiver) => describeReceiver(receiver)),
+      ...receivers.flatMap((receiver) => [describeReceiver(receiver), ...describeLimits(receiver)]),
     ]),
   ];
 }
 
 function describeReceiver({ workload, allowed, reason }: ReceiverDecision): string {
   return `${workload ?? 'a workload outside of the mesh'} ${allowed ? 'allows' : 'denies'} it: ${reason}`;
+}
+
+function describeLimits({ workload, limits = [] }: ReceiverDecision): string[] {
+  return limits.map(({ policy, limit, counted, reason }) => {
+    const verb = counted ? 'counts it' : 'does not count it';
+    return `${workload} ${verb} for ${limit.name} of ${describeReference(policy)}: ${reason}`;
+  });
 }
 
 function headerRecord(list: readonly string[]): Record<string, string> {
