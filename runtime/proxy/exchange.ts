@@ -68,6 +68,8 @@ interface Failure {
   /** An idle connection that the peer closed as we wrote to it: no fault of the request. */
   readonly stale?: boolean;
   readonly reply: LocalReply;
+  /** What callers from outside the mesh are told instead of the reply's details: no addresses, no identities. */
+  readonly outside?: string;
 }
 
 /** Carries one request to an upstream and its response back, over several tries where that is safe. */
@@ -147,10 +149,12 @@ export class Exchange implements ResponseReceiver, PoolWaiter {
   }
 
   onUnavailable(error: Error): void {
-    const details = `no connection to ${this.#target} at ${this.#choice?.address}: ${error.message}`;
+    const outside = `no connection to ${this.#target}`;
+    const details = `${outside} at ${this.#choice?.address}: ${error.message}`;
     this.#onTryFailed({
       cause: { kind: 'unprocessed' },
       reply: { status: 503, error: 'connection_refused', details },
+      outside,
     });
   }
 
@@ -294,7 +298,7 @@ export class Exchange implements ResponseReceiver, PoolWaiter {
     return planned.again ? planned.delay : undefined;
   }
 
-  #onTryFailed({ cause, stale, reply }: Failure): void {
+  #onTryFailed({ cause, stale, reply, outside }: Failure): void {
     if (this.#done) return;
     const delay = this.#planRetry(cause, stale ?? false);
     if (delay !== undefined) {
@@ -307,7 +311,7 @@ export class Exchange implements ResponseReceiver, PoolWaiter {
       this.#downstream.reset('refused');
       this.#finish(reply.details);
     } else {
-      this.#reply(reply.status, reply.error, reply.details);
+      this.#reply(reply.status, reply.error, reply.details, outside);
     }
   }
 
@@ -377,10 +381,11 @@ export class Exchange implements ResponseReceiver, PoolWaiter {
     this.#downstream.resume();
   }
 
-  #reply(status: number, error: ProxyError, details: string): void {
+  #reply(status: number, error: ProxyError, details: string, outside = details): void {
     this.#status = status;
     this.#responseStarted = true;
-    replyLocally(this.#downstream, this.#head, { status, error, details });
+    const told = this.#plan.direction === 'gateway' ? outside : details;
+    replyLocally(this.#downstream, this.#head, { status, error, details: told });
     this.#finish(details);
   }
 

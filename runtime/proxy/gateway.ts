@@ -1,5 +1,6 @@
 import type { Accepted, HeaderList, RequestHead, RequestReceiver, ServerStream } from '../net/index.ts';
 import type { ProxyContext } from './exchange.ts';
+import { withHyphens } from './header-names.ts';
 import type { MeshView } from './mesh-view.ts';
 import { refuse } from './reply.ts';
 import type { Routing } from './routing.ts';
@@ -17,10 +18,13 @@ export interface GatewayParts {
 
 /** Headers by which the mesh and its proxies speak of callers: nobody outside may set them. */
 const internalHeaders = new Set([
+  'forwarded',
   'x-forwarded-client-cert',
   'x-forwarded-for',
-  'x-forwarded-proto',
   'x-forwarded-host',
+  'x-forwarded-port',
+  'x-forwarded-proto',
+  'x-real-ip',
 ]);
 
 /** What comes from outside the mesh to one listener of a gateway. */
@@ -61,7 +65,7 @@ function atTrustBoundary(head: RequestHead, remoteAddress: string): HeaderList {
   const { headers } = head;
   const kept: HeaderList = [];
   for (let i = 0; i < headers.length; i += 2) {
-    if (!internalHeaders.has(headers[i])) kept.push(headers[i], headers[i + 1]);
+    if (!internalHeaders.has(withHyphens(headers[i]))) kept.push(headers[i], headers[i + 1]);
   }
   const host = remoteAddress.slice(0, remoteAddress.lastIndexOf(':'));
   kept.push('x-forwarded-for', host, 'x-forwarded-proto', head.scheme, 'x-forwarded-host', head.authority);

@@ -10,6 +10,7 @@ import { describeReference, formatSpiffeId, parseSpiffeId, type SpiffeId, type T
 import type { Accepted, RequestHead, RequestReceiver, ServerHandler, ServerStream } from '../net/index.ts';
 import { type InboundListener, parseHostPort } from './bootstrap.ts';
 import { Exchange, type ExchangePlan, type ProxyContext, type Upstream } from './exchange.ts';
+import { withHyphens } from './header-names.ts';
 import type { MeshView } from './mesh-view.ts';
 import { DurationSeries } from './metrics.ts';
 import type { PeerLink } from './peer-link.ts';
@@ -211,8 +212,8 @@ function setClientCertificate(head: RequestHead, caller: SpiffeId | undefined): 
   const { headers } = head;
   let kept = headers;
   for (let i = 0; i < headers.length; i += 2) {
-    if (headers[i] === clientCertificateHeader) {
-      kept = headers.filter((_, index) => headers[index - (index % 2)] !== clientCertificateHeader);
+    if (withHyphens(headers[i]) === clientCertificateHeader) {
+      kept = headers.filter((_, index) => withHyphens(headers[index - (index % 2)]) !== clientCertificateHeader);
       break;
     }
   }

@@ -13,6 +13,8 @@ export interface ProxyLimits {
   readonly maxHttp2Connections: number;
   /** Requests that wait for a connection to one endpoint. */
   readonly maxPending: number;
+  /** Copies of requests on their way to mirrors. */
+  readonly maxMirrored: number;
   /** Bytes of a request body kept so that the request can be sent again. */
   readonly replayBytes: number;
   /** How a peer that vanished without closing is noticed: asked after a silence of `interval`, it must answer in `timeout`. */
@@ -30,6 +32,7 @@ export const defaultProxyLimits: ProxyLimits = {
   maxHttp1Connections: 1_024,
   maxHttp2Connections: 4,
   maxPending: 1_024,
+  maxMirrored: 256,
   replayBytes: 65_536,
   peerKeepalive: { interval: 10_000, timeout: 5_000 },
   tcpIdleTimeout: 3_600_000,

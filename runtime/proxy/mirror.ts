@@ -6,37 +6,73 @@ import type {
   RequestHead,
   RequestReceiver,
   ResetReason,
+  ResponseHead,
   ResponseReceiver,
 } from '../net/index.ts';
+import { BodyCopy } from './body-copy.ts';
 import type { Cluster } from './cluster.ts';
 
-/** Takes a mirrored request's answer and forgets it. */
-const ignoreResponse: ResponseReceiver = {
-  onInformational() {},
-  onResponse() {},
-  onData() {},
-  onEnd() {},
-  onReset() {},
-  onDrain() {},
-};
+/** Sends copies of requests and ignores what comes of them. Who never answers must not make them pile up. */
+export class Mirrors {
+  readonly #limit: number;
+  #underWay = 0;
 
-/** Sends a copy of a request, once, and ignores what comes of it. */
-function sendCopy(
-  cluster: Cluster,
-  head: RequestHead,
-  body: readonly Buffer[],
-  trailers: HeaderList | undefined,
-): void {
-  const waiter: PoolWaiter = {
-    onConnection(connection: ClientConnection) {
-      const stream = connection.request(head, body.length === 0, ignoreResponse);
-      if (body.length === 0) return;
-      for (const chunk of body) stream.write(chunk);
-      stream.end(trailers);
-    },
-    onUnavailable() {},
-  };
-  cluster.pick(undefined)?.pool.acquire(waiter);
+  /** At most `limit` copies are under way; beyond that none is made. */
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  send(cluster: Cluster, head: RequestHead, body: BodyCopy, trailers: HeaderList | undefined): void {
+    const upstream = this.#underWay < this.#limit ? cluster.pick(undefined) : undefined;
+    if (!upstream) return;
+    this.#underWay++;
+    upstream.pool.acquire(new Copy(head, body, trailers, () => this.#underWay--));
+  }
+}
+
+/** One copy on its way: `done` is called once, however it ends. */
+class Copy implements PoolWaiter, ResponseReceiver {
+  readonly #head: RequestHead;
+  readonly #body: BodyCopy;
+  readonly #trailers: HeaderList | undefined;
+  readonly #done: () => void;
+
+  constructor(head: RequestHead, body: BodyCopy, trailers: HeaderList | undefined, done: () => void) {
+    this.#head = head;
+    this.#body = body;
+    this.#trailers = trailers;
+    this.#done = done;
+  }
+
+  onConnection(connection: ClientConnection): void {
+    const headOnly = this.#body.bytes === 0 && this.#trailers === undefined;
+    const stream = connection.request(this.#head, headOnly, this);
+    if (headOnly) return;
+    this.#body.writeTo(stream);
+    stream.end(this.#trailers);
+  }
+
+  onUnavailable(): void {
+    this.#done();
+  }
+
+  onInformational(): void {}
+
+  onResponse(_head: ResponseHead, end: boolean): void {
+    if (end) this.#done();
+  }
+
+  onData(): void {}
+
+  onEnd(): void {
+    this.#done();
+  }
+
+  onReset(): void {
+    this.#done();
+  }
+
+  onDrain(): void {}
 }
 
 /** Whether this request is in the mirrored share. */
@@ -47,13 +83,21 @@ export function isMirrored(mirror: Mirror, random: Random): boolean {
 /** Copies a request while it passes: a body larger than `limit` bytes is not mirrored. */
 export class MirroringReceiver implements RequestReceiver {
   readonly #inner: RequestReceiver;
+  readonly #mirrors: Mirrors;
   readonly #clusters: readonly Cluster[];
   readonly #head: RequestHead;
+  readonly #body = new BodyCopy();
   #left: number;
-  #body: Buffer[] = [];
 
-  constructor(inner: RequestReceiver, clusters: readonly Cluster[], head: RequestHead, limit: number) {
+  constructor(
+    inner: RequestReceiver,
+    mirrors: Mirrors,
+    clusters: readonly Cluster[],
+    head: RequestHead,
+    limit: number,
+  ) {
     this.#inner = inner;
+    this.#mirrors = mirrors;
     this.#clusters = clusters;
     this.#head = { ...head, headers: [...head.headers] };
     this.#left = limit;
@@ -61,8 +105,8 @@ export class MirroringReceiver implements RequestReceiver {
 
   onData(chunk: Buffer): void {
     this.#left -= chunk.length;
-    if (this.#left >= 0) this.#body.push(Buffer.from(chunk));
-    else this.#body = [];
+    if (this.#left >= 0) this.#body.add(chunk);
+    else this.#body.drop();
     this.#inner.onData(chunk);
   }
 
@@ -82,6 +126,6 @@ export class MirroringReceiver implements RequestReceiver {
   /** Sends the copies; called at once for a request without body. */
   send(trailers: HeaderList | undefined): void {
     if (this.#left < 0) return;
-    for (const cluster of this.#clusters) sendCopy(cluster, this.#head, this.#body, trailers);
+    for (const cluster of this.#clusters) this.#mirrors.send(cluster, this.#head, this.#body, trailers);
   }
 }

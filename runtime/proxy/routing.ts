@@ -19,7 +19,7 @@ import {
 import type { HeaderList, RequestHead, RequestReceiver, ServerStream } from '../net/index.ts';
 import type { Cluster, Clusters } from './cluster.ts';
 import { Exchange, type ProxyContext } from './exchange.ts';
-import { isMirrored, MirroringReceiver } from './mirror.ts';
+import { isMirrored, MirroringReceiver, Mirrors } from './mirror.ts';
 import { ignoreBody, type LocalReply, refuse } from './reply.ts';
 import { RoutePlan } from './route-plan.ts';
 
@@ -44,6 +44,7 @@ export const malformedPath: LocalReply = {
 export class Routing {
   readonly #context: ProxyContext;
   readonly #clusters: Clusters;
+  readonly #mirroring: Mirrors;
   /** Plans live as long as the rules they are made of. */
   readonly #plans = new WeakMap<HttpRule, Map<WeightedBackend, RoutePlan>>();
   /** Request ids: what tells this process from others, and a count. */
@@ -53,6 +54,7 @@ export class Routing {
   constructor(context: ProxyContext, clusters: Clusters) {
     this.#context = context;
     this.#clusters = clusters;
+    this.#mirroring = new Mirrors(context.limits.maxMirrored);
     this.#idPrefix = Math.floor(context.random() * 2 ** 52).toString(36);
   }
 
@@ -85,7 +87,13 @@ export class Routing {
     const exchange = new Exchange(this.#context, plan, stream, head, end, caller);
     const mirrored = rule.mirrors.length === 0 ? [] : this.#mirrors(rule);
     if (mirrored.length === 0) return exchange.start();
-    const mirror = new MirroringReceiver(exchange.start(), mirrored, head, this.#context.limits.replayBytes);
+    const mirror = new MirroringReceiver(
+      exchange.start(),
+      this.#mirroring,
+      mirrored,
+      head,
+      this.#context.limits.replayBytes,
+    );
     if (end) mirror.send(undefined);
     return mirror;
   }

@@ -367,6 +367,19 @@ describe('a gateway', () => {
     expect(seen['x-forwarded-client-cert']).toBe(`URI=${identityOf('gateway')}`);
     expect(seen['x-forwarded-for']).toBe('127.0.0.1');
     expect(seen['x-forwarded-proto']).toBe('http');
+    const underscored = { x_forwarded_client_cert: 'URI=spiffe://test.local/ns/shop/sa/admin', X_Forwarded_For: 'me' };
+    const again = JSON.parse((await send(listen, { headers: underscored })).body.toString());
+    expect(Object.keys(again).filter((name) => name.includes('_'))).toEqual([]);
+  });
+
+  it('tells nobody outside where its services are, nor who they must be', async () => {
+    const { listen, gateway } = await startGateway();
+    const nowhere = endpointsOf('web', 8080, [{ port: await freePort(), identity: identityOf('web') }]);
+    gateway.proxy.apply([nowhere], 'endpoints', []);
+    const reply = await send(listen);
+    expect([reply.status, reply.body.toString()]).toEqual([503, 'no connection to shop/web\n']);
+    expect(reply.headers['proxy-status']).not.toContain('127.0.0.1');
+    expect(gateway.log.entries[0].error).toContain('ECONNREFUSED');
   });
 
   it('answers malformed requests itself and closes', async () => {

@@ -30,6 +30,19 @@ describe('a pair of sidecars', () => {
     ]);
   });
 
+  it('lets no caller pretend to be another, in any spelling', async () => {
+    const { outbound } = await startPair((request, response) => response.end(JSON.stringify(request.headers)));
+    const forged = {
+      'x-forwarded-client-cert': 'URI=a',
+      'X_Forwarded-Client_Cert': 'URI=b',
+      x_forwarded_client_cert: 'c',
+    };
+    const seen = JSON.parse((await send(outbound, { headers: forged })).body.toString());
+    expect(Object.entries(seen).filter(([name]) => /client.cert/.test(name))).toEqual([
+      ['x-forwarded-client-cert', `URI=${identityOf('web')}`],
+    ]);
+  });
+
   it('streams large bodies both ways unchanged', async () => {
     const { outbound } = await startPair((request, response) => {
       response.writeHead(200, { 'content-type': 'application/octet-stream' });

@@ -1,6 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { AccessPolicy, HttpRule, Resource } from '../../runtime/model/index.ts';
+import type { ProxyLimits } from '../../runtime/proxy/index.ts';
+import { eventually } from '../controller/eventually.ts';
 import {
   closeAll,
   createAuthority,
@@ -25,6 +27,7 @@ async function startMesh(
   apps: Record<string, App>,
   resources: readonly Resource[],
   access: readonly AccessPolicy[] = [],
+  limits: Partial<ProxyLimits> = {},
 ) {
   const authority = await createAuthority();
   const endpoints: Resource[] = [];
@@ -46,6 +49,7 @@ async function startMesh(
   const client = await startProxy({
     serviceAccount: 'web',
     svid: await svidOf(authority, 'web'),
+    limits,
     resources: [...resources, ...endpoints],
     bootstrap: { outbound: { services: [{ listen: `127.0.0.1:${outbound}`, service: 'shop/reviews', port: 9080 }] } },
   });
@@ -156,6 +160,24 @@ describe('routing through two sidecars', () => {
     const reply = await send(outbound, { method: 'POST', path: '/x', body: 'copy me' });
     expect([reply.status, reply.body.toString()]).toEqual([200, 'v1 /x']);
     expect(await seen.promise).toBe('POST /x copy me');
+  });
+});
+
+describe('a mirror that never answers', () => {
+  it('gets no more copies than may wait for it', async () => {
+    let copies = 0;
+    const { outbound } = await startMesh(
+      { v1: named('v1'), v2: () => copies++ },
+      reviews([
+        forwardTo('shop/v1', 9080, { mirrors: [{ target: { service: 'shop/v2', port: 9080 }, percent: 100 }] }),
+      ]),
+      [],
+      { maxMirrored: 3 },
+    );
+    for (let each = 0; each < 10; each++) expect((await send(outbound)).status).toBe(200);
+    await eventually(() => copies === 3);
+    expect((await send(outbound)).status).toBe(200);
+    expect(copies).toBe(3);
   });
 });
 
