@@ -4,6 +4,8 @@ import {
   type HttpLimits,
   type Listener,
   listenPlain,
+  type RequestHead,
+  type ServerConnection,
   type ServerHandler,
   type ServerStream,
 } from '../net/index.ts';
@@ -52,6 +54,18 @@ function answer(method: string, path: string, actions: AdminActions): Answer {
   }
 }
 
+/** The only names a host that is called by its address has. */
+const ownNames = /^(?:localhost|\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-f:.]+\])?(?::\d+)?$/;
+const notForBrowsers = text(403, 'not for web pages');
+
+/**
+ * A web page can have the browser of whoever looks at it send requests here: with its origin, or under a host name of
+ * its own that it lets resolve to our address (DNS rebinding).
+ */
+function comesFromBrowser({ authority, headers }: RequestHead): boolean {
+  return !ownNames.test(authority) || headers.some((name, index) => index % 2 === 0 && name === 'origin');
+}
+
 function send(stream: ServerStream, { status, type, body }: Answer): void {
   const bytes = Buffer.from(body);
   stream.respond({ status, headers: ['content-type', type, 'content-length', String(bytes.length)] }, false);
@@ -68,11 +82,21 @@ export async function serveAdmin(
   const ignoreBody = { onData() {}, onEnd() {}, onReset() {}, onDrain() {} };
   const handler: ServerHandler = {
     onRequest(head, stream) {
-      send(stream, answer(head.method, head.path.split('?', 1)[0], actions));
+      send(stream, comesFromBrowser(head) ? notForBrowsers : answer(head.method, head.path.split('?', 1)[0], actions));
       return ignoreBody;
     },
   };
-  return listenPlain({ ...parseHostPort(address), maxConnections: 100 }, ({ connection }) => {
-    createHttp1Server(connection, handler, { ...options, scheme: 'http' });
+  const open = new Set<ServerConnection>();
+  const listener = await listenPlain({ ...parseHostPort(address), maxConnections: 100 }, (accepted) => {
+    const server = createHttp1Server(accepted.connection, handler, { ...options, scheme: 'http' });
+    open.add(server);
+    accepted.onceClosed(() => open.delete(server));
   });
+  return {
+    ...listener,
+    close() {
+      listener.close();
+      for (const server of open) server.drain();
+    },
+  };
 }

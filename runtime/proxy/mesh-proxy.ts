@@ -126,7 +126,7 @@ export class MeshProxy {
   async drain(): Promise<void> {
     for (const listener of this.#listeners) listener.close();
     await this.#servers.drain(this.#context.limits.drainTimeout);
-    this.#pools.drain();
+    this.#pools.destroy();
   }
 
   async #listenPlain(address: string, accept: Accept): Promise<void> {

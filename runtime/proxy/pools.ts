@@ -36,8 +36,9 @@ export class Pools {
     entry.pool.drain();
   }
 
-  drain(): void {
-    for (const { pool } of this.#entries.values()) pool.drain();
+  /** Ends what is still open: at the end of the proxy. */
+  destroy(): void {
+    for (const { pool } of this.#entries.values()) pool.destroy();
   }
 }
 

@@ -120,7 +120,7 @@ export async function runSidecar(bootstrap: Bootstrap, options: SidecarOptions):
     for (const kind of resourceKinds) discovery.subscribe(kind, wanted[kind]);
   };
 
-  applySaved(proxy, await state.loadResources());
+  applySaved(proxy, await state.loadResources(), logger);
   if (svid) takeSvid(svid);
   subscribe();
 
@@ -152,9 +152,15 @@ export async function runSidecar(bootstrap: Bootstrap, options: SidecarOptions):
   };
 }
 
-/** What was saved was good once; what is not any more is asked for anew. */
-function applySaved(proxy: MeshProxy, resources: readonly Resource[]): void {
-  for (const resource of resources) proxy.apply([resource], resource.kind, []);
+/** What was saved was good once; what is not any more (another version wrote it) is asked for anew. */
+function applySaved(proxy: MeshProxy, resources: readonly Resource[], logger: Logger): void {
+  for (const resource of resources) {
+    try {
+      proxy.apply([resource], resource.kind, []);
+    } catch (error) {
+      logger.warn({ error: String(error) }, 'saved configuration not understood');
+    }
+  }
 }
 
 function identitySource(bootstrap: Bootstrap, options: SidecarOptions, clock: Clock, random: Random): SvidSource {

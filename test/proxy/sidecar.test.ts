@@ -1,4 +1,5 @@
 import { writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { type Controller, startController } from '../../runtime/controller/index.ts';
@@ -7,7 +8,7 @@ import { systemClock } from '../../runtime/model/index.ts';
 import { type Bootstrap, runSidecar, type Sidecar } from '../../runtime/proxy/index.ts';
 import { eventually } from '../controller/eventually.ts';
 import { TemporaryDirectory } from '../controller/temporary-directory.ts';
-import { closeAll, freePort, type Reply, send, startApp } from './mesh.ts';
+import { closeAll, freePort, type Reply, readAll, readUntil, send, startApp } from './mesh.ts';
 
 const silent = { info() {}, warn() {} };
 const keys = createTokenKeys();
@@ -159,6 +160,32 @@ describe('a sidecar', () => {
     const config = (await send(webAdmin, { path: '/config' })).body.toString();
     expect(config).toContain('"shop/reviews"');
     expect(config).not.toContain('PRIVATE KEY');
+  });
+
+  it('tells web pages nothing, whatever name they give it', async () => {
+    const { webAdmin } = await startMesh();
+    const origin = { origin: 'https://evil.example' };
+    expect((await send(webAdmin, { method: 'POST', path: '/quit', headers: origin })).status).toBe(403);
+    expect((await send(webAdmin, { path: '/config', headers: { host: 'rebound.example:15020' } })).status).toBe(403);
+    expect((await send(webAdmin, { path: '/live', headers: { host: 'localhost' } })).status).toBe(200);
+  });
+
+  it('leaves no connection open when it ends, so that its process can', async () => {
+    const { webAdmin } = await startMesh();
+    const scraper = connect(webAdmin, '127.0.0.1');
+    const closed = readAll(scraper);
+    scraper.write('GET /live HTTP/1.1\r\nhost: localhost\r\n\r\n');
+    await readUntil(scraper, 'live\n');
+    await sidecars.pop()!.close();
+    await closed;
+  });
+
+  it('starts with saved configuration that it does not understand', async () => {
+    const { controller, web } = await startMesh();
+    await sidecars.pop()!.close();
+    const saved = join(state.path, 'web', 'resources.json');
+    await writeFile(saved, JSON.stringify([null, { kind: 'of the future', name: 'shop/x' }]));
+    await (await sidecar(controller, 'web', web)).ready;
   });
 
   it('follows a change of the manifests without losing its connections', async () => {
