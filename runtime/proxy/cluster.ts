@@ -94,9 +94,9 @@ export class Cluster {
     this.#members = members;
   }
 
-  /** What {@link pick} wants to know of a request. At a gateway the `client` is hashed, not the gateway itself. */
+  /** What {@link pick} wants to know of a request. At a gateway the `client` is its source, not the gateway itself. */
   keyOf(request: HttpRequest, client: string | undefined): string | undefined {
-    return this.#readKey?.(request, client ?? this.#source);
+    return this.#readKey?.(request, client === undefined ? this.#source : withoutPort(client));
   }
 
   /** Prefers endpoints that were not tried; takes a tried one rather than none. */
@@ -119,6 +119,11 @@ export class Cluster {
     const session = 'session' in balancer && balancer.session && sessionCookie(balancer.session, state.id);
     return { peer, upstream: { pool, state, address: `${peer.host}:${peer.port}`, ...(session && { session }) } };
   }
+}
+
+/** A client's connections come from many ports. */
+function withoutPort(address: string): string {
+  return address.slice(0, address.lastIndexOf(':'));
 }
 
 /** Who the proxy is, and where. */

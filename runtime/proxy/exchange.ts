@@ -35,6 +35,8 @@ export interface Upstream {
   readonly address: string;
   /** What the balancer knows of it; absent where there is nothing to balance. */
   readonly state?: EndpointState;
+  /** The `set-cookie` that leads the client back here; absent where sessions do not count. */
+  readonly session?: string;
 }
 
 /** What is done with the requests of one rule and backend: made when configuration arrives, shared by all of them. */
@@ -55,7 +57,7 @@ export interface ExchangePlan {
   /** Counts a finished exchange; status 0 means that no response was sent. */
   observe(status: number, seconds: number): void;
   /** The next upstream, another than those tried where there is a choice; `undefined` when there is none at all. */
-  pick(tried: ReadonlySet<EndpointState> | undefined): Upstream | undefined;
+  pick(tried: ReadonlySet<EndpointState> | undefined, key: string | undefined): Upstream | undefined;
   changeResponse?(headers: HeaderList): HeaderList;
 }
 
@@ -79,6 +81,7 @@ export class Exchange implements ResponseReceiver, PoolWaiter {
   readonly #downstream: ServerStream;
   readonly #head: RequestHead;
   readonly #source: string;
+  readonly #key: string | undefined;
   readonly #started: number;
 
   #upstream: ClientStream | undefined;
@@ -107,7 +110,10 @@ export class Exchange implements ResponseReceiver, PoolWaiter {
   #tryTimer: Timer | undefined;
   #backoffTimer: Timer | undefined;
 
-  /** `source` names the caller for the access log. With `ended`, the request has no body. */
+  /**
+   * `source` names the caller for the access log, `key` is what the balancer reads of the request. With `ended`, the
+   * request has no body.
+   */
   constructor(
     context: ProxyContext,
     plan: ExchangePlan,
@@ -115,6 +121,7 @@ export class Exchange implements ResponseReceiver, PoolWaiter {
     head: RequestHead,
     ended: boolean,
     source: string,
+    key?: string,
   ) {
     this.#context = context;
     this.#plan = plan;
@@ -122,6 +129,7 @@ export class Exchange implements ResponseReceiver, PoolWaiter {
     this.#head = head;
     this.#requestEnded = ended;
     this.#source = source;
+    this.#key = key;
     this.#started = context.clock.now();
   }
 
@@ -176,6 +184,8 @@ export class Exchange implements ResponseReceiver, PoolWaiter {
     this.#answered = this.#context.clock.now();
     const { changeResponse } = this.#plan;
     if (changeResponse) head.headers = changeResponse(head.headers);
+    const session = this.#choice?.session;
+    if (session !== undefined && this.#choice?.state?.id !== this.#key) head.headers.push('set-cookie', session);
     this.#downstream.respond(head, end);
     if (end) this.#finish(undefined);
   }
@@ -239,7 +249,7 @@ export class Exchange implements ResponseReceiver, PoolWaiter {
   }
 
   #try(): void {
-    const choice = this.#plan.pick(this.#tried);
+    const choice = this.#plan.pick(this.#tried, this.#key);
     if (!choice) {
       this.#reply(503, 'destination_unavailable', `${this.#target} has no ready endpoint`);
       return;

@@ -1,4 +1,4 @@
-import { applyHeaderChange, type EndpointState, type RetryBudget } from '../engine/index.ts';
+import { applyHeaderChange, type EndpointState, type HttpRequest, type RetryBudget } from '../engine/index.ts';
 import { describeReference, type HttpRule, type Retry, type Timeouts, type WeightedBackend } from '../model/index.ts';
 import type { HeaderList } from '../net/index.ts';
 import type { Cluster } from './cluster.ts';
@@ -49,8 +49,13 @@ export class RoutePlan implements ExchangePlan {
     return this.#cluster.mtls;
   }
 
-  pick(tried: ReadonlySet<EndpointState> | undefined): Upstream | undefined {
-    return this.#cluster.pick(tried);
+  /** What the balancer reads of a request; `caller` is the client's address at a gateway. */
+  keyOf(request: HttpRequest, caller: string): string | undefined {
+    return this.#cluster.keyOf(request, this.direction === 'gateway' ? caller : undefined);
+  }
+
+  pick(tried: ReadonlySet<EndpointState> | undefined, key: string | undefined): Upstream | undefined {
+    return this.#cluster.pick(tried, key);
   }
 
   observe(status: number, seconds: number): void {

@@ -63,13 +63,8 @@ export class Routing {
     const target = normalizePath(head.path);
     if (!target) return refuse(stream, head, malformedPath);
     const { path, query } = target;
-    const found = scope.router.route({
-      method: head.method,
-      authority: head.authority,
-      path,
-      query,
-      headers: head.headers,
-    });
+    const request = { method: head.method, authority: head.authority, path, query, headers: head.headers };
+    const found = scope.router.route(request);
     if (!found) {
       const details = `no route of ${scope.service} matches ${head.method} ${path}`;
       return refuse(stream, head, { status: 404, error: 'destination_not_found', details });
@@ -84,7 +79,8 @@ export class Routing {
     }
     this.#change(head, target, found, backend);
     const plan = this.#plan(scope, rule, backend);
-    const exchange = new Exchange(this.#context, plan, stream, head, end, caller);
+    const key = plan.keyOf(request, caller);
+    const exchange = new Exchange(this.#context, plan, stream, head, end, caller, key);
     const mirrored = rule.mirrors.length === 0 ? [] : this.#mirrors(rule);
     if (mirrored.length === 0) return exchange.start();
     const mirror = new MirroringReceiver(

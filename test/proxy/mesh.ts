@@ -153,7 +153,7 @@ export interface ProxyOptions {
   readonly rateLimits?: readonly RateLimitPolicy[];
   readonly mtls?: Workload['mtls'];
   readonly resources?: readonly Resource[];
-  readonly bootstrap?: Partial<Pick<Bootstrap, 'inbound' | 'outbound' | 'gateway'>>;
+  readonly bootstrap?: Partial<Pick<Bootstrap, 'inbound' | 'outbound' | 'gateway' | 'zone'>>;
   readonly gateway?: string;
   readonly limits?: Partial<ProxyLimits>;
   readonly svid: Svid;
