@@ -35,16 +35,17 @@ export function attribute<R extends CustomResource, T>(
 }
 
 /**
- * The address under which clients outside of the cluster reach a gateway.
+ * The address under which clients outside of the cluster reach a gateway. Pulumi waits until there is one; only where it
+ * is told not to wait (`skipAwait`) the value can be undefined.
  *
  * @example export const address = gatewayAddress(gateway);
  */
-export function gatewayAddress(gateway: Gateway): Output<string> {
+export function gatewayAddress(gateway: Gateway): Output<string | undefined> {
   const service = gateway.node.findChild('Service') as ApiObject;
   return attribute(service, (resource: InstanceType<typeof kubernetes.core.v1.Service>) =>
     resource.status.apply((status) => {
       const [ingress] = status?.loadBalancer?.ingress ?? [];
-      return ingress?.hostname ?? ingress?.ip;
+      return (ingress?.hostname ?? ingress?.ip) as string | undefined;
     }),
   );
 }

@@ -4,7 +4,7 @@ import { gatewayAddress, PulumiApp } from 'meshwright/pulumi';
 import { gateway, shop } from '../../examples/shop/main.ts';
 
 const skipAwait = new pulumi.Config().getBoolean('skipAwait');
-const namespace = new k8s.core.v1.Namespace('shop', { metadata: { name: shop.namespace } });
+const namespace = new k8s.core.v1.Namespace('shop', { metadata: { name: shop.namespace, labels: shop.labels } });
 new PulumiApp('shop', shop, { dependsOn: namespace, skipAwait });
 
-export const address = pulumi.interpolate`http://${gatewayAddress(gateway)}`;
+export const address = gatewayAddress(gateway).apply((host) => host && `http://${host}`);

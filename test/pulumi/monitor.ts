@@ -52,6 +52,8 @@ export interface MonitorOptions {
   readonly preview?: boolean;
   /** Outputs of other stacks by their names. */
   readonly stacks?: Readonly<Record<string, Inputs>>;
+  /** Makes an object and says what became of it, in the place of the Kubernetes provider; in a preview only says it. */
+  readonly provide?: (registration: Registration, preview: boolean) => Promise<Inputs>;
   /** Says why a resource cannot be made. */
   readonly refuse?: (registration: Registration) => string | undefined;
 }
@@ -77,7 +79,7 @@ export class Monitor {
 
   /** The objects it was told of, sorted by URN. */
   get objects(): readonly Registration[] {
-    return this.sorted.filter(({ type, custom }) => custom && !type.startsWith('pulumi:'));
+    return this.sorted.filter(isObject);
   }
 
   /** In an order that does not depend on which call came first. */
@@ -125,13 +127,22 @@ export class Monitor {
       callback({ code: 2, message: refusal, details: refusal });
       return;
     }
-    this.#urns.add(registration.urn);
     this.registrations.push(registration);
+    const { provide } = this.#options;
+    const given = provide && isObject(registration) ? provide(registration, this.preview) : givenByServer(registration);
+    Promise.resolve(given).then(
+      (outputs) => callback(null, this.#answer(registration, outputs)),
+      ({ message }) => callback({ code: 2, message, details: message }),
+    );
+  }
+
+  #answer(registration: Registration, outputs: Inputs): resourceModule.RegisterResourceResponse {
+    this.#urns.add(registration.urn);
     const response = new proto.RegisterResourceResponse();
     response.setUrn(registration.urn);
     if (registration.custom && !this.preview) response.setId(idOf(registration));
-    response.setObject(Struct.fromJavaScript({ ...registration.inputs, ...givenByServer(registration) } as never));
-    callback(null, response);
+    response.setObject(Struct.fromJavaScript({ ...registration.inputs, ...outputs }));
+    return response;
   }
 
   registerResourceOutputs(request: resourceModule.RegisterResourceOutputsRequest, callback: Callback<never>): void {
@@ -204,6 +215,10 @@ export class Monitor {
     const types = parentType && parentType !== 'pulumi:pulumi:Stack' ? `${parentType}$${type}` : type;
     return `urn:pulumi:${this.stack}::${this.project}::${types}::${name}`;
   }
+}
+
+function isObject({ type, custom }: Registration): boolean {
+  return custom && !type.startsWith('pulumi:');
 }
 
 function idOf({ inputs, name }: Registration): string {

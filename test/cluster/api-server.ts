@@ -1,0 +1,129 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { generateKeyPairSync } from 'node:crypto';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { request } from 'node:https';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { setTimeout } from 'node:timers/promises';
+
+/** Where Kubernetes is, built and packed: beside this repository, see the README there. */
+export const clusterHome = process.env.MESHWRIGHT_CLUSTER ?? resolve('../shared/cluster');
+const startLimit = 60_000;
+
+export interface Reply<T = Record<string, unknown>> {
+  readonly status: number;
+  readonly body: T;
+}
+
+/** etcd and kube-apiserver, on loopback and in a directory that goes with them: Kubernetes without nodes. */
+export class ApiServer implements AsyncDisposable {
+  static async start(): Promise<ApiServer> {
+    const server = new ApiServer(mkdtempSync(join(tmpdir(), 'meshwright-api-')));
+    try {
+      await server.#start();
+    } catch (error) {
+      await server[Symbol.asyncDispose]();
+      throw error;
+    }
+    return server;
+  }
+
+  readonly #directory: string;
+  readonly #children: ChildProcess[] = [];
+  readonly #token = 'meshwright-test';
+  #port = 0;
+
+  private constructor(directory: string) {
+    this.#directory = directory;
+  }
+
+  request<T>(method: string, path: string, body?: unknown, contentType = 'application/json'): Promise<Reply<T>> {
+    return new Promise((answered, reject) => {
+      const headers = { authorization: `Bearer ${this.#token}`, 'content-type': contentType };
+      const options = { host: '127.0.0.1', port: this.#port, method, path, headers, rejectUnauthorized: false };
+      const sent = request(options, (response) => {
+        text(response).then((answer) => {
+          const json = answer.startsWith('{') ? JSON.parse(answer) : { message: answer };
+          answered({ status: response.statusCode!, body: json });
+        }, reject);
+      });
+      sent.on('error', reject);
+      sent.end(body === undefined ? undefined : JSON.stringify(body));
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const child of this.#children.toReversed()) {
+      if (child.exitCode !== null || child.signalCode !== null) continue;
+      const closed = once(child, 'close');
+      child.kill('SIGKILL');
+      await closed;
+    }
+    rmSync(this.#directory, { recursive: true });
+  }
+
+  async #start(): Promise<void> {
+    const file = (name: string) => join(this.#directory, name);
+    const binary = file('hyperkube');
+    execFileSync('sh', ['-c', `xz -dc '${clusterHome}/bin/hyperkube.xz' > '${binary}' && chmod +x '${binary}'`]);
+    const { privateKey, publicKey } = generateKeyPairSync('rsa', {
+      modulusLength: 2048,
+      publicKeyEncoding: { type: 'spki', format: 'pem' },
+      privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+    });
+    writeFileSync(file('sa.key'), privateKey);
+    writeFileSync(file('sa.pub'), publicKey);
+    writeFileSync(file('tokens.csv'), `${this.#token},test,test,"system:masters"\n`);
+    const [client, peer, secure] = await Promise.all([freePort(), freePort(), freePort()]);
+    const [clients, peers] = [`http://127.0.0.1:${client}`, `http://127.0.0.1:${peer}`];
+    this.#port = secure;
+    this.#run(binary, 'etcd', [
+      `--data-dir=${file('etcd')}`,
+      `--listen-client-url=${clients}`,
+      `--listen-peer-url=${peers}`,
+      '--unsafe-no-fsync',
+    ]);
+    this.#run(binary, 'kube-apiserver', [
+      `--etcd-servers=${clients}`,
+      '--bind-address=127.0.0.1',
+      `--secure-port=${secure}`,
+      `--cert-dir=${file('certificates')}`,
+      `--token-auth-file=${file('tokens.csv')}`,
+      '--authorization-mode=RBAC',
+      '--endpoint-reconciler-type=none',
+      '--service-cluster-ip-range=10.96.0.0/16',
+      '--service-account-issuer=https://kubernetes.default.svc',
+      `--service-account-key-file=${file('sa.pub')}`,
+      `--service-account-signing-key-file=${file('sa.key')}`,
+    ]);
+    await this.until('/readyz', ({ status }) => status === 200);
+  }
+
+  /** Asks until the answer is right, within the time a server takes to start. */
+  async until(path: string, isRight: (reply: Reply) => boolean): Promise<void> {
+    const deadline = Date.now() + startLimit;
+    for (;;) {
+      const reply = await this.request<Record<string, unknown>>('GET', path).catch(() => undefined);
+      if (reply && isRight(reply)) return;
+      if (Date.now() > deadline) throw new Error(`${path} is not as it should be: ${JSON.stringify(reply?.body)}`);
+      await setTimeout(50);
+    }
+  }
+
+  #run(binary: string, name: string, args: readonly string[]): void {
+    if (!existsSync(binary)) throw new Error(`${binary} is not there`);
+    this.#children.push(spawn(binary, [name, ...args], { stdio: 'ignore' }));
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, 'close');
+  return port;
+}

@@ -1,0 +1,50 @@
+import { execFileSync } from 'node:child_process';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { parseAllDocuments } from 'yaml';
+import type { Registration } from '../pulumi/monitor.ts';
+import { type Run, runProgram } from '../pulumi/process.ts';
+import { ApiServer, clusterHome } from './api-server.ts';
+import { isNamespace, ServerSideApply } from './server-side-apply.ts';
+
+/*
+ * What Pulumi programs register, given to a real API server. There is no node: nothing runs, so nothing is awaited.
+ */
+
+let server: ApiServer | undefined;
+let apply: ServerSideApply;
+
+beforeAll(async () => {
+  server = await ApiServer.start();
+  const gatewayApi = execFileSync('xz', ['-dc', `${clusterHome}/conf/gateway-api-v1.6.3-experimental.yaml.xz`], {
+    encoding: 'utf8',
+    maxBuffer: 1e8,
+  });
+  const definitions = parseAllDocuments(gatewayApi).map((document) => document.toJS());
+  const install = new ServerSideApply(server);
+  for (const inputs of definitions) {
+    if (inputs?.kind === 'CustomResourceDefinition') await install.provide({ inputs, name: '' } as Registration, false);
+  }
+  apply = new ServerSideApply(server);
+}, 120_000);
+
+afterAll(async () => server?.[Symbol.asyncDispose]());
+
+const up = (cwd: string, preview = false): Promise<Run> =>
+  runProgram('pulumi.ts', { cwd, preview, provide: (registration, dry) => apply.provide(registration, dry) });
+const stacks = ['stacks/crds', 'stacks/shop'];
+
+test('every object of our stacks is accepted; a second update and a preview change nothing; all can be removed', async () => {
+  const succeeded = { code: 0, stdout: '', stderr: '' };
+  for (const stack of stacks) expect(await up(stack)).toMatchObject(succeeded);
+  const before = await apply.objects();
+  expect(before.size).toBeGreaterThan(40);
+
+  for (const stack of stacks) expect(await up(stack)).toMatchObject(succeeded);
+  expect(await apply.objects()).toEqual(before);
+
+  for (const stack of stacks) expect(await up(stack, true)).toMatchObject(succeeded);
+  expect(await apply.objects()).toEqual(before);
+
+  await apply.remove();
+  expect([...(await apply.objects()).keys()].filter((path) => !isNamespace(path))).toEqual([]);
+}, 120_000);
