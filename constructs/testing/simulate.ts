@@ -230,8 +230,9 @@ function reasonsOf({ reason, route, targets }: Decision): readonly string[] {
   return [
     reason,
     ...others.map(({ rule, reason }) => `not ${rule.name} of ${describeReference(rule.route)}: ${reason}`),
-    ...targets.flatMap(({ target, problem, receivers }) => [
+    ...targets.flatMap(({ target, problem, balancing, receivers }) => [
       ...(problem ? [`${target?.service ?? 'a target'}: ${problem}`] : []),
+      ...(balancing?.balancer.policy ? [`endpoint of ${target?.service}: ${balancing.reason}`] : []),
       ...receivers.flatMap((receiver) => [describeReceiver(receiver), ...describeLimits(receiver)]),
     ]),
   ];

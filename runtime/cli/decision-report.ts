@@ -63,6 +63,9 @@ export function summariseReasons({ route, targets }: Decision) {
       verdict,
       reason,
     })),
+    balancing: targets.flatMap(({ target, balancing }) =>
+      balancing ? [{ service: target?.service, key: balancing.key, reason: balancing.reason }] : [],
+    ),
     access: targets.flatMap(({ receivers }) =>
       receivers.map(({ workload, access, limits }) => ({
         workload,
@@ -106,7 +109,8 @@ export function formatDecision(decision: Decision): string {
 export function formatReasons({ route, targets }: Decision): string {
   const lines: string[] = [];
   if (route && route.considered.length > 0) lines.push('route', ...route.considered.map(describeRoute));
-  for (const { receivers } of targets) {
+  for (const { target, balancing, receivers } of targets) {
+    if (balancing) lines.push(`endpoint of ${target?.service}`, `  * ${balancing.reason}`);
     for (const { workload, access, limits = [] } of receivers) {
       lines.push(`access at ${workload ?? 'a workload outside the mesh'}`);
       lines.push(

@@ -1,3 +1,5 @@
+import type { ObjectReference } from './reference.ts';
+
 /** What of a request is hashed: requests that are equal in it go to the same endpoint. */
 export type HashKey =
   /** Lower-case name. */
@@ -31,13 +33,15 @@ export interface SlowStart {
   readonly window: number;
 }
 
-interface PanicOptions {
+interface CommonOptions {
+  /** What says so; absent where nothing does. */
+  readonly policy?: ObjectReference;
   /** Percent: with a smaller part of all endpoints ready, requests go to those that are not ready as well. */
   readonly panicThreshold?: number;
 }
 
 /** Each request may go to any endpoint. */
-export interface SpreadingBalancer extends PanicOptions {
+export interface SpreadingBalancer extends CommonOptions {
   /**
    * Each in turn; at random; the one of two random choices with fewer requests under way; the one of two random
    * choices with the lower expected wait, which is its peak-EWMA latency times the requests in line.
@@ -49,7 +53,7 @@ export interface SpreadingBalancer extends PanicOptions {
 }
 
 /** The key of a request decides, the same way in every proxy. A request without the key goes as by peak EWMA. */
-export interface HashingBalancer extends PanicOptions {
+export interface HashingBalancer extends CommonOptions {
   readonly kind: 'ring-hash' | 'maglev';
   readonly by: HashKey;
 }

@@ -35,7 +35,7 @@ export function applyLoadBalancingPolicies(
         continue;
       }
       owners.set(service, policy);
-      service.balancer = toBalancer(policy.spec, service);
+      service.balancer = toBalancer(policy, service);
     }
     statuses.push({ object: referenceTo(policy), conditions: [condition(policy, 'Accepted', verdict)] });
   }
@@ -118,18 +118,18 @@ const spreading = {
   Random: 'random',
 } as const;
 
-function toBalancer(spec: Spec, service: ServiceEntry): Balancer {
-  const { algorithm, sessionPersistence, preferSameZone, slowStart, panicThreshold } = spec;
-  const panic = panicThreshold === undefined ? {} : { panicThreshold };
+function toBalancer(policy: LoadBalancingPolicyObject, service: ServiceEntry): Balancer {
+  const { algorithm, hashKey, sessionPersistence, preferSameZone, slowStart, panicThreshold } = policy.spec;
+  const common = { policy: referenceTo(policy), ...(panicThreshold === undefined ? {} : { panicThreshold }) };
   if (algorithm === 'RingHash' || algorithm === 'Maglev') {
-    return { kind: algorithm === 'Maglev' ? 'maglev' : 'ring-hash', by: toHashKey(spec.hashKey!), ...panic };
+    return { kind: algorithm === 'Maglev' ? 'maglev' : 'ring-hash', by: toHashKey(hashKey!), ...common };
   }
   return {
     kind: spreading[algorithm],
     ...(sessionPersistence ? { session: toCookie(sessionPersistence, service) } : {}),
     ...(preferSameZone ? { preferSameZone: { ...preferSameZone } } : {}),
     ...(slowStart ? { slowStart: { window: parseDuration(slowStart.window) } } : {}),
-    ...panic,
+    ...common,
   };
 }
 

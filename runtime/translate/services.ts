@@ -4,6 +4,7 @@ import { namespaceOf, type ServiceObject } from '../resources/index.ts';
 import type { Inventory } from './inventory.ts';
 import { type DeclaredProtocols, portKey, protocolOf } from './protocols.ts';
 import type { Report } from './report.ts';
+import { referenceTo } from './status.ts';
 
 /** A TCP port of a Service while routes are being attached to it. */
 export interface ServicePortEntry {
@@ -56,10 +57,9 @@ export function readServices(inventory: Inventory, declared: DeclaredProtocols, 
 }
 
 /** What the Service itself says of zones; a LoadBalancingPolicy says more. */
-function balancerOf({ spec }: ServiceObject): Balancer {
-  const { trafficDistribution = '' } = spec;
-  return /^Prefer(SameZone|Close)$/.test(trafficDistribution)
-    ? { kind: 'peak-ewma', preferSameZone: { minEndpoints: 1 } }
+function balancerOf(service: ServiceObject): Balancer {
+  return /^Prefer(SameZone|Close)$/.test(service.spec.trafficDistribution ?? '')
+    ? { kind: 'peak-ewma', preferSameZone: { minEndpoints: 1 }, policy: referenceTo(service) }
     : defaultBalancer;
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { createSnapshot, decide, type SimulatedRequest } from '../../runtime/engine/index.ts';
-import type { Endpoints, Gateway, HttpRule, Service, Workload } from '../../runtime/model/index.ts';
+import type { Balancer, Endpoints, Gateway, HttpRule, Service, Workload } from '../../runtime/model/index.ts';
 import { accessRule, forward, is, match, prefix, rule, shopPolicy, to } from './fixtures.ts';
 
 const all = [match(prefix('/'))];
@@ -248,5 +248,65 @@ describe('a decision', () => {
   test('needs a sender that exists', () => {
     expect(() => ask('/', { from: 'shop/wbe' })).toThrow('unknown workload shop/wbe; known: shop/batch, shop/edge');
     expect(() => ask('/', { gateway: 'shop/x' })).toThrow('unknown gateway shop/x; known: shop/public');
+  });
+
+  describe('chooses endpoints as their balancer would', () => {
+    const policy = { kind: 'LoadBalancingPolicy', namespace: 'shop', name: 'cart' };
+
+    function choose(balancer: Balancer, rest: Partial<SimulatedRequest> = {}, zones: readonly string[] = []) {
+      const found = endpoints('cart', 'web', 'reviews-v1', 'reviews-v2');
+      const placed = found.endpoints.map((each, index) => ({ ...each, zone: zones[index] }));
+      const altered = createSnapshot([
+        { ...service('cart'), balancer },
+        { ...found, endpoints: placed },
+        ...['reviews-v1', 'reviews-v2'].map((name) => workload(name)),
+        workload('web', { zone: 'a' }),
+      ]);
+      const [{ balancing, receivers }] = decide(altered, { from: 'shop/web', to: 'cart.shop', ...rest }).targets;
+      return { ...balancing, receivers: receivers.map(({ workload, probability }) => [workload, probability]) };
+    }
+
+    test('a key leads to one of them', () => {
+      const balancer: Balancer = { kind: 'ring-hash', by: { kind: 'header', name: 'x-user' }, policy };
+      const chosen = choose(balancer, { headers: { 'X-User': 'alice' } });
+      expect(chosen).toMatchObject({
+        key: 'alice',
+        reason: 'ring hash of header x-user; so says LoadBalancingPolicy shop/cart',
+        receivers: [[expect.any(String), 1]],
+      });
+      expect(choose(balancer, { headers: { 'x-user': 'alice' } })).toEqual(chosen);
+      const without = choose(balancer);
+      expect(without.receivers).toHaveLength(3);
+      expect(without.reason).toContain('since header x-user to hash by is not there');
+    });
+
+    test('its source leads a caller to one of them, by TCP as well', () => {
+      const balancer: Balancer = { kind: 'maglev', by: { kind: 'source' } };
+      const key = 'spiffe://shop.local/ns/shop/sa/web';
+      expect(choose(balancer)).toMatchObject({
+        key,
+        reason: 'maglev of the caller',
+        receivers: [[expect.any(String), 1]],
+      });
+      expect(choose(balancer, { to: 'cart.shop:6379' })).toMatchObject({ key, receivers: [[expect.any(String), 1]] });
+    });
+
+    test('a preferred zone gets what it can take', () => {
+      const balancer: Balancer = { kind: 'peak-ewma', preferSameZone: { minEndpoints: 2 } };
+      const { receivers, reason } = choose(balancer, {}, ['a', 'b', 'b']);
+      expect(receivers).toEqual([
+        ['shop/web', 0.5],
+        ['shop/reviews-v1', 0.25],
+        ['shop/reviews-v2', 0.25],
+      ]);
+      expect(reason).toContain('1 of 3 endpoints are in zone a, which is preferred');
+    });
+
+    test('a session is begun, or goes on', () => {
+      const session = { name: 'mw', path: '/', sameSite: 'Lax', secure: false } as const;
+      const { receivers, reason } = choose({ kind: 'random', session });
+      expect(receivers).toHaveLength(3);
+      expect(reason).toBe('at random, which begins a session');
+    });
   });
 });

@@ -1,4 +1,4 @@
-import type { Balancer } from '../../model/index.ts';
+import { type Balancer, describeReference } from '../../model/index.ts';
 import type { LoadBalancer } from './balancer.ts';
 import { keyOf } from './hash-key.ts';
 
@@ -30,6 +30,7 @@ export function explainBalancing(
   const parts = [describeChoice(balancer, states, key)];
   if (states.panicking) parts.push(`fewer than ${balancer.panicThreshold}% are ready, so the others are tried as well`);
   else if (!('by' in balancer) && balancer.preferSameZone) parts.push(describeZone(states, zone));
+  if (balancer.policy) parts.push(`so says ${describeReference(balancer.policy)}`);
   return { balancer, ...(key !== undefined && { key }), reason: parts.join('; ') };
 }
 
