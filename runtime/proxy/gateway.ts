@@ -1,8 +1,8 @@
 import type { Accepted, HeaderList, RequestHead, RequestReceiver, ServerStream } from '../net/index.ts';
 import type { ProxyContext } from './exchange.ts';
 import { withHyphens } from './header-names.ts';
+import { answerLocally } from './local-answer.ts';
 import type { MeshView } from './mesh-view.ts';
-import { refuse } from './reply.ts';
 import type { Routing } from './routing.ts';
 import type { Servers } from './servers.ts';
 
@@ -43,11 +43,13 @@ export class GatewayListener {
   }
 
   #handle(head: RequestHead, stream: ServerStream, end: boolean, remoteAddress: string): RequestReceiver {
-    const { view, routing, source, port } = this.#parts;
+    const { context, view, routing, source, port } = this.#parts;
     const listener = view.listener(port);
     if (!listener) {
       const details = `the gateway has no listener on port ${port}`;
-      return refuse(stream, head, { status: 503, error: 'destination_unavailable', details });
+      const scope = { direction: 'gateway' as const, service: view.workload?.gateway ?? '' };
+      const reply = { status: 503, error: 'destination_unavailable' as const, details };
+      return answerLocally(context, scope, head, stream, reply, remoteAddress);
     }
     head.headers = atTrustBoundary(head, remoteAddress);
     const scope = {

@@ -11,12 +11,12 @@ import type { Accepted, RequestHead, RequestReceiver, ServerHandler, ServerStrea
 import { type InboundListener, parseHostPort } from './bootstrap.ts';
 import { Exchange, type ExchangePlan, type ProxyContext, type Upstream } from './exchange.ts';
 import { withHyphens } from './header-names.ts';
+import { answerLocally } from './local-answer.ts';
 import type { MeshView } from './mesh-view.ts';
 import { DurationSeries } from './metrics.ts';
 import type { PeerLink } from './peer-link.ts';
 import type { Pools } from './pools.ts';
-import { logRefusal } from './refusal-log.ts';
-import { refuse } from './reply.ts';
+import type { LocalReply } from './reply.ts';
 import { malformedPath } from './routing.ts';
 import type { Servers } from './servers.ts';
 import { joinTcp, TcpMeter, turnAway } from './tcp.ts';
@@ -114,39 +114,46 @@ export class Inbound {
     joinTcp(context, link, accepted.connection, { ...this.#app, identity: undefined }, undefined, closed);
   }
 
+  /** Who calls is the same for all requests of a connection, and so is their plan while the workload is. */
   #handlerFor(caller: SpiffeId | undefined, remoteAddress: string): ServerHandler {
+    const source = caller ? formatSpiffeId(caller) : remoteAddress;
+    let workload = this.#parts.view.workload;
+    let plan = this.#plan(caller);
     return {
-      onRequest: (head: RequestHead, stream: ServerStream, end: boolean): RequestReceiver =>
-        this.#handle(caller, remoteAddress, head, stream, end),
+      onRequest: (head: RequestHead, stream: ServerStream, end: boolean): RequestReceiver => {
+        if (workload !== this.#parts.view.workload) {
+          workload = this.#parts.view.workload;
+          plan = this.#plan(caller);
+        }
+        return this.#handle(caller, source, plan, head, stream, end);
+      },
     };
   }
 
   #handle(
     caller: SpiffeId | undefined,
-    remoteAddress: string,
+    source: string,
+    plan: InboundPlan,
     head: RequestHead,
     stream: ServerStream,
     end: boolean,
   ): RequestReceiver {
     const { view, context, listener } = this.#parts;
     const path = normalizePath(head.path);
-    if (!path) return refuse(stream, head, malformedPath);
-    const source = caller ? formatSpiffeId(caller) : remoteAddress;
+    if (!path) return answerLocally(context, plan, head, stream, malformedPath, source);
     const decision = view.access(listener.port)?.decide({ principal: caller, method: head.method, path });
     if (!decision?.allowed) {
       this.#countDenied(decision?.policy && describeReference(decision.policy));
       const details = `${head.method} ${path.path} of ${this.#service}: ${decision?.reason ?? 'there are no rules yet'}`;
-      const plan = this.#plan(caller);
       plan.observe(403, 0);
-      logRefusal(context, plan, head, source, 403, details);
-      return refuse(stream, head, { status: 403, error: 'http_request_denied', details });
+      return answerLocally(context, plan, head, stream, { status: 403, error: 'http_request_denied', details }, source);
     }
     const { method, headers } = head;
     const limited = view.rateLimiter(listener.port)?.admit({ principal: caller, method, path, headers });
-    if (limited) return this.#refuseForLimit(limited, caller, source, head, stream);
+    if (limited) return this.#refuseForLimit(limited, plan, source, head, stream);
     head.path = formatTarget(path);
     setClientCertificate(head, caller);
-    return new Exchange(context, this.#plan(caller), stream, head, end, source).start();
+    return new Exchange(context, plan, stream, head, end, source).start();
   }
 
   #plan(caller: SpiffeId | undefined): InboundPlan {
@@ -181,17 +188,20 @@ export class Inbound {
 
   #refuseForLimit(
     limited: RateLimitRefusal,
-    caller: SpiffeId | undefined,
+    plan: InboundPlan,
     source: string,
     head: RequestHead,
     stream: ServerStream,
   ): RequestReceiver {
     this.#countLimited(limited);
-    const plan = this.#plan(caller);
     plan.observe(429, 0);
-    logRefusal(this.#parts.context, plan, head, source, 429, limited.reason);
-    const headers = rateLimitFields(limited);
-    return refuse(stream, head, { status: 429, error: 'http_request_denied', details: limited.reason, headers });
+    const reply: LocalReply = {
+      status: 429,
+      error: 'http_request_denied',
+      details: limited.reason,
+      headers: rateLimitFields(limited),
+    };
+    return answerLocally(this.#parts.context, plan, head, stream, reply, source);
   }
 
   #countLimited({ policy, limit }: RateLimitRefusal): void {

@@ -58,6 +58,11 @@ export class ProxyMetrics {
     'source',
     'mtls',
   ]);
+  readonly localReplies = this.registry.counter(
+    'meshwright_local_replies_total',
+    'Requests that this proxy answered itself, by reason (RFC 9209).',
+    ['direction', 'service', 'error'],
+  );
   readonly denied = this.registry.counter(
     'meshwright_access_denied_total',
     'Requests and connections refused by policy.',

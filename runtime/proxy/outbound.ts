@@ -3,9 +3,9 @@ import type { QualifiedName } from '../model/index.ts';
 import type { Accepted, Connection, RequestHead, RequestReceiver, ServerHandler, ServerStream } from '../net/index.ts';
 import type { Clusters } from './cluster.ts';
 import type { ProxyContext } from './exchange.ts';
+import { answerLocally } from './local-answer.ts';
 import type { CompiledPort, MeshView } from './mesh-view.ts';
 import type { PeerAddress, PeerLink } from './peer-link.ts';
-import { refuse } from './reply.ts';
 import type { Routing } from './routing.ts';
 import type { Servers } from './servers.ts';
 import { joinTcp, TcpMeter, turnAway } from './tcp.ts';
@@ -93,11 +93,15 @@ export class Outbound {
   }
 
   #handlerFor(find: (head: RequestHead) => CompiledPort | undefined): ServerHandler {
-    const { routing, source, view } = this.#parts;
+    const { context, routing, source, view } = this.#parts;
     return {
       onRequest(head: RequestHead, stream: ServerStream, end: boolean): RequestReceiver {
         const port = find(head);
-        if (!port) return refuse(stream, head, unknownDestination(head.authority, view.workload?.name ?? ''));
+        if (!port) {
+          const scope = { direction: 'outbound' as const, service: 'unknown' };
+          const reply = unknownDestination(head.authority, view.workload?.name ?? '');
+          return answerLocally(context, scope, head, stream, reply, source());
+        }
         const scope = { direction: 'outbound' as const, router: port.router, service: port.service, source: source() };
         return routing.handle(scope, head, stream, end, scope.source);
       },

@@ -30,7 +30,7 @@ export class RoutePlan implements ExchangePlan {
     this.direction = scope.direction;
     this.service = scope.service;
     this.target = backend.target?.service;
-    this.route = `${describeReference(rule.route)} ${rule.name}`;
+    this.route = nameOfRule(rule);
     this.timeouts = rule.timeouts;
     this.retry = rule.retry;
     this.budget = cluster.budget;
@@ -61,4 +61,9 @@ export class RoutePlan implements ExchangePlan {
   observe(status: number, seconds: number): void {
     (this.#cluster.mtls ? this.#encrypted : this.#plain).observe(status, seconds);
   }
+}
+
+/** How metrics, logs and errors name a rule: `HTTPRoute shop/reviews-canary split`. */
+export function nameOfRule({ route, name }: HttpRule): string {
+  return `${describeReference(route)} ${name}`;
 }

@@ -9,19 +9,14 @@ import {
   redirectLocation,
   rewritePath,
 } from '../engine/index.ts';
-import {
-  type BackendTarget,
-  describeReference,
-  type HttpRule,
-  type Redirect,
-  type WeightedBackend,
-} from '../model/index.ts';
+import type { BackendTarget, HttpRule, WeightedBackend } from '../model/index.ts';
 import type { HeaderList, RequestHead, RequestReceiver, ServerStream } from '../net/index.ts';
 import type { Cluster, Clusters } from './cluster.ts';
 import { Exchange, type ProxyContext } from './exchange.ts';
+import { answerLocally, redirectLocally } from './local-answer.ts';
 import { isMirrored, MirroringReceiver, Mirrors } from './mirror.ts';
-import { ignoreBody, type LocalReply, refuse } from './reply.ts';
-import { RoutePlan } from './route-plan.ts';
+import type { LocalReply } from './reply.ts';
+import { nameOfRule, RoutePlan } from './route-plan.ts';
 
 /** Where a request is routed: the rules, and names for metrics and errors. */
 export interface RoutingScope {
@@ -61,21 +56,29 @@ export class Routing {
   /** `caller` names who sent the request, for the access log. */
   handle(scope: RoutingScope, head: RequestHead, stream: ServerStream, end: boolean, caller: string): RequestReceiver {
     const target = normalizePath(head.path);
-    if (!target) return refuse(stream, head, malformedPath);
+    if (!target) return answerLocally(this.#context, scope, head, stream, malformedPath, caller);
     const { path, query } = target;
     const request = { method: head.method, authority: head.authority, path, query, headers: head.headers };
     const found = scope.router.route(request);
     if (!found) {
       const details = `no route of ${scope.service} matches ${head.method} ${path}`;
-      return refuse(stream, head, { status: 404, error: 'destination_not_found', details });
+      const reply = { status: 404, error: 'destination_not_found' as const, details };
+      return answerLocally(this.#context, scope, head, stream, reply, caller);
     }
     const { rule } = found;
-    if (rule.action.kind === 'redirect') return redirect(scope, found, rule.action.redirect, head, target, stream);
+    if (rule.action.kind === 'redirect') {
+      const { redirect } = rule.action;
+      const from = { scheme: head.scheme, authority: head.authority, path, query, listenerPort: scope.listenerPort };
+      const answer = { status: redirect.status, location: redirectLocation(from, redirect, found.match) };
+      return redirectLocally(this.#context, { ...scope, route: nameOfRule(rule) }, head, stream, answer, caller);
+    }
 
     const backend = chooseBackend(rule, this.#context.random);
     if (!backend?.target) {
-      const details = `${describeReference(rule.route)} ${rule.name}: ${backend?.problem ?? 'no backend has a weight'}`;
-      return refuse(stream, head, { status: 500, error: 'destination_not_found', details });
+      const route = nameOfRule(rule);
+      const details = `${route}: ${backend?.problem ?? 'no backend has a weight'}`;
+      const reply = { status: 500, error: 'destination_not_found' as const, details };
+      return answerLocally(this.#context, { ...scope, route }, head, stream, reply, caller);
     }
     this.#change(head, target, found, backend);
     const plan = this.#plan(scope, rule, backend);
@@ -135,19 +138,4 @@ function hasHeader(headers: HeaderList, name: string): boolean {
 function hostOfTarget({ service, port }: BackendTarget): string {
   const [namespace, name] = service.split('/');
   return `${name}.${namespace}:${port}`;
-}
-
-function redirect(
-  scope: RoutingScope,
-  { match }: RouteMatch,
-  to: Redirect,
-  head: RequestHead,
-  { path, query }: NormalizedPath,
-  stream: ServerStream,
-): RequestReceiver {
-  const { scheme, authority } = head;
-  const request = { scheme, authority, path, query, listenerPort: scope.listenerPort };
-  const location = redirectLocation(request, to, match);
-  stream.respond({ status: to.status, headers: ['location', location, 'content-length', '0'] }, true);
-  return ignoreBody;
 }

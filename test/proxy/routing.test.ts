@@ -299,3 +299,36 @@ describe('access', () => {
     expect(reply.body.toString()).toContain('no allow rule matches');
   });
 });
+
+describe('what a proxy answers itself', () => {
+  it('is counted by its reason and stands in the access log, at both ends', async () => {
+    const { outbound, client, servers } = await startMesh(
+      { v1: named('v1') },
+      reviews([
+        forwardTo('shop/v1', 9080, {
+          matches: [{ path: { kind: 'exact', value: '/moved' }, headers: [], query: [] }],
+          action: { kind: 'redirect', redirect: { status: 302, path: { kind: 'full', value: '/here' } } },
+        }),
+        forwardTo('shop/v1', 9080, { matches: [{ path: { kind: 'prefix', value: '/v1' }, headers: [], query: [] }] }),
+      ]),
+      [
+        {
+          policy: { kind: 'AccessPolicy', namespace: 'shop', name: 'closed' },
+          rules: [{ name: 'nobody', action: 'deny', from: [], to: [] }],
+        },
+      ],
+    );
+    for (const path of ['/moved', '/nothing', '/%zz', '/v1/x']) await send(outbound, { path });
+    expect(client.log.entries.map(({ status, path, error }) => [status, path, error])).toEqual([
+      [302, '/moved', undefined],
+      [404, '/nothing', 'no route of shop/reviews matches GET /nothing'],
+      [400, '/%zz', 'the path is malformed'],
+      [403, '/v1/x', undefined],
+    ]);
+    expect(servers.v1.log.entries).toMatchObject([{ direction: 'inbound', status: 403, mtls: true }]);
+    const metrics = client.metrics.registry.expose();
+    expect(metrics).toContain(
+      'meshwright_local_replies_total{direction="outbound",service="shop/reviews",error="destination_not_found"} 1',
+    );
+  });
+});
