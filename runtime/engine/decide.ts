@@ -8,7 +8,6 @@ import {
   type HeaderChange,
   type HttpRule,
   type SpiffeId,
-  systemClock,
   type WeightedBackend,
   type Workload,
 } from '../model/index.ts';
@@ -16,6 +15,7 @@ import { compileAccess } from './access.ts';
 import { totalWeight } from './backend.ts';
 import type { Decision, ReceiverDecision, SimulatedRequest, TargetDecision } from './decision.ts';
 import { explainAccess, explainRoute } from './explain.ts';
+import { compileFaults, explainFaults, type FaultConsideration, faultyTargets } from './fault.ts';
 import { applyHeaderChange } from './headers.ts';
 import { compileKey, createBalancer, explainBalancing } from './load-balancing/index.ts';
 import { formatTarget, normalizePath } from './path.ts';
@@ -53,7 +53,7 @@ function decideAtSender(mesh: MeshSnapshot, simulated: SimulatedRequest): Decisi
   }
   const principal = sender && principalOf(sender);
   const source = principal && formatSpiffeId(principal);
-  const caller: Caller = { mesh, principal, source, zone: sender?.zone };
+  const caller: Caller = { mesh, principal, source, zone: sender?.zone, asked: target };
   if (port.protocol === 'tcp') return { ...decideTcp(caller, target), service: target };
   const router = sender
     ? compileServicePort(service.name, port)
@@ -79,6 +79,8 @@ interface Caller {
   /** By which its requests are hashed; a gateway takes the address of its client, which nobody knows here. */
   readonly source?: string;
   readonly zone?: string;
+  /** What they were sent to; absent at a gateway, and where no proxy sends them. */
+  readonly asked?: BackendTarget;
 }
 
 function decideHttp(caller: Caller, router: Router, simulated: SimulatedRequest): Decision {
@@ -131,6 +133,7 @@ function decideTarget(
   if (balancer.endpoints.length === 0) {
     return { ...common, status: 503, problem: `${target.service}:${target.port} has no ready endpoint`, receivers: [] };
   }
+  const faults = request && faultsOf(caller, target, request.headers);
   const key = compileKey(settings)?.(asked, caller.source);
   const balancing = explainBalancing(settings, balancer, key, caller.zone);
   const groups = Map.groupBy(balancer.shares(key), ([{ endpoint }]) =>
@@ -144,7 +147,25 @@ function decideTarget(
       probability: probability * share,
     };
   });
-  return { ...common, request, balancing, receivers };
+  return { ...common, request, balancing, ...(faults?.length && { faults }), receivers };
+}
+
+/** Those of the service that was asked for come first, then those of the one it is sent to. */
+function faultsOf(
+  { mesh, asked, principal }: Caller,
+  target: BackendTarget,
+  headers: readonly string[],
+): readonly FaultConsideration[] {
+  // Where the sender has no proxy, nothing meets a fault.
+  if (!principal) return [];
+  const considered: FaultConsideration[] = [];
+  for (const { service, port } of faultyTargets(asked, target)) {
+    const ports = mesh.services.get(service)?.ports ?? [];
+    const injector = compileFaults(ports.find((each) => each.port === port)?.faults);
+    const share = considered.reduce((left, { probability }) => left - probability, 1);
+    if (injector) considered.push(...explainFaults(injector, headers, share));
+  }
+  return considered;
 }
 
 function decideReceiver(
@@ -169,7 +190,7 @@ function decideReceiver(
       : { principal };
   const access = explainAccess(compileAccess(workload.access, inbound), asked);
   const { allowed, reason } = access.decision;
-  const limiter = compileRateLimits(workload.rateLimits ?? [], [inbound], systemClock).get(port);
+  const limiter = compileRateLimits(workload.rateLimits ?? [], [inbound], standstill).get(port);
   return {
     ...common,
     allowed,

@@ -9,6 +9,7 @@ import type {
   Timeouts,
 } from '../model/index.ts';
 import type { AccessExplanation, RouteExplanation } from './explain.ts';
+import type { FaultConsideration } from './fault.ts';
 import type { BalancingDecision } from './load-balancing/index.ts';
 import type { RateLimitConsideration } from './rate-limit.ts';
 import type { HttpRequest } from './request.ts';
@@ -47,7 +48,7 @@ export interface Decision {
   readonly retry?: Retry;
   readonly mirrors: readonly Mirror[];
   readonly targets: readonly TargetDecision[];
-  /** The probability that the request reaches an application. */
+  /** The probability that the request reaches an application where it meets no fault. */
   readonly delivered: number;
 }
 
@@ -65,6 +66,8 @@ export interface TargetDecision {
   readonly responseHeaders: readonly HeaderChange[];
   /** How one of its endpoints is chosen; absent where there is none. */
   readonly balancing?: BalancingDecision;
+  /** What goes wrong on purpose on the way there; absent where nothing does. */
+  readonly faults?: readonly FaultConsideration[];
   readonly receivers: readonly ReceiverDecision[];
 }
 

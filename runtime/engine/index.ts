@@ -21,6 +21,13 @@ export {
   type RouteExplanation,
   type Verdict,
 } from './explain.ts';
+export {
+  type CompiledFault,
+  compileFaults,
+  explainFaults,
+  type FaultConsideration,
+  type FaultInjector,
+} from './fault.ts';
 export { applyHeaderChange } from './headers.ts';
 export {
   type BalancingDecision,

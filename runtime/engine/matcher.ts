@@ -1,4 +1,4 @@
-import { compilePattern, type HttpMatch, type PathMatch, type ValueMatch } from '../model/index.ts';
+import { compilePattern, type HeaderMatch, type HttpMatch, type PathMatch, type ValueMatch } from '../model/index.ts';
 import { maxPatternText, normalizePath } from './path.ts';
 import { type HttpRequest, headerValue, queryValue } from './request.ts';
 
@@ -53,28 +53,33 @@ export function matchDetails(match: HttpMatch): readonly Matcher<HttpRequest>[] 
       : [matcher<HttpRequest>(`method is ${method}`, (request) => request.method === method)]),
     ...firstOfEachName(match.headers).map(({ name, value }) =>
       name === 'host'
-        ? matchValue('host', value, (request) => request.authority)
-        : matchValue(`header ${name}`, value, (request) => headerValue(request.headers, name)),
+        ? matchValue<HttpRequest>('host', value, (request) => request.authority)
+        : matchValue<HttpRequest>(`header ${name}`, value, (request) => headerValue(request.headers, name)),
     ),
     ...firstOfEachName(match.query).map(({ name, value }) =>
-      matchValue(`query parameter ${name}`, value, (request) => queryValue(request.query, name)),
+      matchValue<HttpRequest>(`query parameter ${name}`, value, (request) => queryValue(request.query, name)),
     ),
   ];
+}
+
+/** The conditions on a header list. */
+export function matchHeaders(headers: readonly HeaderMatch[]): readonly Matcher<readonly string[]>[] {
+  return headers.map(({ name, value }) => matchValue(`header ${name}`, value, (list) => headerValue(list, name)));
 }
 
 export function firstOfEachName<Named extends { readonly name: string }>(items: readonly Named[]): readonly Named[] {
   return items.filter((item, index) => items.findIndex(({ name }) => name === item.name) === index);
 }
 
-function matchValue(
+function matchValue<Subject>(
   what: string,
   match: ValueMatch,
-  read: (request: HttpRequest) => string | undefined,
-): Matcher<HttpRequest> {
-  if (match.kind === 'exact') return matcher(`${what} is ${match.value}`, (request) => read(request) === match.value);
+  read: (subject: Subject) => string | undefined,
+): Matcher<Subject> {
+  if (match.kind === 'exact') return matcher(`${what} is ${match.value}`, (subject) => read(subject) === match.value);
   const test = matchPattern(match.value);
-  return matcher(`${what} matches ${match.value}`, (request) => {
-    const value = read(request);
+  return matcher(`${what} matches ${match.value}`, (subject) => {
+    const value = read(subject);
     return value !== undefined && test(value);
   });
 }

@@ -1,6 +1,7 @@
 export * from './access.ts';
 export * from './catalogue.ts';
 export * from './clock.ts';
+export * from './fault.ts';
 export * from './finding.ts';
 export * from './http.ts';
 export * from './load-balancing.ts';

@@ -1,4 +1,5 @@
 import type { AccessPolicy } from './access.ts';
+import type { FaultPolicy } from './fault.ts';
 import type { HttpRule, VirtualHost } from './http.ts';
 import type { Balancer } from './load-balancing.ts';
 import type { RateLimitPolicy } from './rate-limit.ts';
@@ -16,6 +17,8 @@ export interface ServicePort {
    * Where there are rules and none matches, the answer is 404 (GEP-1426).
    */
   readonly rules: readonly HttpRule[];
+  /** Absent where there are none. */
+  readonly faults?: readonly FaultPolicy[];
 }
 
 /** How clients reach a service. One discovery resource, named `namespace/name`. */

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { faultPolicy } from './fault.ts';
 import { loadBalancingPolicy } from './load-balancing.ts';
 import { accessPolicy, mesh } from './meshwright.ts';
 import { groups } from './names.ts';
@@ -63,6 +64,14 @@ const definitions: readonly Definition[] = [
     shortNames: ['rlp'],
     categories: ['meshwright', 'meshwright-policy'],
     schema: rateLimitPolicy,
+    columns: [target],
+  },
+  {
+    kind: 'FaultPolicy',
+    plural: 'faultpolicies',
+    shortNames: ['fp'],
+    categories: ['meshwright', 'meshwright-policy'],
+    schema: faultPolicy,
     columns: [target],
   },
 ];

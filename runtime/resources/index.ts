@@ -1,4 +1,5 @@
 export { customResourceDefinitions } from './crd.ts';
+export type { FaultPolicyObject } from './fault.ts';
 export type { GatewayObject } from './gateway-api.ts';
 export type {
   Container,

@@ -1,4 +1,5 @@
 import type * as z from 'zod';
+import { faultPolicy } from './fault.ts';
 import { gateway, gatewayClass, referenceGrant } from './gateway-api.ts';
 import {
   cronJob,
@@ -38,6 +39,7 @@ export const schemas = {
   AccessPolicy: accessPolicy,
   LoadBalancingPolicy: loadBalancingPolicy,
   RateLimitPolicy: rateLimitPolicy,
+  FaultPolicy: faultPolicy,
 } as const;
 
 export type Kind = keyof typeof schemas;

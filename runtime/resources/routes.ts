@@ -92,7 +92,7 @@ const grpcBackendRef = backendObjectRef.extend({
 });
 
 const valueMatchType = z.enum(['Exact', 'RegularExpression']);
-const headerMatch = z.object({ type: valueMatchType.optional(), name: headerName, value: headerValue });
+export const headerMatch = z.object({ type: valueMatchType.optional(), name: headerName, value: headerValue });
 
 const httpMatch = z.object({
   path: z

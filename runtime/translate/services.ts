@@ -1,4 +1,4 @@
-import type { Balancer, HttpRule, Protocol, QualifiedName, Service } from '../model/index.ts';
+import type { Balancer, FaultPolicy, HttpRule, Protocol, QualifiedName, Service } from '../model/index.ts';
 import { defaultBalancer, qualifiedName } from '../model/index.ts';
 import { namespaceOf, type ServiceObject } from '../resources/index.ts';
 import type { Inventory } from './inventory.ts';
@@ -14,6 +14,7 @@ export interface ServicePortEntry {
   /** Number, or name of a container port. */
   readonly targetPort: number | string;
   readonly rules: HttpRule[];
+  readonly faults: FaultPolicy[];
 }
 
 /** A Service while it is being translated. */
@@ -49,6 +50,7 @@ export function readServices(inventory: Inventory, declared: DeclaredProtocols, 
         protocol: known ?? (port.appProtocol ? 'tcp' : (declared.get(portKey(name, port.port)) ?? 'tcp')),
         targetPort: port.targetPort ?? port.port,
         rules: [],
+        faults: [],
       });
     }
     entries.set(name, { object, namespace, name, ports, balancer: balancerOf(object) });
@@ -71,7 +73,7 @@ export function toService({ object, namespace, name, ports, balancer }: ServiceE
     name,
     hosts: [short, `${short}.svc`, `${short}.svc.cluster.local`],
     addresses: (clusterIPs ?? (clusterIP ? [clusterIP] : [])).filter((address) => address && address !== 'None'),
-    ports: ports.map(({ targetPort: _, ...port }) => port),
+    ports: ports.map(({ targetPort: _, faults, ...port }) => ({ ...port, ...(faults.length ? { faults } : {}) })),
     balancer,
   };
 }

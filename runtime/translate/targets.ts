@@ -1,6 +1,7 @@
 import { qualifiedName } from '../model/index.ts';
 import {
   type AccessPolicyObject,
+  type FaultPolicyObject,
   type LoadBalancingPolicyObject,
   namespaceOf,
   type RateLimitPolicyObject,
@@ -16,7 +17,7 @@ export interface PolicyTarget {
 
 /** The Services a policy is attached to; `verdict` says which one is missing. */
 export function resolveTargets(
-  policy: AccessPolicyObject | LoadBalancingPolicyObject | RateLimitPolicyObject,
+  policy: AccessPolicyObject | FaultPolicyObject | LoadBalancingPolicyObject | RateLimitPolicyObject,
   services: ServiceEntries,
   report: Report,
 ): { targets: PolicyTarget[]; verdict?: Verdict } {

@@ -3,6 +3,7 @@ import { qualifiedName } from '../model/index.ts';
 import { gatewayControllerName, type KubernetesObject, labels, namespaceOf } from '../resources/index.ts';
 import { attachAccessPolicies } from './access.ts';
 import { readEndpoints } from './endpoints.ts';
+import { attachFaults } from './faults.ts';
 import { type GatewayEntries, gatewayStatuses, readGateways, toGateway } from './gateways.ts';
 import { collectGrants } from './grants.ts';
 import { compareText, type Inventory, takeInventory } from './inventory.ts';
@@ -44,6 +45,7 @@ export function translate(objects: readonly KubernetesObject[]): Translation {
   attachRoutes({ inventory, services, gateways, grants, report }, statuses);
   attachAccessPolicies(inventory, services, workloads, report, statuses);
   attachRateLimits(inventory, services, workloads, report, statuses);
+  attachFaults(inventory, services, report, statuses);
   applyLoadBalancingPolicies(inventory, services, report, statuses);
   statuses.push(...gatewayClassStatuses(inventory), ...gatewayStatuses(gateways, workloads, report));
   warnOfIdleServices(services, workloads, inventory, report);

@@ -17,6 +17,7 @@ describe('customResourceDefinitions', () => {
       'accesspolicies.meshwright.dev',
       'loadbalancingpolicies.meshwright.dev',
       'ratelimitpolicies.meshwright.dev',
+      'faultpolicies.meshwright.dev',
     ]);
   });
 
