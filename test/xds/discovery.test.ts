@@ -22,7 +22,14 @@ afterEach(async () => {
 });
 
 function service(name: string, host = name): Service {
-  return { kind: 'service', name: `shop/${name}`, hosts: [host], addresses: [], ports: [], balancer: { kind: 'peak-ewma' } };
+  return {
+    kind: 'service',
+    name: `shop/${name}`,
+    hosts: [host],
+    addresses: [],
+    ports: [],
+    balancer: { kind: 'peak-ewma' },
+  };
 }
 
 function endpoints(name: string, ...addresses: string[]): Endpoints {
