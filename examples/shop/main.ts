@@ -5,7 +5,10 @@ import {
   Caller,
   Duration,
   Gateway,
+  HashKey,
   Header,
+  LoadBalancing,
+  LoadBalancingPolicy,
   Mesh,
   Path,
   PathChange,
@@ -79,6 +82,12 @@ new Route(catalog, 'deadline', {
 new Route(ratings, 'patience', {
   parent: ratings,
   rules: [{ to: ratings, timeout: Duration.seconds(2), retry: { attempts: 2, codes: [503] } }],
+});
+
+// A user's requests stay with one replica.
+new LoadBalancingPolicy(catalog, 'by-user', {
+  target: catalog,
+  algorithm: LoadBalancing.ringHash({ by: HashKey.header('x-user') }),
 });
 
 // What is allowed.
