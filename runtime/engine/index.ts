@@ -27,6 +27,7 @@ export {
   explainFaults,
   type FaultConsideration,
   type FaultInjector,
+  faultyTargets,
 } from './fault.ts';
 export { applyHeaderChange } from './headers.ts';
 export {

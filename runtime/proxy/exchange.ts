@@ -28,11 +28,16 @@ export interface ProxyContext {
   readonly accessLog: AccessLog;
 }
 
+/** What a try gets its connection from. */
+export type ConnectionSource = Pick<ConnectionPool, 'acquire' | 'forget'>;
+
 /** One place a try can go to. */
 export interface Upstream {
-  readonly pool: ConnectionPool;
-  /** For logs. */
-  readonly address: string;
+  readonly pool: ConnectionSource;
+  /** For logs; absent where a fault answers instead. */
+  readonly address?: string;
+  /** For logs: what goes wrong on purpose. */
+  readonly fault?: string;
   /** What the balancer knows of it; absent where there is nothing to balance. */
   readonly state?: EndpointState;
   /** The `set-cookie` that leads the client back here; absent where sessions do not count. */
@@ -57,7 +62,11 @@ export interface ExchangePlan {
   /** Counts a finished exchange; status 0 means that no response was sent. */
   observe(status: number, seconds: number): void;
   /** The next upstream, another than those tried where there is a choice; `undefined` when there is none at all. */
-  pick(tried: ReadonlySet<EndpointState> | undefined, key: string | undefined): Upstream | undefined;
+  pick(
+    tried: ReadonlySet<EndpointState> | undefined,
+    key: string | undefined,
+    headers: HeaderList,
+  ): Upstream | undefined;
   changeResponse?(headers: HeaderList): HeaderList;
 }
 
@@ -249,7 +258,7 @@ export class Exchange implements ResponseReceiver, PoolWaiter {
   }
 
   #try(): void {
-    const choice = this.#plan.pick(this.#tried, this.#key);
+    const choice = this.#plan.pick(this.#tried, this.#key, this.#head.headers);
     if (!choice) {
       this.#reply(503, 'destination_unavailable', `${this.#target} has no ready endpoint`);
       return;
@@ -429,6 +438,7 @@ export class Exchange implements ResponseReceiver, PoolWaiter {
       target: plan.target,
       route: plan.route,
       upstream: this.#choice?.address,
+      fault: this.#choice?.fault,
       request_id: headerValue(head.headers, 'x-request-id'),
       retries: this.#attempt || undefined,
       error,

@@ -51,7 +51,7 @@ export class MeshProxy {
     this.#view = new MeshView(bootstrap.namespace, this.#clusters, context.clock);
     this.#clusters.follow(this.#view);
     this.#servers = new Servers(context);
-    this.#routing = new Routing(context, this.#clusters);
+    this.#routing = new Routing(context, this.#clusters, this.#view);
   }
 
   /** Why the proxy cannot take traffic; `undefined` when it can. */

@@ -1,14 +1,17 @@
 import {
   type AccessDecider,
   compileAccess,
+  compileFaults,
   compileListeners,
   compileRateLimits,
   compileServicePort,
+  type FaultInjector,
   hostsOf,
   type RateLimiter,
   type Router,
 } from '../engine/index.ts';
 import {
+  type BackendTarget,
   type Clock,
   type Endpoint,
   type Finding,
@@ -53,6 +56,7 @@ export class MeshView {
   readonly #absent = new Set<string>();
   readonly #services = new Map<QualifiedName, Service>();
   readonly #ports = new Map<string, CompiledPort>();
+  readonly #faults = new Map<string, FaultInjector>();
   readonly #hosts = new Map<string, QualifiedName>();
   readonly #endpoints = new Map<QualifiedName, readonly Endpoint[]>();
   readonly #listeners = new Map<number, CompiledListener>();
@@ -130,6 +134,16 @@ export class MeshView {
     return this.#endpoints.get(service) ?? [];
   }
 
+  /** Whether any port has faults: almost never. */
+  get hasFaults(): boolean {
+    return this.#faults.size > 0;
+  }
+
+  /** What goes wrong on purpose where a port is called. */
+  faults({ service, port }: BackendTarget): FaultInjector | undefined {
+    return this.#faults.get(portKey(service, port));
+  }
+
   listener(port: number): CompiledListener | undefined {
     return this.#listeners.get(port);
   }
@@ -177,8 +191,13 @@ export class MeshView {
         router: compileServicePort(service.name, port),
       }),
     );
+    const faults = service.ports.flatMap(({ port, faults }) => {
+      const injector = compileFaults(faults);
+      return injector ? [[portKey(service.name, port), injector] as const] : [];
+    });
     return () => {
       this.#forgetService(service.name);
+      for (const [key, injector] of faults) this.#faults.set(key, injector);
       this.#services.set(service.name, service);
       for (const port of ports) this.#ports.set(portKey(service.name, port.port), port);
       for (const host of hostsOf(service, this.#namespace)) this.#hosts.set(host, service.name);
@@ -219,7 +238,10 @@ export class MeshView {
     const service = this.#services.get(name);
     if (!service) return;
     this.#services.delete(name);
-    for (const { port } of service.ports) this.#ports.delete(portKey(name, port));
+    for (const { port } of service.ports) {
+      this.#ports.delete(portKey(name, port));
+      this.#faults.delete(portKey(name, port));
+    }
     for (const host of hostsOf(service, this.#namespace)) if (this.#hosts.get(host) === name) this.#hosts.delete(host);
   }
 }

@@ -73,6 +73,11 @@ export class ProxyMetrics {
     'Requests and connections refused by a rate limit.',
     ['policy', 'limit'],
   );
+  readonly faults = this.registry.counter(
+    'meshwright_faults_injected_total',
+    'Tries that met a fault, which a policy asks for.',
+    ['policy', 'fault'],
+  );
   readonly handshakesRefused: Value = this.registry
     .counter('meshwright_tls_handshakes_refused_total', 'Peers without an acceptable certificate.')
     .with();

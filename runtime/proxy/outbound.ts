@@ -102,7 +102,8 @@ export class Outbound {
           const reply = unknownDestination(head.authority, view.workload?.name ?? '');
           return answerLocally(context, scope, head, stream, reply, source());
         }
-        const scope = { direction: 'outbound' as const, router: port.router, service: port.service, source: source() };
+        const { router, service, port: number } = port;
+        const scope = { direction: 'outbound' as const, router, service, port: number, source: source() };
         return routing.handle(scope, head, stream, end, scope.source);
       },
     };

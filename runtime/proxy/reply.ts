@@ -11,7 +11,8 @@ export type ProxyError =
   | 'connection_timeout'
   | 'http_response_timeout'
   | 'http_protocol_error'
-  | 'proxy_internal_error';
+  | 'proxy_internal_error'
+  | 'proxy_internal_response';
 
 /** An answer that comes from the proxy, not from a service. */
 export interface LocalReply {
@@ -32,7 +33,7 @@ export function replyLocally(stream: ServerStream, { method }: RequestHead, repl
     'content-length',
     String(body.length),
     'proxy-status',
-    `meshwright; error=${reply.error}; details=${structuredString(reply.details)}`,
+    proxyStatus(reply.error, reply.details),
     ...(reply.headers ?? []),
   ];
   if (method === 'HEAD') {
@@ -51,6 +52,11 @@ export const ignoreBody: RequestReceiver = { onData() {}, onEnd() {}, onReset() 
 export function refuse(stream: ServerStream, head: RequestHead, reply: LocalReply): RequestReceiver {
   replyLocally(stream, head, reply);
   return ignoreBody;
+}
+
+/** The value of `proxy-status` (RFC 9209). */
+export function proxyStatus(error: ProxyError, details: string): string {
+  return `meshwright; error=${error}; details=${structuredString(details)}`;
 }
 
 /** A structured-field string holds printable ASCII only (RFC 8941 section 3.3.3). */

@@ -1,9 +1,19 @@
-import { applyHeaderChange, type EndpointState, type HttpRequest, type RetryBudget } from '../engine/index.ts';
+import {
+  applyHeaderChange,
+  type CompiledFault,
+  type EndpointState,
+  type HttpRequest,
+  type RetryBudget,
+} from '../engine/index.ts';
 import { describeReference, type HttpRule, type Retry, type Timeouts, type WeightedBackend } from '../model/index.ts';
 import type { HeaderList } from '../net/index.ts';
 import type { Cluster } from './cluster.ts';
 import type { ExchangePlan, ProxyContext, Upstream } from './exchange.ts';
+import { faultyUpstream } from './fault.ts';
 import { DurationSeries } from './metrics.ts';
+
+/** The fault that a try with these headers meets; mostly none. */
+export type DrawFault = (headers: HeaderList) => CompiledFault | undefined;
 
 /** What is done with requests that one rule sends to one of its backends. */
 export class RoutePlan implements ExchangePlan {
@@ -16,7 +26,9 @@ export class RoutePlan implements ExchangePlan {
   readonly retry: Retry | undefined;
   readonly budget: RetryBudget;
   readonly changeResponse: ((headers: HeaderList) => HeaderList) | undefined;
+  readonly #context: ProxyContext;
   readonly #cluster: Cluster;
+  readonly #drawFault: DrawFault;
   readonly #encrypted: DurationSeries;
   readonly #plain: DurationSeries;
 
@@ -26,6 +38,7 @@ export class RoutePlan implements ExchangePlan {
     rule: HttpRule,
     backend: WeightedBackend,
     cluster: Cluster,
+    drawFault: DrawFault,
   ) {
     this.direction = scope.direction;
     this.service = scope.service;
@@ -34,7 +47,9 @@ export class RoutePlan implements ExchangePlan {
     this.timeouts = rule.timeouts;
     this.retry = rule.retry;
     this.budget = cluster.budget;
+    this.#context = context;
     this.#cluster = cluster;
+    this.#drawFault = drawFault;
     const { responseHeaders } = backend;
     if (responseHeaders || rule.responseHeaders) {
       this.changeResponse = (headers) =>
@@ -54,8 +69,16 @@ export class RoutePlan implements ExchangePlan {
     return this.#cluster.keyOf(request, this.direction === 'gateway' ? caller : undefined);
   }
 
-  pick(tried: ReadonlySet<EndpointState> | undefined, key: string | undefined): Upstream | undefined {
-    return this.#cluster.pick(tried, key);
+  pick(
+    tried: ReadonlySet<EndpointState> | undefined,
+    key: string | undefined,
+    headers: HeaderList,
+  ): Upstream | undefined {
+    const drawn = this.#drawFault(headers);
+    if (!drawn) return this.#cluster.pick(tried, key);
+    const { clock, metrics } = this.#context;
+    metrics.faults.with(describeReference(drawn.policy), drawn.fault.name).add(1);
+    return faultyUpstream(drawn, () => this.#cluster.pick(tried, key), clock);
   }
 
   observe(status: number, seconds: number): void {

@@ -1,6 +1,7 @@
 import {
   applyHeaderChange,
   chooseBackend,
+  faultyTargets,
   formatTarget,
   type NormalizedPath,
   normalizePath,
@@ -14,9 +15,10 @@ import type { HeaderList, RequestHead, RequestReceiver, ServerStream } from '../
 import type { Cluster, Clusters } from './cluster.ts';
 import { Exchange, type ProxyContext } from './exchange.ts';
 import { answerLocally, redirectLocally } from './local-answer.ts';
+import type { MeshView } from './mesh-view.ts';
 import { isMirrored, MirroringReceiver, Mirrors } from './mirror.ts';
 import type { LocalReply } from './reply.ts';
-import { nameOfRule, RoutePlan } from './route-plan.ts';
+import { type DrawFault, nameOfRule, RoutePlan } from './route-plan.ts';
 
 /** Where a request is routed: the rules, and names for metrics and errors. */
 export interface RoutingScope {
@@ -24,6 +26,8 @@ export interface RoutingScope {
   readonly router: Router;
   /** The service or gateway whose rules these are. */
   readonly service: string;
+  /** The port of the service; absent at a gateway. */
+  readonly port?: number;
   /** This proxy's own workload, as metrics name it. */
   readonly source: string;
   readonly listenerPort?: number;
@@ -39,6 +43,7 @@ export const malformedPath: LocalReply = {
 export class Routing {
   readonly #context: ProxyContext;
   readonly #clusters: Clusters;
+  readonly #view: MeshView;
   readonly #mirroring: Mirrors;
   /** Plans live as long as the rules they are made of. */
   readonly #plans = new WeakMap<HttpRule, Map<WeightedBackend, RoutePlan>>();
@@ -46,9 +51,10 @@ export class Routing {
   readonly #idPrefix: string;
   #requests = 0;
 
-  constructor(context: ProxyContext, clusters: Clusters) {
+  constructor(context: ProxyContext, clusters: Clusters, view: MeshView) {
     this.#context = context;
     this.#clusters = clusters;
+    this.#view = view;
     this.#mirroring = new Mirrors(context.limits.maxMirrored);
     this.#idPrefix = Math.floor(context.random() * 2 ** 52).toString(36);
   }
@@ -117,10 +123,26 @@ export class Routing {
     }
     let plan = plans.get(backend);
     if (!plan) {
-      plan = new RoutePlan(this.#context, scope, rule, backend, this.#clusters.get(backend.target!));
+      const cluster = this.#clusters.get(backend.target!);
+      plan = new RoutePlan(this.#context, scope, rule, backend, cluster, this.#faultsOn(scope, backend.target!));
       plans.set(backend, plan);
     }
     return plan;
+  }
+
+  /** Looked up for each try: faults come and go while the rule stays. */
+  #faultsOn({ service, port }: RoutingScope, backend: BackendTarget): DrawFault {
+    const view = this.#view;
+    const { random } = this.#context;
+    const targets = faultyTargets(port === undefined ? undefined : { service, port }, backend);
+    return (headers) => {
+      if (!view.hasFaults) return undefined;
+      for (const target of targets) {
+        const drawn = view.faults(target)?.draw(headers, random);
+        if (drawn) return drawn;
+      }
+      return undefined;
+    };
   }
 
   #mirrors(rule: HttpRule): Cluster[] {

@@ -6,7 +6,7 @@ import { duration, headerMatch } from './routes.ts';
 
 const abort = z
   .strictObject({
-    httpStatus: z.int().min(200).max(599).optional(),
+    httpStatus: z.int().min(400).max(599).optional(),
     grpcStatus: z
       .enum(Object.keys(grpcStatusCodes) as [GrpcStatus, ...GrpcStatus[]])
       .describe('For ports that speak grpc.')

@@ -21,6 +21,8 @@ export interface AccessLogEntry {
   readonly target?: string;
   readonly route?: string;
   readonly upstream?: string;
+  /** What went wrong on purpose in the last try. */
+  readonly fault?: string;
   readonly request_id?: string;
   readonly retries?: number;
   /** Words, not flags: why the request did not succeed. */
@@ -121,7 +123,7 @@ export function openAccessLog(path: string, clock: Clock, onDropped: (entries: n
  * One line of JSON. By hand, as it is written for every request: `JSON.stringify` of the object costs some times more.
  */
 function serialize(entry: AccessLogEntry): string {
-  const { target, route, upstream, request_id: requestId, retries, error } = entry;
+  const { target, route, upstream, fault, request_id: requestId, retries, error } = entry;
   let line = `{"timestamp":"${entry.timestamp}","direction":"${entry.direction}","method":${known(entry.method)}`;
   line += `,"authority":${free(entry.authority)},"path":${free(entry.path)},"status":${entry.status}`;
   line += `,"duration_ms":${entry.duration_ms},"bytes_received":${entry.bytes_received},"bytes_sent":${entry.bytes_sent}`;
@@ -129,6 +131,7 @@ function serialize(entry: AccessLogEntry): string {
   if (target !== undefined) line += `,"target":${known(target)}`;
   if (route !== undefined) line += `,"route":${known(route)}`;
   if (upstream !== undefined) line += `,"upstream":${known(upstream)}`;
+  if (fault !== undefined) line += `,"fault":${known(fault)}`;
   if (requestId !== undefined) line += `,"request_id":${free(requestId)}`;
   if (retries !== undefined) line += `,"retries":${retries}`;
   if (error !== undefined) line += `,"error":${free(error)}`;
