@@ -102,6 +102,28 @@ describe('a hash', () => {
     for (let round = 0; round < 8; round++) greetings.add(await greetingOf(outbound));
     expect(greetings.size).toBe(1);
   });
+
+  it('of the source leads a client of a gateway to one endpoint, whatever its port', async () => {
+    const ports = await Promise.all(
+      ['0', '1', '2'].map((name) => startApp((_request, response) => response.end(name))),
+    );
+    const listen = await freePort();
+    const virtualHosts = [{ hostnames: ['*'], rules: [forwardTo('shop/cart', 80)] }];
+    await startProxy({
+      serviceAccount: 'gateway',
+      svid: await svidOf(await createAuthority(), 'gateway'),
+      gateway: 'shop/shop',
+      resources: [
+        balanced({ kind: 'ring-hash', by: { kind: 'source' } }),
+        endpoints([], ports),
+        { kind: 'gateway', name: 'shop/shop', listeners: [{ name: 'http', port: 80, protocol: 'http', virtualHosts }] },
+      ],
+      bootstrap: { gateway: [{ listen: `127.0.0.1:${listen}`, port: 80 }] },
+    });
+    const seen = new Set<string>();
+    for (let round = 0; round < 8; round++) seen.add((await send(listen)).body.toString());
+    expect(seen.size).toBe(1);
+  });
 });
 
 describe('a session', () => {

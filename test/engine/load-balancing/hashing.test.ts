@@ -17,13 +17,12 @@ function place(kind: Kind, endpoints: readonly number[], seed?: number): readonl
 
 describe.each<Kind>(['ring-hash', 'maglev'])('%s', (kind) => {
   test('leads equal keys to one endpoint, in every proxy and whatever the order of the endpoints', () => {
+    const placed = place(kind, ports(6));
     fc.assert(
-      fc.property(fc.shuffledSubarray(ports(6), { minLength: 6 }), fc.string(), fc.nat(), (order, key, seed) => {
-        const here = balancerOf(settings(kind), ports(6)).pick(undefined, key);
-        const there = balancerOf(settings(kind), order, { seed }).pick(undefined, key);
-        expect(portOf(there)).toBe(portOf(here));
+      fc.property(fc.shuffledSubarray(ports(6), { minLength: 6 }), fc.nat(), (order, seed) => {
+        expect(place(kind, order, seed)).toEqual(placed);
       }),
-      { numRuns: 20 },
+      { numRuns: 5 },
     );
   });
 
