@@ -4,7 +4,7 @@ import { hash32 } from './hash.ts';
 /** An endpoint with what is known of its load. */
 export interface EndpointState {
   endpoint: Endpoint;
-  /** The same in every proxy; does not tell the address. */
+  /** A hash of what it is, the same in every proxy. */
   readonly id: string;
   /** When it came, by the clock; minus infinity for those that were there first. */
   readonly since: number;

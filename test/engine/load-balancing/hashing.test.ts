@@ -138,7 +138,7 @@ describe('the key of a request', () => {
   });
 });
 
-test('endpoints do not tell their address by their id', () => {
+test('an id is short and fits into a cookie', () => {
   const [{ id }] = balancerOf(settings('maglev'), [endpoint(9080)]).endpoints;
   expect(id).toMatch(/^[0-9a-z]{8,14}$/);
 });
