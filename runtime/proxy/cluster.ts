@@ -18,7 +18,7 @@ import {
   type Protocol,
   type QualifiedName,
 } from '../model/index.ts';
-import type { ProxyContext, Upstream } from './exchange.ts';
+import type { ProxyContext, Upstream } from './exchange-plan.ts';
 import type { MeshView, MeshViewObserver } from './mesh-view.ts';
 import type { PeerAddress } from './peer-link.ts';
 import type { Pools } from './pools.ts';

@@ -1,9 +1,8 @@
-import { type EndpointState, planRetry, type RetryBudget, type TryFailure } from '../engine/index.ts';
-import type { Clock, Random, Retry, Timeouts, Timer } from '../model/index.ts';
+import { type EndpointState, planRetry, type TryFailure } from '../engine/index.ts';
+import type { Retry, Timer } from '../model/index.ts';
 import type {
   ClientConnection,
   ClientStream,
-  ConnectionPool,
   HeaderList,
   PoolWaiter,
   RequestHead,
@@ -13,62 +12,10 @@ import type {
   ResponseReceiver,
   ServerStream,
 } from '../net/index.ts';
-import { type AccessLog, isoTime } from '../telemetry/index.ts';
 import { BodyCopy } from './body-copy.ts';
-import type { ProxyLimits } from './limits.ts';
-import type { ProxyMetrics } from './metrics.ts';
+import type { ExchangePlan, ProxyContext, Upstream } from './exchange-plan.ts';
 import { type LocalReply, type ProxyError, replyLocally } from './reply.ts';
-
-/** What all exchanges of a proxy share. */
-export interface ProxyContext {
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly limits: ProxyLimits;
-  readonly metrics: ProxyMetrics;
-  readonly accessLog: AccessLog;
-}
-
-/** What a try gets its connection from. */
-export type ConnectionSource = Pick<ConnectionPool, 'acquire' | 'forget'>;
-
-/** One place a try can go to. */
-export interface Upstream {
-  readonly pool: ConnectionSource;
-  /** For logs; absent where a fault answers instead. */
-  readonly address?: string;
-  /** For logs: what goes wrong on purpose. */
-  readonly fault?: string;
-  /** What the balancer knows of it; absent where there is nothing to balance. */
-  readonly state?: EndpointState;
-  /** The `set-cookie` that leads the client back here; absent where sessions do not count. */
-  readonly session?: string;
-}
-
-/** What is done with the requests of one rule and backend: made when configuration arrives, shared by all of them. */
-export interface ExchangePlan {
-  readonly direction: 'inbound' | 'outbound' | 'gateway';
-  readonly service: string;
-  readonly target?: string;
-  readonly route?: string;
-  readonly mtls: boolean;
-  readonly timeouts: Timeouts;
-  readonly retry?: Retry;
-  readonly budget: RetryBudget;
-  /**
-   * Whether the caller is a proxy that can send elsewhere what nobody has processed here: it is told so by resetting
-   * the stream (REFUSED_STREAM, RFC 9113 section 8.7), where another caller gets 503.
-   */
-  readonly callerCanRetry: boolean;
-  /** Counts a finished exchange; status 0 means that no response was sent. */
-  observe(status: number, seconds: number): void;
-  /** The next upstream, another than those tried where there is a choice; `undefined` when there is none at all. */
-  pick(
-    tried: ReadonlySet<EndpointState> | undefined,
-    key: string | undefined,
-    headers: HeaderList,
-  ): Upstream | undefined;
-  changeResponse?(headers: HeaderList): HeaderList;
-}
+import { logRequest } from './request-log.ts';
 
 /** Holds where no policy says otherwise, for what the peer certainly did not process and for stale connections. */
 const safeRetry: Retry = { attempts: 2, codes: [], backoff: 0 };
@@ -415,41 +362,23 @@ export class Exchange implements ResponseReceiver, PoolWaiter {
     if (!this.#requestEnded) this.#refuseRest();
     this.#requestTimer?.cancel();
     this.#backoffTimer?.cancel();
-    const { metrics, accessLog, clock } = this.#context;
+    const { metrics, clock } = this.#context;
     const plan = this.#plan;
     const duration = clock.now() - this.#started;
     metrics.activeRequests.add(-1);
     plan.observe(this.#status, duration / 1000);
-    if (!accessLog.enabled) return;
-    const head = this.#head;
-    const query = head.path.indexOf('?');
-    accessLog.log({
-      timestamp: isoTime(clock.wallTime()),
-      direction: plan.direction,
-      method: head.method,
-      authority: head.authority,
-      path: query < 0 ? head.path : head.path.slice(0, query),
+    logRequest(this.#context, plan, this.#head, {
       status: this.#status,
-      duration_ms: Math.round(duration * 1000) / 1000,
-      bytes_received: this.#received,
-      bytes_sent: this.#sentBytes,
+      duration,
+      received: this.#received,
+      sent: this.#sentBytes,
       source: this.#source,
-      service: plan.service,
-      target: plan.target,
-      route: plan.route,
       upstream: this.#choice?.address,
       fault: this.#choice?.fault,
-      request_id: headerValue(head.headers, 'x-request-id'),
       retries: this.#attempt || undefined,
       error,
-      mtls: plan.mtls,
     });
   }
-}
-
-function headerValue(headers: HeaderList, name: string): string | undefined {
-  for (let i = 0; i < headers.length; i += 2) if (headers[i] === name) return headers[i + 1];
-  return undefined;
 }
 
 /** The request's side of an exchange: the same object cannot receive both bodies. */

@@ -8,7 +8,7 @@ import type {
   ResponseHead,
   ResponseReceiver,
 } from '../net/index.ts';
-import type { ConnectionSource, Upstream } from './exchange.ts';
+import type { ConnectionSource, Upstream } from './exchange-plan.ts';
 import { proxyStatus } from './reply.ts';
 
 /**

@@ -1,5 +1,5 @@
 import type { Accepted, HeaderList, RequestHead, RequestReceiver, ServerStream } from '../net/index.ts';
-import type { ProxyContext } from './exchange.ts';
+import type { ProxyContext } from './exchange-plan.ts';
 import { withHyphens } from './header-names.ts';
 import { answerLocally } from './local-answer.ts';
 import type { MeshView } from './mesh-view.ts';

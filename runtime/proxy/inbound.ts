@@ -9,7 +9,8 @@ import {
 import { describeReference, formatSpiffeId, parseSpiffeId, type SpiffeId, type Timeouts } from '../model/index.ts';
 import type { Accepted, RequestHead, RequestReceiver, ServerHandler, ServerStream } from '../net/index.ts';
 import { type InboundListener, parseHostPort } from './bootstrap.ts';
-import { Exchange, type ExchangePlan, type ProxyContext, type Upstream } from './exchange.ts';
+import { Exchange } from './exchange.ts';
+import type { ExchangePlan, ProxyContext, Upstream } from './exchange-plan.ts';
 import { withHyphens } from './header-names.ts';
 import { answerLocally } from './local-answer.ts';
 import type { MeshView } from './mesh-view.ts';

@@ -1,6 +1,6 @@
 /** The data path: what a sidecar or gateway process runs. */
 export { type Bootstrap, parseBootstrap, parseHostPort, readBootstrap } from './bootstrap.ts';
-export type { ProxyContext } from './exchange.ts';
+export type { ProxyContext } from './exchange-plan.ts';
 export { defaultProxyLimits, type ProxyLimits } from './limits.ts';
 export { MeshProxy, type Subscriptions } from './mesh-proxy.ts';
 export { ProxyMetrics } from './metrics.ts';

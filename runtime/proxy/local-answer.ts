@@ -1,8 +1,7 @@
-import { headerValue } from '../engine/index.ts';
 import type { RequestHead, RequestReceiver, ServerStream } from '../net/index.ts';
-import { isoTime } from '../telemetry/index.ts';
-import type { ExchangePlan, ProxyContext } from './exchange.ts';
+import type { ExchangePlan, ProxyContext } from './exchange-plan.ts';
 import { ignoreBody, type LocalReply, refuse } from './reply.ts';
+import { logRequest } from './request-log.ts';
 
 /** Whose request it was that the proxy answers itself. */
 type AnswerScope = Pick<ExchangePlan, 'direction' | 'service' | 'route'> & { readonly mtls?: boolean };
@@ -36,30 +35,14 @@ export function redirectLocally(
 }
 
 function log(
-  { accessLog, clock }: ProxyContext,
-  { direction, service, route, mtls = false }: AnswerScope,
-  { method, authority, path, headers }: RequestHead,
+  context: ProxyContext,
+  { mtls = false, ...scope }: AnswerScope,
+  head: RequestHead,
   status: number,
   source: string,
   error: string | undefined,
 ): void {
-  if (!accessLog.enabled) return;
-  const query = path.indexOf('?');
-  accessLog.log({
-    timestamp: isoTime(clock.wallTime()),
-    direction,
-    method,
-    authority,
-    path: query < 0 ? path : path.slice(0, query),
-    status,
-    duration_ms: 0,
-    bytes_received: 0,
-    bytes_sent: 0,
-    source,
-    service,
-    route,
-    request_id: headerValue(headers, 'x-request-id'),
-    error,
-    mtls,
-  });
+  const { direction, service, route } = scope;
+  const plan = { direction, service, route, mtls };
+  logRequest(context, plan, head, { status, duration: 0, received: 0, sent: 0, source, error });
 }

@@ -10,7 +10,7 @@ import {
 import { type Accept, type Listener, listenPlain, listenTls, type TlsListener } from '../net/index.ts';
 import { type Bootstrap, parseHostPort } from './bootstrap.ts';
 import { Clusters } from './cluster.ts';
-import type { ProxyContext } from './exchange.ts';
+import type { ProxyContext } from './exchange-plan.ts';
 import { GatewayListener } from './gateway.ts';
 import { Inbound } from './inbound.ts';
 import { MeshView } from './mesh-view.ts';

@@ -2,7 +2,7 @@ import { hostOf, portOf } from '../engine/index.ts';
 import type { QualifiedName } from '../model/index.ts';
 import type { Accepted, Connection, RequestHead, RequestReceiver, ServerHandler, ServerStream } from '../net/index.ts';
 import type { Clusters } from './cluster.ts';
-import type { ProxyContext } from './exchange.ts';
+import type { ProxyContext } from './exchange-plan.ts';
 import { answerLocally } from './local-answer.ts';
 import type { CompiledPort, MeshView } from './mesh-view.ts';
 import type { PeerAddress, PeerLink } from './peer-link.ts';

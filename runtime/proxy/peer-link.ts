@@ -13,7 +13,7 @@ import {
   type PeerVerifier,
   type TlsIdentity,
 } from '../net/index.ts';
-import type { ProxyContext } from './exchange.ts';
+import type { ProxyContext } from './exchange-plan.ts';
 
 /** Where to connect and who must be there. */
 export interface PeerAddress {

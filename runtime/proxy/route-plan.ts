@@ -8,7 +8,7 @@ import {
 import { describeReference, type HttpRule, type Retry, type Timeouts, type WeightedBackend } from '../model/index.ts';
 import type { HeaderList } from '../net/index.ts';
 import type { Cluster } from './cluster.ts';
-import type { ExchangePlan, ProxyContext, Upstream } from './exchange.ts';
+import type { ExchangePlan, ProxyContext, Upstream } from './exchange-plan.ts';
 import { faultyUpstream } from './fault.ts';
 import { DurationSeries } from './metrics.ts';
 

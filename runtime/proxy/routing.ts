@@ -13,7 +13,8 @@ import {
 import type { BackendTarget, HttpRule, WeightedBackend } from '../model/index.ts';
 import type { HeaderList, RequestHead, RequestReceiver, ServerStream } from '../net/index.ts';
 import type { Cluster, Clusters } from './cluster.ts';
-import { Exchange, type ProxyContext } from './exchange.ts';
+import { Exchange } from './exchange.ts';
+import type { ProxyContext } from './exchange-plan.ts';
 import { answerLocally, redirectLocally } from './local-answer.ts';
 import type { MeshView } from './mesh-view.ts';
 import { isMirrored, MirroringReceiver, Mirrors } from './mirror.ts';

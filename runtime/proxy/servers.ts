@@ -1,6 +1,6 @@
 import type { Accepted, Connection, ServerConnection, ServerHandler } from '../net/index.ts';
 import { createHttp1Server, createHttp2Server } from '../net/index.ts';
-import type { ProxyContext } from './exchange.ts';
+import type { ProxyContext } from './exchange-plan.ts';
 
 /** Something that can be asked to end in order, and ended. */
 interface Closable {

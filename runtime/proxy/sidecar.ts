@@ -13,7 +13,7 @@ import { noAccessLog, openAccessLog } from '../telemetry/index.ts';
 import { DiscoveryClient, type DiscoveryUpdate } from '../xds/index.ts';
 import { serveAdmin } from './admin.ts';
 import type { Bootstrap } from './bootstrap.ts';
-import type { ProxyContext } from './exchange.ts';
+import type { ProxyContext } from './exchange-plan.ts';
 import { defaultProxyLimits } from './limits.ts';
 import { MeshProxy } from './mesh-proxy.ts';
 import { ProxyMetrics } from './metrics.ts';

@@ -1,6 +1,6 @@
 import type { Accepted, Connection } from '../net/index.ts';
 import { isoTime } from '../telemetry/index.ts';
-import type { ProxyContext } from './exchange.ts';
+import type { ProxyContext } from './exchange-plan.ts';
 import type { PeerAddress, PeerLink } from './peer-link.ts';
 import { type TunnelResult, tunnel } from './tunnel.ts';
 

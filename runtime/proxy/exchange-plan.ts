@@ -1,0 +1,57 @@
+import type { EndpointState, RetryBudget } from '../engine/index.ts';
+import type { Clock, Random, Retry, Timeouts } from '../model/index.ts';
+import type { ConnectionPool, HeaderList } from '../net/index.ts';
+import type { AccessLog } from '../telemetry/index.ts';
+import type { ProxyLimits } from './limits.ts';
+import type { ProxyMetrics } from './metrics.ts';
+
+/** What all exchanges of a proxy share. */
+export interface ProxyContext {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly limits: ProxyLimits;
+  readonly metrics: ProxyMetrics;
+  readonly accessLog: AccessLog;
+}
+
+/** What a try gets its connection from. */
+export type ConnectionSource = Pick<ConnectionPool, 'acquire' | 'forget'>;
+
+/** One place a try can go to. */
+export interface Upstream {
+  readonly pool: ConnectionSource;
+  /** For logs; absent where a fault answers instead. */
+  readonly address?: string;
+  /** For logs: what goes wrong on purpose. */
+  readonly fault?: string;
+  /** What the balancer knows of it; absent where there is nothing to balance. */
+  readonly state?: EndpointState;
+  /** The `set-cookie` that leads the client back here; absent where sessions do not count. */
+  readonly session?: string;
+}
+
+/** What is done with the requests of one rule and backend: made when configuration arrives, shared by all of them. */
+export interface ExchangePlan {
+  readonly direction: 'inbound' | 'outbound' | 'gateway';
+  readonly service: string;
+  readonly target?: string;
+  readonly route?: string;
+  readonly mtls: boolean;
+  readonly timeouts: Timeouts;
+  readonly retry?: Retry;
+  readonly budget: RetryBudget;
+  /**
+   * Whether the caller is a proxy that can send elsewhere what nobody has processed here: it is told so by resetting
+   * the stream (REFUSED_STREAM, RFC 9113 section 8.7), where another caller gets 503.
+   */
+  readonly callerCanRetry: boolean;
+  /** Counts a finished exchange; status 0 means that no response was sent. */
+  observe(status: number, seconds: number): void;
+  /** The next upstream, another than those tried where there is a choice; `undefined` when there is none at all. */
+  pick(
+    tried: ReadonlySet<EndpointState> | undefined,
+    key: string | undefined,
+    headers: HeaderList,
+  ): Upstream | undefined;
+  changeResponse?(headers: HeaderList): HeaderList;
+}
