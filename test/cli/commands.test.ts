@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from '@jest/globals';
-import { TemporaryDirectory } from '../controller/temporary-directory.ts';
+import { TemporaryDirectory } from '../support/temporary-directory.ts';
 import { meshwright } from './cli.ts';
 
 const fixtures = fileURLToPath(new URL('./fixtures', import.meta.url));

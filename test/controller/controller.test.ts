@@ -12,9 +12,9 @@ import {
 import { createTokenKeys } from '../../runtime/identity/authority.ts';
 import { type Finding, finding, type Service, type Workload } from '../../runtime/model/index.ts';
 import { Registry } from '../../runtime/telemetry/index.ts';
-import { eventually } from './eventually.ts';
+import { eventually } from '../support/eventually.ts';
+import { TemporaryDirectory } from '../support/temporary-directory.ts';
 import { silent, TestProxy } from './proxy.ts';
-import { TemporaryDirectory } from './temporary-directory.ts';
 
 const mesh = (trustDomain: string) =>
   `apiVersion: meshwright.dev/v1alpha1\nkind: Mesh\nmetadata: { name: shop, namespace: shop }\nspec: { trustDomain: ${trustDomain} }\n`;

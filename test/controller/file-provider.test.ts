@@ -4,8 +4,8 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { createFileProvider, type FileProvider } from '../../runtime/controller/files/file-provider.ts';
 import { systemClock } from '../../runtime/model/index.ts';
 import type { Manifest } from '../../runtime/resources/index.ts';
-import { eventually } from './eventually.ts';
-import { TemporaryDirectory } from './temporary-directory.ts';
+import { eventually } from '../support/eventually.ts';
+import { TemporaryDirectory } from '../support/temporary-directory.ts';
 
 const account = (name: string) => `apiVersion: v1\nkind: ServiceAccount\nmetadata: { name: ${name} }\n`;
 const names = ({ objects }: Manifest) => objects.map(({ metadata }) => metadata.name);

@@ -8,7 +8,7 @@ import { startScraper } from '../../runtime/controller/telemetry/scraper.ts';
 import { Traffic } from '../../runtime/controller/telemetry/traffic.ts';
 import { systemClock } from '../../runtime/model/index.ts';
 import { Registry } from '../../runtime/telemetry/index.ts';
-import { eventually } from './eventually.ts';
+import { eventually } from '../support/eventually.ts';
 
 describe('parsePrometheusText', () => {
   it('reads what our own registry writes, whatever the label values are', () => {

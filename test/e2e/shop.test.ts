@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, test } from '@jest/globals';
 import type { ServiceView } from '../../runtime/controller/index.ts';
-import { eventually } from '../controller/eventually.ts';
 import { readCorpus } from '../corpus/corpus.ts';
+import { eventually } from '../support/eventually.ts';
 import { RunningShop, SteadyLoad } from './running-shop.ts';
 
 let shop: RunningShop;

@@ -3,8 +3,8 @@ import { afterEach, expect, test } from '@jest/globals';
 import { CertificateAuthority } from '../../runtime/identity/authority.ts';
 import type { Logger, Svid, SvidSource } from '../../runtime/identity/index.ts';
 import { systemClock } from '../../runtime/model/index.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 import { TestControlPlane, trustDomain, workload } from './control-plane.ts';
-import { ManualClock } from './manual-clock.ts';
 
 const hour = 3_600_000;
 const cleanups: (() => unknown)[] = [];

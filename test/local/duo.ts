@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { eventually } from '../controller/eventually.ts';
-import { TemporaryDirectory } from '../controller/temporary-directory.ts';
+import { eventually } from '../support/eventually.ts';
+import { TemporaryDirectory } from '../support/temporary-directory.ts';
 
 const fixture = fileURLToPath(new URL('./fixtures/duo', import.meta.url));
 const cli = fileURLToPath(new URL('../../runtime/cli/main.ts', import.meta.url));

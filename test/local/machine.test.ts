@@ -8,7 +8,7 @@ import { publishManifests, readManifests } from '../../runtime/local/manifests.t
 import { isFree, PortAllocator } from '../../runtime/local/ports.ts';
 import { isReady } from '../../runtime/local/readiness.ts';
 import { findRunningMeshes, StateDirectory } from '../../runtime/local/state-directory.ts';
-import { TemporaryDirectory } from '../controller/temporary-directory.ts';
+import { TemporaryDirectory } from '../support/temporary-directory.ts';
 
 async function listening(status: number): Promise<{ server: Server; port: number }> {
   const server = createServer((_request, response) => response.writeHead(status).end());

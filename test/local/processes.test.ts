@@ -7,9 +7,9 @@ import { expect, it } from '@jest/globals';
 import { Guardian } from '../../runtime/local/guardian.ts';
 import { LogFile } from '../../runtime/local/log-file.ts';
 import { ManagedProcess } from '../../runtime/local/managed-process.ts';
-import { eventually } from '../controller/eventually.ts';
-import { TemporaryDirectory } from '../controller/temporary-directory.ts';
-import { ManualClock } from '../identity/manual-clock.ts';
+import { eventually } from '../support/eventually.ts';
+import { ManualClock } from '../support/manual-clock.ts';
+import { TemporaryDirectory } from '../support/temporary-directory.ts';
 import { isRunning } from './ps.ts';
 
 /** A process under supervision, with what happened to it. */

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, it } from '@jest/globals';
 import { locateApp, Synthesizer } from '../../runtime/local/index.ts';
 import { systemClock } from '../../runtime/model/index.ts';
-import { TemporaryDirectory } from '../controller/temporary-directory.ts';
+import { TemporaryDirectory } from '../support/temporary-directory.ts';
 
 const prints = (text: string) => `
   import { writeFileSync } from 'node:fs';

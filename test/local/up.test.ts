@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { startLocalMesh } from '../../runtime/local/index.ts';
 import { type Clock, type Finding, systemClock } from '../../runtime/model/index.ts';
-import { eventually } from '../controller/eventually.ts';
+import { eventually } from '../support/eventually.ts';
 import { type Answer, Duo, Up } from './duo.ts';
 import { isRunning, processesOf } from './ps.ts';
 

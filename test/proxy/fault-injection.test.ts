@@ -1,7 +1,7 @@
 import { type ClientHttp2Session, connect } from 'node:http2';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { Fault, HttpRule, Protocol, Service } from '../../runtime/model/index.ts';
-import { eventually } from '../controller/eventually.ts';
+import { eventually } from '../support/eventually.ts';
 import {
   closeAll,
   closeLater,

@@ -2,7 +2,7 @@ import { request as httpRequest } from 'node:http';
 import { type ClientHttp2Session, connect, createServer, type Http2Server, type ServerHttp2Stream } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { eventually } from '../controller/eventually.ts';
+import { eventually } from '../support/eventually.ts';
 import { closeAll, closeLater, freePort, startPairTo } from './mesh.ts';
 
 afterEach(closeAll);

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { AccessPolicy, HttpRule, Resource } from '../../runtime/model/index.ts';
 import type { ProxyLimits } from '../../runtime/proxy/index.ts';
-import { eventually } from '../controller/eventually.ts';
+import { eventually } from '../support/eventually.ts';
 import {
   closeAll,
   createAuthority,

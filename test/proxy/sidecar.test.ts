@@ -6,8 +6,8 @@ import { type Controller, startController } from '../../runtime/controller/index
 import { createTokenKeys, issueWorkloadToken } from '../../runtime/identity/authority.ts';
 import { systemClock } from '../../runtime/model/index.ts';
 import { type Bootstrap, runSidecar, type Sidecar } from '../../runtime/proxy/index.ts';
-import { eventually } from '../controller/eventually.ts';
-import { TemporaryDirectory } from '../controller/temporary-directory.ts';
+import { eventually } from '../support/eventually.ts';
+import { TemporaryDirectory } from '../support/temporary-directory.ts';
 import { closeAll, freePort, type Reply, readAll, readUntil, send, startApp } from './mesh.ts';
 
 const silent = { info() {}, warn() {} };

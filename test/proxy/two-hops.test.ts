@@ -2,7 +2,7 @@ import { createServer as createHttpServer, request as httpRequest, type Incoming
 import { connect, createServer as createTcpServer, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { AccessPolicy } from '../../runtime/model/index.ts';
-import { eventually } from '../controller/eventually.ts';
+import { eventually } from '../support/eventually.ts';
 import { closeAll, closeLater, freePort, readAll, readUntil, send, startApp, startPairTo } from './mesh.ts';
 
 afterEach(closeAll);

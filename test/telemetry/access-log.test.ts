@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { systemClock } from '../../runtime/model/index.ts';
 import { type AccessLogEntry, isoTime, openAccessLog } from '../../runtime/telemetry/index.ts';
-import { TemporaryDirectory } from '../controller/temporary-directory.ts';
+import { TemporaryDirectory } from '../support/temporary-directory.ts';
 
 let directory: TemporaryDirectory;
 beforeEach(() => {

@@ -14,7 +14,7 @@ import {
 import { DiscoveryClient, type DiscoveryClientOptions, type DiscoveryUpdate } from '../../runtime/xds/index.ts';
 import { DiscoveryCache } from '../../runtime/xds/server.ts';
 import { type ControlPlaneSettings, random, silent, TestControlPlane, workload } from '../identity/control-plane.ts';
-import { ManualClock } from '../identity/manual-clock.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
