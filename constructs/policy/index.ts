@@ -7,6 +7,7 @@ export {
   type StickyProps,
   type ZonePreferenceProps,
 } from './balancing.ts';
+export { type AbortProps, Fault, FaultPolicy, type FaultPolicyProps, type FaultProps } from './fault.ts';
 export { HashKey } from './hash-key.ts';
 export { LoadBalancingPolicy, type LoadBalancingPolicyProps } from './load-balancing.ts';
 export type { Operation } from './operation.ts';

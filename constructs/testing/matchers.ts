@@ -48,6 +48,14 @@ export const meshMatchers = {
     return result(pass, received, `be rate limited${by}`, actual);
   },
 
+  toMeetFault(received: Simulation, fault: string, probability?: number): Result {
+    const { faults } = received;
+    const actual = faults[fault] ?? 0;
+    const pass = probability === undefined ? actual > 0 : Math.abs(actual - probability) < tolerance;
+    const with_ = probability === undefined ? '' : ` with probability ${probability}`;
+    return result(pass, received, `meet fault ${fault}${with_}`, `it meets ${describeShares(faults)}`);
+  },
+
   toRedirectTo(received: Simulation, location: string, status?: number): Result {
     const pass = received.location === location && (status === undefined || received.status === status);
     const with_ = status === undefined ? '' : ` with status ${status}`;
@@ -133,6 +141,8 @@ declare module 'expect' {
     toDeny(rule?: string): R;
     /** A rate limit of a target counts it; where one is named, that one. */
     toBeRateLimited(limit?: string): R;
+    /** A try of it meets this fault; where a probability is stated, with exactly that one. */
+    toMeetFault(fault: string, probability?: number): R;
     toRedirectTo(location: string, status?: number): R;
     /** It is answered with this status instead of reaching an application. */
     toRefuseWith(status: number): R;

@@ -1,9 +1,11 @@
 import { ApiObject } from 'cdk8s';
 import type { IConstruct } from 'constructs';
 import {
+  abortStatus,
   createSnapshot,
   type Decision,
   decide,
+  type FaultConsideration,
   type MeshSnapshot,
   type ReceiverDecision,
   type SimulatedRequest,
@@ -57,7 +59,10 @@ export interface SimulationRequest {
 export interface Simulation {
   /** The request is sent on, answered with a redirect, or answered with an error by the first proxy. */
   readonly outcome: Decision['outcome'];
-  /** Status of the answer, where a proxy gives it: a redirect, an error, or 403 where every target denies it. */
+  /**
+   * Status of the answer, where a proxy gives it: a redirect, an error, a fault that every try meets, or 403 where
+   * every target denies it.
+   */
   readonly status?: number;
   /** The route that decides: `HTTPRoute shop/reviews-canary`. Absent where none is attached. */
   readonly route?: string;
@@ -68,6 +73,8 @@ export interface Simulation {
   readonly access: AccessResult;
   /** The rate limits that count it, whichever target it goes to. */
   readonly limits: readonly RateLimit[];
+  /** With which probability a try meets which fault: `{ slow: 0.1 }`. What is not named is not met. */
+  readonly faults: Readonly<Record<string, number>>;
   readonly timeouts: Timeouts;
   readonly retry?: Retry;
   readonly mirrors: readonly Mirror[];
@@ -178,13 +185,14 @@ function describe(decision: Decision, simulated: SimulatedRequest, snapshot: Mes
   const access = accessOf(decision, simulated, snapshot);
   return {
     outcome,
-    status: decision.status ?? (isForbidden(decision) ? 403 : undefined),
+    status: decision.status ?? abortStatus(decision) ?? (isForbidden(decision) ? 403 : undefined),
     ...(rule && rule.route.kind !== 'Service' && { route: describeReference(rule.route), rule: rule.name }),
     targets: Object.fromEntries(
       targets.map(({ target, probability }) => [target ? nameOf(target.service) : 'nowhere', probability]),
     ),
     access,
     limits: limitsOf(decision),
+    faults: faultsOf(decision),
     timeouts,
     retry,
     mirrors,
@@ -219,6 +227,16 @@ function limitsOf({ targets }: Decision): readonly RateLimit[] {
   return [...new Map(counted.map(({ policy, limit }) => [describeReference(policy) + limit.name, limit])).values()];
 }
 
+function faultsOf({ targets }: Decision): Record<string, number> {
+  const shares: Record<string, number> = {};
+  for (const { probability: share, faults = [] } of targets) {
+    for (const { fault, probability } of faults) {
+      if (probability > 0) shares[fault.name] = (shares[fault.name] ?? 0) + share * probability;
+    }
+  }
+  return shares;
+}
+
 /** Whether every receiver answers 403. Without a certificate there is no connection and so no answer. */
 function isForbidden({ targets }: Decision): boolean {
   const receivers = targets.flatMap(({ request, receivers }) => (request ? receivers : []));
@@ -230,9 +248,10 @@ function reasonsOf({ reason, route, targets }: Decision): readonly string[] {
   return [
     reason,
     ...others.map(({ rule, reason }) => `not ${rule.name} of ${describeReference(rule.route)}: ${reason}`),
-    ...targets.flatMap(({ target, problem, balancing, receivers }) => [
+    ...targets.flatMap(({ target, problem, balancing, receivers, faults = [] }) => [
       ...(problem ? [`${target?.service ?? 'a target'}: ${problem}`] : []),
       ...(balancing?.balancer.policy ? [`endpoint of ${target?.service}: ${balancing.reason}`] : []),
+      ...faults.map((fault) => describeFault(fault)),
       ...receivers.flatMap((receiver) => [describeReceiver(receiver), ...describeLimits(receiver)]),
     ]),
   ];
@@ -240,6 +259,11 @@ function reasonsOf({ reason, route, targets }: Decision): readonly string[] {
 
 function describeReceiver({ workload, allowed, reason }: ReceiverDecision): string {
   return `${workload ?? 'a workload outside of the mesh'} ${allowed ? 'allows' : 'denies'} it: ${reason}`;
+}
+
+function describeFault({ policy, fault, probability, reason }: FaultConsideration): string {
+  const met = probability > 0 ? `met by ${Number((probability * 100).toFixed(2))} % of the tries` : 'not met';
+  return `fault ${fault.name} of ${describeReference(policy)} is ${met}: ${reason}`;
 }
 
 function describeLimits({ workload, limits = [] }: ReceiverDecision): string[] {

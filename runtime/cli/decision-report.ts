@@ -1,6 +1,8 @@
 import {
   type AccessConsideration,
+  abortStatus,
   type Decision,
+  type FaultConsideration,
   formatTarget,
   type RateLimitConsideration,
   type ReceiverDecision,
@@ -20,13 +22,14 @@ export function summarise(decision: Decision) {
     route: rule && describeReference(rule.route),
     rule: rule?.name,
     location,
-    targets: targets.map(({ target, probability, status, problem, request, receivers }) => ({
+    targets: targets.map(({ target, probability, status, problem, request, faults, receivers }) => ({
       service: target?.service,
       port: target?.port,
       probability,
       status,
       problem,
       path: request && formatTarget(request),
+      faults: faults?.filter(({ probability }) => probability > 0).map(summariseFault),
       receivers: receivers.map(({ workload, probability, mtls, allowed, reason, access, limits }) => ({
         workload,
         probability,
@@ -48,8 +51,11 @@ export function summarise(decision: Decision) {
 }
 
 /** Of the answer, where it is certain to come from a proxy. */
-function statusOf({ status, targets }: Decision): number | undefined {
+function statusOf(decision: Decision): number | undefined {
+  const { status, targets } = decision;
   if (status !== undefined) return status;
+  const aborted = abortStatus(decision);
+  if (aborted !== undefined) return aborted;
   const receivers = targets.flatMap((target) => (target.request ? target.receivers : []));
   return receivers.length > 0 && receivers.every(({ allowed, access }) => !allowed && access) ? 403 : undefined;
 }
@@ -66,6 +72,7 @@ export function summariseReasons({ route, targets }: Decision) {
     balancing: targets.flatMap(({ target, balancing }) =>
       balancing ? [{ service: target?.service, key: balancing.key, reason: balancing.reason }] : [],
     ),
+    faults: targets.flatMap(({ faults = [] }) => faults.map(summariseFault)),
     access: targets.flatMap(({ receivers }) =>
       receivers.map(({ workload, access, limits }) => ({
         workload,
@@ -87,6 +94,10 @@ export function summariseReasons({ route, targets }: Decision) {
   };
 }
 
+function summariseFault({ policy, fault, probability, reason }: FaultConsideration) {
+  return { policy: describeReference(policy), fault: fault.name, probability, reason };
+}
+
 /** Where a request goes, for people. */
 export function formatDecision(decision: Decision): string {
   const { location, timeouts, retry, mirrors, targets } = decision;
@@ -95,6 +106,7 @@ export function formatDecision(decision: Decision): string {
   if (location) lines.push(`  location  ${location}`);
   for (const target of targets) {
     lines.push(`  ${percent(target.probability)}  ${describeTarget(target)}`);
+    for (const fault of target.faults ?? []) if (fault.probability > 0) lines.push(`       ${describeFault(fault)}`);
     lines.push(...target.receivers.map((receiver) => `         ${describeReceiver(receiver)}`));
   }
   if (timeouts.request) lines.push(`  timeout   ${timeouts.request} ms`);
@@ -109,7 +121,8 @@ export function formatDecision(decision: Decision): string {
 export function formatReasons({ route, targets }: Decision): string {
   const lines: string[] = [];
   if (route && route.considered.length > 0) lines.push('route', ...route.considered.map(describeRoute));
-  for (const { target, balancing, receivers } of targets) {
+  for (const { target, balancing, faults = [], receivers } of targets) {
+    if (faults.length > 0) lines.push(`faults on the way to ${target?.service}`, ...faults.map(describeFault));
     if (balancing) lines.push(`endpoint of ${target?.service}`, `  * ${balancing.reason}`);
     for (const { workload, access, limits = [] } of receivers) {
       lines.push(`access at ${workload ?? 'a workload outside the mesh'}`);
@@ -130,6 +143,11 @@ function describeRoute({ rule, verdict, reason }: RouteConsideration): string {
 
 function describeAccess({ policy, rule, verdict, reason }: AccessConsideration): string {
   return `  ${marks[verdict]} ${rule.action} rule ${rule.name} of ${describeReference(policy)}: ${reason}`;
+}
+
+function describeFault({ policy, fault, probability, reason }: FaultConsideration): string {
+  const mark = probability > 0 ? '*' : '-';
+  return `  ${mark} ${percent(probability)} fault ${fault.name} of ${describeReference(policy)}: ${reason}`;
 }
 
 function describeLimit({ policy, limit, counted, reason }: RateLimitConsideration): string {

@@ -85,3 +85,18 @@ export interface ReceiverDecision {
   /** The rate limits of the port; absent where it has none, or does not let the request through anyway. */
   readonly limits?: readonly RateLimitConsideration[];
 }
+
+/** The status of the answer where every try meets an abort with the same one. */
+export function abortStatus({ targets }: Decision): number | undefined {
+  const statuses = new Set<number | undefined>();
+  for (const { faults = [] } of targets) {
+    let left = 1;
+    for (const { fault, probability } of faults) {
+      left -= probability;
+      if (probability > 0) statuses.add(fault.abort?.kind === 'http' ? fault.abort.status : undefined);
+    }
+    // Probabilities are sums of fractions.
+    if (left > 1e-9) return undefined;
+  }
+  return statuses.size === 1 ? [...statuses][0] : undefined;
+}

@@ -11,7 +11,13 @@ export {
 } from './access.ts';
 export { chooseBackend } from './backend.ts';
 export { decide } from './decide.ts';
-export type { Decision, ReceiverDecision, SimulatedRequest, TargetDecision } from './decision.ts';
+export {
+  abortStatus,
+  type Decision,
+  type ReceiverDecision,
+  type SimulatedRequest,
+  type TargetDecision,
+} from './decision.ts';
 export {
   type AccessConsideration,
   type AccessExplanation,
