@@ -4,6 +4,8 @@ import {
   App,
   Caller,
   Duration,
+  Fault,
+  FaultPolicy,
   Gateway,
   HashKey,
   Header,
@@ -13,6 +15,8 @@ import {
   Path,
   PathChange,
   Port,
+  RateLimit,
+  RateLimitPolicy,
   Route,
   Service,
   synth,
@@ -102,6 +106,25 @@ new AccessPolicy(cart, 'access', {
 new AccessPolicy(cartStore, 'access', {
   target: cartStore,
   rules: [Access.allow({ name: 'cart-only', from: [cart] })],
+});
+
+// How much is taken: nobody fills carts faster than people do.
+new RateLimitPolicy(cart, 'limits', {
+  target: cart,
+  limits: [
+    RateLimit.perCaller({
+      name: 'filling',
+      requests: 200,
+      interval: Duration.seconds(1),
+      to: [{ methods: ['POST', 'PUT'] }],
+    }),
+  ],
+});
+
+// What goes wrong on purpose, for tests that ask for it.
+new FaultPolicy(ratings, 'trouble', {
+  target: ratings,
+  faults: [Fault.abort(503, { name: 'down', match: [Header.is('x-fault', 'ratings-down')] })],
 });
 
 // The way in.

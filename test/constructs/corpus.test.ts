@@ -15,11 +15,13 @@ function decide({ from, gateway, to, body, ...request }: CorpusLine['request']):
   });
   const denying = decision.targets.flatMap(({ receivers }) => receivers).find(({ allowed }) => !allowed)
     ?.access?.decision;
+  const fault = decision.targets.flatMap(({ faults = [] }) => faults).find(({ probability }) => probability === 1);
   return {
     ...(rule && { rule: `${describeReference(decision.rule!.route)} ${rule}` }),
     ...(Object.keys(targets).length && { targets }),
     ...(status && { status }),
     ...(denying?.policy && { deniedBy: `${describeReference(denying.policy)} ${denying.rule?.name}` }),
+    ...(fault && { fault: `${describeReference(fault.policy)} ${fault.fault.name}` }),
     ...(location && { location }),
   };
 }

@@ -28,6 +28,8 @@ export interface CorpusLine {
     readonly status?: number;
     /** The policy and rule that deny it: `AccessPolicy shop/cart-access no-delete`. */
     readonly deniedBy?: string;
+    /** The policy and fault that every try meets: `FaultPolicy shop/ratings-trouble down`. */
+    readonly fault?: string;
     /** Of a redirect. */
     readonly location?: string;
   };

@@ -123,6 +123,9 @@ describe('the corpus, through real sidecars', () => {
       if (wanted.deniedBy !== undefined) {
         for (const part of wanted.deniedBy.split(/ (?=[^ ]+$)/)) expect(answer.body).toContain(part);
       }
+      if (wanted.fault !== undefined) {
+        for (const part of wanted.fault.split(/ (?=[^ ]+$)/)) expect(answer.headers['proxy-status']).toContain(part);
+      }
       if (wanted.targets === undefined) return;
       const entry = await eventually(() => shop.logged(sender, requestId));
       expect(Object.keys(wanted.targets).map((name) => `shop/${name}`)).toContain(entry.target);
