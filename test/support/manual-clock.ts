@@ -5,6 +5,8 @@ export class ManualClock implements Clock {
   readonly #start = Date.now();
   readonly #timers = new Set<{ readonly due: number; readonly callback: () => void }>();
   #now = 0;
+  /** How many timers were ever asked for. */
+  scheduled = 0;
 
   now(): number {
     return this.#now;
@@ -17,6 +19,7 @@ export class ManualClock implements Clock {
   schedule(delay: number, callback: () => void): Timer {
     const timer = { due: this.#now + delay, callback };
     this.#timers.add(timer);
+    this.scheduled++;
     return { cancel: () => this.#timers.delete(timer) };
   }
 

@@ -1,5 +1,5 @@
 import { connect, createServer, type Socket } from 'node:net';
-import { type Clock, systemClock, type Timer } from '../../../runtime/model/index.ts';
+import { systemClock } from '../../../runtime/model/index.ts';
 import type { Connection, ConnectionHandler } from '../../../runtime/net/connection.ts';
 import {
   defaultHttpLimits,
@@ -60,40 +60,6 @@ export class MemoryConnection implements Connection {
     const chunk = Buffer.from(text, 'latin1');
     this.handler.onData(chunk);
     chunk.fill(0);
-  }
-}
-
-/** A clock that moves when the test says so. */
-export class ManualClock implements Clock {
-  #now = 0;
-  #timers = new Set<{ due: number; callback: () => void }>();
-  scheduled = 0;
-
-  now(): number {
-    return this.#now;
-  }
-
-  wallTime(): number {
-    return this.#now;
-  }
-
-  schedule(delay: number, callback: () => void): Timer {
-    const timer = { due: this.#now + delay, callback };
-    this.#timers.add(timer);
-    this.scheduled++;
-    return { cancel: () => this.#timers.delete(timer) };
-  }
-
-  advance(milliseconds: number): void {
-    const target = this.#now + milliseconds;
-    for (;;) {
-      const next = [...this.#timers].filter((timer) => timer.due <= target).sort((a, b) => a.due - b.due)[0];
-      if (next === undefined) break;
-      this.#timers.delete(next);
-      this.#now = next.due;
-      next.callback();
-    }
-    this.#now = target;
   }
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { createHttp1Client, createHttp1Server } from '../../../runtime/net/http1/index.ts';
-import { Fetched, limits, ManualClock, MemoryConnection, RecordingHandler, turn } from './support.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
+import { Fetched, limits, MemoryConnection, RecordingHandler, turn } from './support.ts';
 
 const bounds = limits({ headTimeout: 1000, idleTimeout: 60_000, streamIdleTimeout: 5000 });
 const get = 'GET / HTTP/1.1\r\nhost: a\r\n\r\n';

@@ -1,6 +1,6 @@
 import { connect, createServer, type Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { Clock, Timer } from '../../../runtime/model/index.ts';
+import type { Clock } from '../../../runtime/model/index.ts';
 import { systemClock } from '../../../runtime/model/index.ts';
 import type { Http2ClientOptions } from '../../../runtime/net/http2/index.ts';
 import { createHttp2Client, createHttp2Server, type Http2Options } from '../../../runtime/net/http2/index.ts';
@@ -20,38 +20,6 @@ import {
   type ServerStream,
   socketConnection,
 } from '../../../runtime/net/index.ts';
-
-/** Time that moves only when told to. */
-export class ManualClock implements Clock {
-  #now = 0;
-  #timers = new Set<{ at: number; callback: () => void }>();
-
-  now(): number {
-    return this.#now;
-  }
-
-  wallTime(): number {
-    return this.#now;
-  }
-
-  schedule(delay: number, callback: () => void): Timer {
-    const timer = { at: this.#now + delay, callback };
-    this.#timers.add(timer);
-    return { cancel: () => void this.#timers.delete(timer) };
-  }
-
-  advance(milliseconds: number): void {
-    const end = this.#now + milliseconds;
-    for (;;) {
-      const [next] = [...this.#timers].filter(({ at }) => at <= end).sort((a, b) => a.at - b.at);
-      if (!next) break;
-      this.#timers.delete(next);
-      this.#now = next.at;
-      next.callback();
-    }
-    this.#now = end;
-  }
-}
 
 export function options(limits: Partial<HttpLimits> = {}, clock: Clock = systemClock): Http2Options {
   return { limits: { ...defaultHttpLimits, ...limits }, clock };

@@ -1,17 +1,7 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
+import { ManualClock } from '../../support/manual-clock.ts';
 import { block, code, flag, frame, openRequest, preface, RawPeer, request, requestFields, type } from './frames.ts';
-import {
-  closeAll,
-  get,
-  listen,
-  ManualClock,
-  openClient,
-  openSocket,
-  options,
-  RecordedResponse,
-  serve,
-  until,
-} from './support.ts';
+import { closeAll, get, listen, openClient, openSocket, options, RecordedResponse, serve, until } from './support.ts';
 
 afterEach(closeAll);
 
