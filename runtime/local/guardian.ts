@@ -10,12 +10,18 @@ const program = fileURLToPath(new URL('./guardian-process.ts', import.meta.url))
  */
 export class Guardian {
   readonly #child: ChildProcess;
+  #closed = false;
 
   constructor() {
     this.#child = spawn(process.execPath, [program], { stdio: ['pipe', 'ignore', 'ignore'], detached: true });
     // It was killed: the mesh goes on, only without this protection.
     this.#child.stdin?.on('error', () => undefined);
     this.#child.on('error', () => undefined);
+  }
+
+  /** Once it is, nothing may be started any more: nobody would end it. */
+  get closed(): boolean {
+    return this.#closed;
   }
 
   /** From now on the process group led by `pid` is killed when we end. */
@@ -29,6 +35,7 @@ export class Guardian {
 
   /** Ends the guardian, and with it all that is still watched. */
   async close(): Promise<void> {
+    this.#closed = true;
     this.#child.stdin?.end();
     if (this.#child.exitCode === null && this.#child.signalCode === null) await once(this.#child, 'exit');
   }

@@ -47,6 +47,7 @@ export class ManagedProcess {
   start(): void {
     const { command, env, cwd } = this.#spec;
     const { clock, guardian, log } = this.#options;
+    if (guardian.closed) return;
     this.#startedAt = clock.now();
     // A process group of its own: Ctrl-C is for us to handle, and what it starts itself can be ended with it.
     const child = spawn(command[0], command.slice(1), { env, cwd, stdio: ['ignore', 'pipe', 'pipe'], detached: true });

@@ -152,6 +152,15 @@ it('kills what is still watched when its parent is killed', async () => {
   process.kill(forgotten, 'SIGKILL');
 });
 
+it('starts nothing again once the guardian has closed: nobody would end it', async () => {
+  await using supervised = new Supervised(forever);
+  const { clock, guardian, process: managed, crashes } = supervised;
+  await guardian.close();
+  await eventually(() => crashes.length === 1);
+  clock.advance(60_000);
+  expect(managed.pid).toBeUndefined();
+});
+
 it('keeps logs small, and their last lines at hand', () => {
   using directory = new TemporaryDirectory();
   const path = join(directory.path, 'log');
