@@ -1,6 +1,7 @@
-import { App, Mesh, Port, Service } from 'meshwright';
+import { App, Mesh } from 'meshwright';
 import { PulumiApp } from 'meshwright/pulumi';
 import { runInProcess } from '../test/pulumi/in-process.ts';
+import { addServices } from './services.ts';
 
 /*
  * How long a Pulumi program takes to register a mesh, against a monitor in the same process that answers at once.
@@ -19,17 +20,7 @@ interface Row {
 
 function deployMesh(count: number): void {
   const mesh = new Mesh(new App(), 'bench', { trustDomain: 'bench.local' });
-  const services = Array.from(
-    { length: count },
-    (_, index) =>
-      new Service(mesh, `service-${index}`, {
-        ports: { http: Port.http(8080) },
-        workload: { image: 'example/service:1', env: { INDEX: String(index) } },
-      }),
-  );
-  for (const [index, service] of services.entries()) {
-    service.calls(services[(index + 1) % count], services[(index + 7) % count]);
-  }
+  addServices(mesh, count);
   new PulumiApp('bench', mesh);
 }
 

@@ -2,7 +2,8 @@ import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ApiObject } from 'cdk8s';
-import { Access, AccessPolicy, App, Caller, Duration, Header, Mesh, Port, Route, Service, synth } from 'meshwright';
+import { Access, AccessPolicy, App, Caller, Duration, Header, Mesh, Route, synth } from 'meshwright';
+import { addServices } from './services.ts';
 
 /*
  * How long a mesh takes from `new App()` to written files. Each service has a Deployment, ServiceAccount and Service,
@@ -21,16 +22,7 @@ interface Row {
 
 function defineMesh(app: App, count: number): Mesh {
   const mesh = new Mesh(app, 'bench', { trustDomain: 'bench.local' });
-  const services = Array.from(
-    { length: count },
-    (_, index) =>
-      new Service(mesh, `service-${index}`, {
-        ports: { http: Port.http(8080) },
-        workload: { image: 'example/service:1', env: { INDEX: String(index) } },
-      }),
-  );
-  for (const [index, service] of services.entries()) {
-    service.calls(services[(index + 1) % count], services[(index + 7) % count]);
+  for (const service of addServices(mesh, count)) {
     new Route(service, 'route', {
       parent: service,
       rules: [

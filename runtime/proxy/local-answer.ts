@@ -1,6 +1,6 @@
 import type { RequestHead, RequestReceiver, ServerStream } from '../net/index.ts';
 import type { ExchangePlan, ProxyContext } from './exchange-plan.ts';
-import { ignoreBody, type LocalReply, refuse } from './reply.ts';
+import { ignoreBody, type LocalReply, replyLocally } from './reply.ts';
 import { logRequest } from './request-log.ts';
 
 /** Whose request it was that the proxy answers itself. */
@@ -17,7 +17,8 @@ export function answerLocally(
 ): RequestReceiver {
   context.metrics.localReplies.with(scope.direction, scope.service, reply.error).add(1);
   log(context, scope, head, reply.status, source, reply.details);
-  return refuse(stream, head, reply);
+  replyLocally(stream, head, reply);
+  return ignoreBody;
 }
 
 /** Sends a caller to another place, and logs that. */

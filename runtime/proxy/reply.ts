@@ -48,12 +48,6 @@ export function replyLocally(stream: ServerStream, { method }: RequestHead, repl
 /** Takes nothing more of a request that was answered already. */
 export const ignoreBody: RequestReceiver = { onData() {}, onEnd() {}, onReset() {}, onDrain() {} };
 
-/** Answers a request instead of starting an exchange. */
-export function refuse(stream: ServerStream, head: RequestHead, reply: LocalReply): RequestReceiver {
-  replyLocally(stream, head, reply);
-  return ignoreBody;
-}
-
 /** The value of `proxy-status` (RFC 9209). */
 export function proxyStatus(error: ProxyError, details: string): string {
   return `meshwright; error=${error}; details=${structuredString(details)}`;

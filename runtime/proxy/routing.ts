@@ -3,6 +3,7 @@ import {
   chooseBackend,
   faultyTargets,
   formatTarget,
+  headerValue,
   type NormalizedPath,
   normalizePath,
   type RouteMatch,
@@ -11,7 +12,7 @@ import {
   rewritePath,
 } from '../engine/index.ts';
 import type { BackendTarget, HttpRule, WeightedBackend } from '../model/index.ts';
-import type { HeaderList, RequestHead, RequestReceiver, ServerStream } from '../net/index.ts';
+import type { RequestHead, RequestReceiver, ServerStream } from '../net/index.ts';
 import type { Cluster, Clusters } from './cluster.ts';
 import { Exchange } from './exchange.ts';
 import type { ProxyContext } from './exchange-plan.ts';
@@ -111,7 +112,7 @@ export class Routing {
     if (rule.rewrite?.host !== undefined) head.authority = rule.rewrite.host;
     // Without a host (HTTP/1.0), the backend is at least told its own.
     if (head.authority === '') head.authority = hostOfTarget(backend.target!);
-    if (!hasHeader(head.headers, 'x-request-id')) {
+    if (headerValue(head.headers, 'x-request-id') === undefined) {
       head.headers.push('x-request-id', `${this.#idPrefix}-${(this.#requests++).toString(36)}`);
     }
   }
@@ -151,11 +152,6 @@ export class Routing {
       .filter((mirror) => isMirrored(mirror, this.#context.random))
       .map((mirror) => this.#clusters.get(mirror.target));
   }
-}
-
-function hasHeader(headers: HeaderList, name: string): boolean {
-  for (let index = 0; index < headers.length; index += 2) if (headers[index] === name) return true;
-  return false;
 }
 
 function hostOfTarget({ service, port }: BackendTarget): string {

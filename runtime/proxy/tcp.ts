@@ -1,7 +1,7 @@
-import type { Accepted, Connection } from '../net/index.ts';
-import { isoTime } from '../telemetry/index.ts';
+import type { Accepted, Connection, RequestHead } from '../net/index.ts';
 import type { ProxyContext } from './exchange-plan.ts';
 import type { PeerAddress, PeerLink } from './peer-link.ts';
+import { logRequest } from './request-log.ts';
 import { type TunnelResult, tunnel } from './tunnel.ts';
 
 /** Connects to `peer` and joins it with a connection that waits. `rest` came already and goes first. */
@@ -35,6 +35,9 @@ export function joinTcp(
   });
 }
 
+/** How a stream, which has no head, stands in the access log. */
+const streamHead: RequestHead = { method: 'TCP', scheme: 'http', authority: '', path: '', headers: [] };
+
 /** Counts TCP streams of one kind. */
 export class TcpMeter {
   readonly #context: ProxyContext;
@@ -47,28 +50,16 @@ export class TcpMeter {
 
   /** Counts a stream that opens; call what it returns when the stream has closed. */
   open(service: string, source: string, mtls: boolean): (result: TunnelResult) => void {
-    const { clock, metrics, accessLog } = this.#context;
+    const { clock, metrics } = this.#context;
+    const plan = { direction: this.#direction, service, mtls };
     const labels = [this.#direction, service, source, String(mtls)];
     const started = clock.now();
     metrics.tcpConnections.with(...labels).add(1);
     return ({ sent, received, error }) => {
       metrics.tcpBytes.with(...labels).add(sent + received);
-      if (!accessLog.enabled) return;
-      accessLog.log({
-        timestamp: isoTime(clock.wallTime()),
-        direction: this.#direction,
-        method: 'TCP',
-        authority: '',
-        path: '',
-        status: 0,
-        duration_ms: Math.round((clock.now() - started) * 1000) / 1000,
-        bytes_received: sent,
-        bytes_sent: received,
-        source,
-        service,
-        mtls,
-        ...(error && { error: error.message }),
-      });
+      const duration = clock.now() - started;
+      const outcome = { status: 0, duration, received: sent, sent: received, source, error: error?.message };
+      logRequest(this.#context, plan, streamHead, outcome);
     };
   }
 }
