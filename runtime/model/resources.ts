@@ -17,6 +17,11 @@ export interface ServicePort {
    * Where there are rules and none matches, the answer is 404 (GEP-1426).
    */
   readonly rules: readonly HttpRule[];
+  /**
+   * By namespace of the caller, the rules of routes that live there and are attached to this port (consumer routes,
+   * GEP-1426). For callers of that namespace they stand in for {@link rules}.
+   */
+  readonly consumerRules?: Readonly<Record<string, readonly HttpRule[]>>;
   /** Absent where there are none. */
   readonly faults?: readonly FaultPolicy[];
 }
@@ -64,6 +69,8 @@ export interface InboundPort {
   /** The container's port. */
   readonly port: number;
   readonly protocol: Protocol;
+  /** Where it differs from the workload's. */
+  readonly mtls?: MtlsMode;
 }
 
 /** What the proxy beside a workload must do. One discovery resource, named `namespace/name`. */

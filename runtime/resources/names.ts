@@ -20,6 +20,8 @@ export const labels = {
   inject: 'meshwright.dev/inject',
   /** On a pod template: the workload's name where it differs from the controller object's. */
   workload: 'meshwright.dev/workload',
+  /** On a pod, put there by who puts a sidecar beside it: what kind of proxy it has, see {@link sidecarProxy}. */
+  proxy: 'meshwright.dev/proxy',
   /** On a gateway's pods (Gateway API): the Gateway they serve. */
   gatewayName: 'gateway.networking.k8s.io/gateway-name',
   /** On an EndpointSlice: the Service it belongs to. */
@@ -34,6 +36,9 @@ export const labels = {
 
 /** The value of {@link labels.inject} that turns injection on. */
 export const injectEnabled = 'enabled';
+
+/** The value of {@link labels.proxy} for a pod with a sidecar. */
+export const sidecarProxy = 'sidecar';
 
 export const annotations = {
   /** On a pod template: comma-separated `namespace/name` of the services it may call. Absent: all. */
