@@ -1,7 +1,14 @@
 import { ApiObject, Chart } from 'cdk8s';
 import { k8s } from 'cdk8s-plus-27';
 import { Construct, type IConstruct } from 'constructs';
-import { apiVersions, type GatewayObject, gatewayClassName, groups, labels } from '../runtime/resources/index.ts';
+import {
+  apiVersions,
+  defaultImage,
+  type GatewayObject,
+  gatewayClassName,
+  groups,
+  labels,
+} from '../runtime/resources/index.ts';
 import type { Backend, ICaller, IRouteParent, IService, Principal, RouteParent } from './interfaces.ts';
 import { metadata, namespaceAt } from './metadata.ts';
 import type { Check, Checked } from './synth/check.ts';
@@ -49,8 +56,6 @@ export interface GatewayProps<L extends string> {
    */
   readonly image?: string;
 }
-
-const defaultImage = 'meshwright/meshwright:0.1.0';
 
 /**
  * Lets requests from outside into the mesh. Routes attached to it decide where they go; it calls what those name.

@@ -54,3 +54,6 @@ export const gatewayControllerName = 'meshwright.dev/gateway-controller';
 
 /** Trust domain of a mesh without a `Mesh` object. */
 export const defaultTrustDomain = 'cluster.local';
+
+/** Image of the sidecar and the controller of this version. */
+export const defaultImage = 'meshwright/meshwright:0.1.0';
