@@ -1,16 +1,15 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout } from 'node:timers/promises';
+import { binaries } from './paths.ts';
 
-/** Where Kubernetes is, built and packed: beside this repository, see the README there. */
-export const clusterHome = process.env.MESHWRIGHT_CLUSTER ?? resolve('../shared/cluster');
 const startLimit = 60_000;
 
 export interface Reply<T = Record<string, unknown>> {
@@ -67,8 +66,7 @@ export class ApiServer implements AsyncDisposable {
 
   async #start(): Promise<void> {
     const file = (name: string) => join(this.#directory, name);
-    const binary = file('hyperkube');
-    execFileSync('sh', ['-c', `xz -dc '${clusterHome}/bin/hyperkube.xz' > '${binary}' && chmod +x '${binary}'`]);
+    const binary = join(binaries, 'hyperkube');
     const { privateKey, publicKey } = generateKeyPairSync('rsa', {
       modulusLength: 2048,
       publicKeyEncoding: { type: 'spki', format: 'pem' },

@@ -3,7 +3,8 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { parseAllDocuments } from 'yaml';
 import type { Registration } from '../pulumi/monitor.ts';
 import { type Run, runProgram } from '../pulumi/process.ts';
-import { ApiServer, clusterHome } from './api-server.ts';
+import { ApiServer } from './api-server.ts';
+import { scripts } from './paths.ts';
 import { isNamespace, ServerSideApply } from './server-side-apply.ts';
 
 /*
@@ -15,7 +16,7 @@ let apply: ServerSideApply;
 
 beforeAll(async () => {
   server = await ApiServer.start();
-  const gatewayApi = execFileSync('xz', ['-dc', `${clusterHome}/conf/gateway-api-v1.6.3-experimental.yaml.xz`], {
+  const gatewayApi = execFileSync('xz', ['-dc', `${scripts}/conf/gateway-api-v1.6.3-experimental.yaml.xz`], {
     encoding: 'utf8',
     maxBuffer: 1e8,
   });
