@@ -11,6 +11,7 @@
  */
 import { createServer, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
+import { address } from './common.ts';
 
 const values = new Map<string, string>();
 const clients = new Set<Socket>();
@@ -42,8 +43,8 @@ const server = createServer((socket) => {
     .on('error', () => undefined);
 });
 
-const port = Number(process.env.PORT ?? 6380);
-server.listen(port, '127.0.0.1', () => console.log(`cart-store listens on 127.0.0.1:${port}`));
+const listening = address(6380);
+server.listen(listening, () => console.log(`cart-store listens on port ${listening.port}`));
 
 process.once('SIGTERM', () => {
   server.close(() => process.exit(0));

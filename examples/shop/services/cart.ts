@@ -22,7 +22,7 @@ async function add(user: string, product: string): Promise<Cart> {
   return { user, items: all };
 }
 
-serve('cart', async (request) => {
+serve('cart', 7070, async (request) => {
   const user = encodeURIComponent(request.header('x-user') ?? 'guest');
   if (request.path !== '/items') return { status: 404, body: { error: `nothing at ${request.path}` } };
   switch (request.method) {

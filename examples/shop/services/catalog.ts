@@ -14,7 +14,7 @@ const products: readonly Product[] = [
   { id: 'walden', title: 'Walden', author: 'Henry David Thoreau', price: 990 },
 ];
 
-serve('catalog', ({ path }) => {
+serve('catalog', 9080, ({ path }) => {
   if (path === '/products') return { body: products };
   const id = /^\/products\/([^/]+)$/.exec(path)?.[1];
   const product = products.find((candidate) => candidate.id === id);

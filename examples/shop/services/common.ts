@@ -17,8 +17,21 @@ export interface Request {
   text(): Promise<string>;
 }
 
-/** Serves HTTP on 127.0.0.1:$PORT, answers /healthz, and on SIGTERM finishes what it has begun. */
-export function serve(name: string, handle: (request: Request) => Promise<Answer> | Answer): void {
+/**
+ * Where to listen: in a container on its port, for all who reach the pod; on one machine, where `meshwright up` gives
+ * a port by `PORT`, on loopback alone.
+ */
+export function address(containerPort: number): { readonly port: number; readonly host?: string } {
+  const { PORT } = process.env;
+  return PORT ? { port: Number(PORT), host: '127.0.0.1' } : { port: containerPort };
+}
+
+/** Serves HTTP, answers /healthz, and on SIGTERM finishes what it has begun. */
+export function serve(
+  name: string,
+  containerPort: number,
+  handle: (request: Request) => Promise<Answer> | Answer,
+): void {
   const server = createServer(async (incoming, response) => {
     let answer: Answer;
     try {
@@ -36,8 +49,8 @@ export function serve(name: string, handle: (request: Request) => Promise<Answer
     });
     response.end(body);
   });
-  server.listen(Number(process.env.PORT ?? 0), '127.0.0.1', () => {
-    console.log(`${name} listens on 127.0.0.1:${(server.address() as AddressInfo).port}`);
+  server.listen(address(containerPort), () => {
+    console.log(`${name} listens on port ${(server.address() as AddressInfo).port}`);
   });
   process.once('SIGTERM', () => server.close(() => process.exit(0)));
 }

@@ -10,7 +10,7 @@ const ratings: Readonly<Record<string, readonly number[]>> = {
 /** With FLAKY set, one answer in five is a 503: something for the mesh to retry. */
 const flaky = Boolean(process.env.FLAKY);
 
-serve('ratings', ({ path }) => {
+serve('ratings', 9080, ({ path }) => {
   if (flaky && Math.random() < 0.2) return { status: 503, body: { error: 'too busy to count stars' } };
   const id = /^\/ratings\/([^/]+)$/.exec(path)?.[1];
   const stars = id === undefined ? undefined : ratings[id];

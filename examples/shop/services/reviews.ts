@@ -25,7 +25,7 @@ const texts: Readonly<Record<string, readonly { readonly reviewer: string; reado
 const version = process.env.SERVICE_VERSION ?? 'v1';
 const color = version === 'v1' ? null : version === 'v2' ? 'black' : 'red';
 
-serve(`reviews ${version}`, async (request) => {
+serve(`reviews ${version}`, 9080, async (request) => {
   const id = /^\/reviews\/([^/]+)$/.exec(request.path)?.[1] ?? '';
   const reviews = texts[id];
   if (!reviews) return { status: 404, body: { version, error: `no reviews at ${request.path}` } };

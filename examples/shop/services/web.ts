@@ -42,7 +42,7 @@ async function addToCart(request: Request): Promise<Answer> {
   return isForm ? { status: 303, headers: { location: '/' } } : { status: 201, body: contents };
 }
 
-serve('web', async (request) => {
+serve('web', 8080, async (request) => {
   const { method, path } = request;
   if (method === 'POST' && (path === '/cart' || path === '/api/cart')) return addToCart(request);
   if (method !== 'GET') return { status: 405, headers: { allow: 'GET, POST' }, body: { error: `no ${method} here` } };
