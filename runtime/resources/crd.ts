@@ -8,7 +8,10 @@ import { rateLimitPolicy } from './rate-limit.ts';
 interface PrinterColumn {
   readonly name: string;
   readonly type: 'string' | 'date';
+  readonly description?: string;
   readonly jsonPath: string;
+  /** 0, as where absent: always shown; 1: with `-o wide`. */
+  readonly priority?: number;
 }
 
 interface Definition {
@@ -28,7 +31,12 @@ export interface CustomResourceDefinition {
   readonly spec: Readonly<Record<string, unknown>>;
 }
 
-const target: PrinterColumn = { name: 'Target', type: 'string', jsonPath: '.spec.targetRefs[*].name' };
+const target: PrinterColumn = {
+  name: 'Target',
+  type: 'string',
+  description: 'The first Service it is attached to.',
+  jsonPath: '.spec.targetRefs[0].name',
+};
 
 const definitions: readonly Definition[] = [
   {
@@ -78,9 +86,15 @@ const definitions: readonly Definition[] = [
 
 /** Columns every kind ends with. */
 const commonColumns: readonly PrinterColumn[] = [
-  { name: 'Accepted', type: 'string', jsonPath: '.status.conditions[?(@.type=="Accepted")].status' },
+  { name: 'Accepted', type: 'string', jsonPath: ofCondition('Accepted', 'status') },
+  { name: 'Reason', type: 'string', jsonPath: ofCondition('Accepted', 'reason'), priority: 1 },
+  { name: 'Message', type: 'string', jsonPath: ofCondition('Accepted', 'message'), priority: 1 },
   { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
 ];
+
+function ofCondition(type: string, field: string): string {
+  return `.status.conditions[?(@.type=="${type}")].${field}`;
+}
 
 /** The CustomResourceDefinitions of the mesh's own kinds, ready to apply. */
 export function customResourceDefinitions(): CustomResourceDefinition[] {

@@ -3,32 +3,32 @@ import { type GrpcStatus, grpcStatusCodes } from '../model/index.ts';
 import { objectMeta, objectName } from './metadata.ts';
 import { apiVersion, servicePortRef, status, targetRefs } from './policy.ts';
 import { duration, headerMatch } from './routes.ts';
+import { exactlyOne, withRule } from './rule.ts';
 
-const abort = z
-  .strictObject({
+const abort = exactlyOne(
+  z.strictObject({
     httpStatus: z.int().min(400).max(599).optional(),
     grpcStatus: z
       .enum(Object.keys(grpcStatusCodes) as [GrpcStatus, ...GrpcStatus[]])
       .describe('For ports that speak grpc.')
       .optional(),
-  })
-  .refine((abort) => Object.keys(abort).length === 1, 'must have exactly one of httpStatus, grpcStatus')
-  .meta({ minProperties: 1, maxProperties: 1 });
+  }),
+);
 
-const fault = z
-  .strictObject({
+const fault = withRule(
+  z.strictObject({
     name: objectName.describe('Named in decisions, logs and metrics.').optional(),
     percent: z.number().min(0).max(100).describe('Share of the tries that meet it. Absent: all.').optional(),
     headers: z.array(headerMatch).max(16).describe('All must hold. Absent: every request.').optional(),
     delay: duration.describe('Before the request goes on, or is answered.').optional(),
     abort: abort.describe('The answer that the service seems to give.').optional(),
-  })
-  .refine(({ delay, abort }) => delay !== undefined || abort !== undefined, 'must have a delay, an abort, or both')
-  .meta({
-    'x-kubernetes-validations': [
-      { rule: 'has(self.delay) || has(self.abort)', message: 'must have a delay, an abort, or both' },
-    ],
-  });
+  }),
+  {
+    message: 'must have a delay, an abort, or both',
+    cel: 'has(self.delay) || has(self.abort)',
+    holds: ({ delay, abort }) => delay !== undefined || abort !== undefined,
+  },
+);
 
 export const faultPolicy = z.strictObject({
   apiVersion,

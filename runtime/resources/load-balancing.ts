@@ -2,25 +2,35 @@ import * as z from 'zod';
 import { objectMeta } from './metadata.ts';
 import { apiVersion, serviceRef, status, targetRefs } from './policy.ts';
 import { duration, headerName } from './routes.ts';
+import { admission, exactlyOne } from './rule.ts';
 
 const text = z.string();
 
 /** RFC 6265: a token. */
 const cookieName = text.max(64).regex(/^[A-Za-z0-9!#$%&'*+\-.^_`|~]+$/, 'must be a cookie name');
 
-const hashKey = z
-  .strictObject({
+const hashKey = exactlyOne(
+  z.strictObject({
     header: headerName.optional(),
     cookie: cookieName.optional(),
     query: text.min(1).max(256).describe('Name of a query parameter.').optional(),
     source: z.literal(true).describe("The caller's identity; at a gateway the client's address.").optional(),
-  })
-  .refine((key) => Object.keys(key).length === 1, 'must have exactly one of header, cookie, query, source')
-  .meta({ minProperties: 1, maxProperties: 1 });
+  }),
+);
+
+/** A duration within limits. */
+function durationFrom(least: string, most: string) {
+  return duration.meta(
+    admission({
+      message: `must be from ${least} to ${most}`,
+      cel: `duration(self) >= duration('${least}') && duration(self) <= duration('${most}')`,
+    }),
+  );
+}
 
 const sessionPersistence = z.strictObject({
   sessionName: cookieName.describe('Name of the cookie. Absent: `mw-` and the name of the Service.').optional(),
-  absoluteTimeout: duration
+  absoluteTimeout: durationFrom('1s', '168h')
     .describe('How long the cookie lasts. Absent: as long as the session of the browser.')
     .optional(),
   path: text
@@ -47,6 +57,12 @@ export const loadBalancingPolicy = z.strictObject({
       hashKey: hashKey.describe('What RingHash and Maglev hash.').optional(),
       sessionPersistence: sessionPersistence
         .describe('A cookie of the mesh leads a client back to the endpoint that answered it first.')
+        .meta(
+          admission({
+            message: 'browsers drop a cookie with sameSite None that is not secure',
+            cel: "!has(self.sameSite) || self.sameSite != 'None' || (has(self.secure) && self.secure)",
+          }),
+        )
         .optional(),
       preferSameZone: z
         .strictObject({
@@ -59,7 +75,7 @@ export const loadBalancingPolicy = z.strictObject({
         .describe("Keeps requests in the caller's zone.")
         .optional(),
       slowStart: z
-        .strictObject({ window: duration.describe('Until its share is full.') })
+        .strictObject({ window: durationFrom('1s', '1h').describe('Until its share is full.') })
         .describe('Gives an endpoint that has just come a share that grows from a tenth to a full one.')
         .optional(),
       panicThreshold: z
@@ -72,18 +88,18 @@ export const loadBalancingPolicy = z.strictObject({
         .optional(),
     })
     .describe('How callers of a Service choose one of its endpoints.')
-    .meta({
-      'x-kubernetes-validations': [
+    .meta(
+      admission(
         {
-          rule: "has(self.hashKey) == (self.algorithm in ['RingHash', 'Maglev'])",
-          message: 'hashKey goes with RingHash and Maglev',
+          message: 'hashKey goes with RingHash and Maglev, and they with it',
+          cel: "has(self.hashKey) == (self.algorithm in ['RingHash', 'Maglev'])",
         },
         {
-          rule: '!has(self.hashKey) || !(has(self.sessionPersistence) || has(self.preferSameZone) || has(self.slowStart))',
           message: 'where a key decides, sessionPersistence, preferSameZone and slowStart cannot',
+          cel: '!has(self.hashKey) || !(has(self.sessionPersistence) || has(self.preferSameZone) || has(self.slowStart))',
         },
-      ],
-    }),
+      ),
+    ),
   status: status.optional(),
 });
 

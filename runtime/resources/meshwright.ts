@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { objectMeta, objectName } from './metadata.ts';
 import { apiVersion, operation, servicePortRef, status, targetRefs } from './policy.ts';
+import { admission, exactlyOne } from './rule.ts';
 
 const text = z.string();
 
@@ -13,7 +14,13 @@ export const mesh = z.strictObject({
       trustDomain: text
         .max(255)
         .regex(/^[a-z0-9]([-a-z0-9._]*[a-z0-9])?$/, 'must be lower-case letters, digits, dots, dashes, underscores')
-        .describe('First part of every SPIFFE id of the mesh.'),
+        .describe('First part of every SPIFFE id of the mesh.')
+        .meta(
+          admission({
+            message: 'cannot be changed, as every certificate holds it; to change it, remove the Mesh and make another',
+            cel: 'self == oldSelf',
+          }),
+        ),
       mtls: z
         .enum(['Strict', 'Permissive'])
         .describe('Whether plain text from outside the mesh is refused. Strict where absent.')
@@ -23,19 +30,19 @@ export const mesh = z.strictObject({
   status: status.optional(),
 });
 
-const principal = z
-  .strictObject({
+const principal = exactlyOne(
+  z.strictObject({
     serviceAccount: z
       .strictObject({
         namespace: objectName.describe("The policy's namespace where absent.").optional(),
         name: objectName,
       })
+      .describe('One identity.')
       .optional(),
     namespace: objectName.describe('Any service account of this namespace.').optional(),
     authenticated: z.literal(true).describe('Any identity of this mesh.').optional(),
-  })
-  .refine((from) => Object.keys(from).length === 1, 'must have exactly one of serviceAccount, namespace, authenticated')
-  .meta({ minProperties: 1, maxProperties: 1 });
+  }),
+);
 
 export const accessPolicy = z.strictObject({
   apiVersion,
@@ -49,8 +56,8 @@ export const accessPolicy = z.strictObject({
           z.strictObject({
             name: text.min(1).max(253).describe('Named in decisions, logs and `explain`.').optional(),
             action: z.enum(['Allow', 'Deny']),
-            from: z.array(principal).max(64).describe('Alternatives. Absent: everyone.').optional(),
-            to: z.array(operation).max(64).describe('Alternatives. Absent: every operation.').optional(),
+            from: z.array(principal).min(1).max(64).describe('Alternatives. Absent: everyone.').optional(),
+            to: z.array(operation).min(1).max(64).describe('Alternatives. Absent: every operation.').optional(),
           }),
         )
         .max(256),

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { conditions, objectName } from './metadata.ts';
 import { apiVersions } from './names.ts';
+import { withRule } from './rule.ts';
 
 /*
  * What our custom resources have in common. Unlike standard objects they are strict: an unknown field is a mistake.
@@ -21,35 +22,45 @@ export const servicePortRef = serviceRef.extend({
 });
 
 /** What a policy is attached to (GEP-713). */
-export function targetRefs<T extends z.ZodType>(reference: T) {
-  return z.array(reference).min(1).max(16).describe('What it is attached to (GEP-713).');
+export function targetRefs<T extends typeof serviceRef | typeof servicePortRef>(reference: T) {
+  return withRule(z.array(reference).min(1).max(16).describe('What it is attached to (GEP-713).'), {
+    message: 'must not name a target twice',
+    cel: 'self.all(a, self.exists_one(b, a == b))',
+    holds: (refs) => new Set(refs.map((ref) => JSON.stringify(Object.entries(ref).sort()))).size === refs.length,
+  });
 }
 
-/** What is called: a method and a path. */
-export const operation = z.strictObject({
-  methods: z
-    .array(text.regex(/^[A-Z]+$/, 'must be an upper-case HTTP method'))
-    .min(1)
-    .max(16)
-    .optional(),
-  paths: z
-    .array(
-      z
-        .strictObject({
-          type: z.enum(['Exact', 'PathPrefix', 'RegularExpression']),
-          value: text.min(1).max(1024),
-        })
-        .refine((path) => path.type === 'RegularExpression' || path.value.startsWith('/'), 'value must begin with /')
-        .meta({
-          'x-kubernetes-validations': [
-            {
-              rule: "self.type == 'RegularExpression' || self.value.startsWith('/')",
-              message: 'value must begin with /',
-            },
-          ],
-        }),
-    )
-    .min(1)
-    .max(64)
-    .optional(),
-});
+/** What is called: a method and a path. One that says neither would be everything, also where a field is misspelt. */
+export const operation = withRule(
+  z.strictObject({
+    methods: z
+      .array(text.regex(/^[A-Z]+$/, 'must be an upper-case HTTP method'))
+      .min(1)
+      .max(16)
+      .describe('Alternatives. Absent: every method.')
+      .optional(),
+    paths: z
+      .array(
+        withRule(
+          z.strictObject({
+            type: z.enum(['Exact', 'PathPrefix', 'RegularExpression']),
+            value: text.min(1).max(1024),
+          }),
+          {
+            message: 'value must begin with /',
+            cel: "self.type == 'RegularExpression' || self.value.startsWith('/')",
+            holds: (path) => path.type === 'RegularExpression' || path.value.startsWith('/'),
+          },
+        ),
+      )
+      .min(1)
+      .max(64)
+      .describe('Alternatives. Absent: every path.')
+      .optional(),
+  }),
+  {
+    message: 'must have methods, paths, or both',
+    cel: 'has(self.methods) || has(self.paths)',
+    holds: ({ methods, paths }) => methods !== undefined || paths !== undefined,
+  },
+);

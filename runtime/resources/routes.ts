@@ -9,7 +9,9 @@ import { objectMeta, objectName, portNumber } from './metadata.ts';
 const text = z.string();
 
 /** GEP-2257: `1h30m`, `500ms`. */
-export const duration = text.regex(/^([0-9]{1,5}(h|m|s|ms)){1,4}$/, 'must be a duration such as 500ms, 2s or 1m30s');
+export const duration = text
+  .max(28)
+  .regex(/^([0-9]{1,5}(h|m|s|ms)){1,4}$/, 'must be a duration such as 500ms, 2s or 1m30s');
 
 /** RFC 9110 token. */
 export const headerName = text.max(256).regex(/^[A-Za-z0-9!#$%&'*+\-.^_|~]+$/, 'must be a header name');
