@@ -2,7 +2,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, test } from '@jes
 import type { ServiceView } from '../../runtime/controller/index.ts';
 import { readCorpus } from '../corpus/corpus.ts';
 import { eventually } from '../support/eventually.ts';
-import { RunningShop, SteadyLoad } from './running-shop.ts';
+import { SteadyLoad } from '../support/steady-load.ts';
+import { RunningShop } from './running-shop.ts';
 
 let shop: RunningShop;
 
