@@ -13,12 +13,12 @@ import {
   type Container,
   type DeploymentObject,
   describeObject,
-  injectEnabled,
   type KubernetesObject,
   labels,
   namespaceOf,
   type ObjectOfKind,
   type PodTemplate,
+  wantsProxy,
 } from '../resources/index.ts';
 
 /** A port of a service that a pod may call. */
@@ -105,26 +105,15 @@ function planDeployment(
       .digest('hex'),
     template,
     ports: containerPorts(template),
-    inMesh: isInMesh(podLabels, namespace, objects),
+    inMesh: wantsProxy(podLabels, namespaceLabels(namespace, objects)),
     outbound,
     selectedBy: selectingServices(template, namespace, objects),
     ...(gateway ? { gateway: gateway.listeners.map(({ port }) => port) } : {}),
   };
 }
 
-/** As `translate` sees it: the pod's label decides, then its role, then its namespace. */
-function isInMesh(
-  podLabels: Readonly<Record<string, string>>,
-  namespace: string,
-  objects: readonly KubernetesObject[],
-): boolean {
-  const inject = podLabels[labels.inject];
-  if (inject !== undefined) return inject === injectEnabled;
-  if (labels.workload in podLabels || labels.gatewayName in podLabels) return true;
-  return objects.some(
-    ({ kind, metadata }) =>
-      kind === 'Namespace' && metadata.name === namespace && metadata.labels?.[labels.inject] === injectEnabled,
-  );
+function namespaceLabels(name: string, objects: readonly KubernetesObject[]): Readonly<Record<string, string>> {
+  return objects.find(({ kind, metadata }) => kind === 'Namespace' && metadata.name === name)?.metadata.labels ?? {};
 }
 
 /** As Kubernetes gives pods the addresses of their own namespace's services, unless the pod says what it calls. */

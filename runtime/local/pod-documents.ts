@@ -1,7 +1,7 @@
 import { dirname, join } from 'node:path';
 import { stringify } from 'yaml';
 import type { Bootstrap } from '../proxy/bootstrap.ts';
-import { apiVersions, type Container, labels } from '../resources/index.ts';
+import { apiVersions, type Container, labels, sidecarProxy } from '../resources/index.ts';
 import type { PodPlan } from './plan.ts';
 import { namedPort } from './plan.ts';
 import type { PodPorts } from './pod-ports.ts';
@@ -120,6 +120,7 @@ export function podManifest(plan: PodPlan, pod: string, ports: PodPorts, ready: 
         name: pod,
         namespace,
         ...template.metadata,
+        labels: { ...template.metadata?.labels, ...(plan.inMesh ? { [labels.proxy]: sidecarProxy } : {}) },
         ownerReferences: [{ kind: 'Deployment', name: plan.deployment, controller: true }],
       },
       spec: template.spec,

@@ -1,6 +1,7 @@
 export { customResourceDefinitions } from './crd.ts';
 export type { FaultPolicyObject } from './fault.ts';
 export type { GatewayObject } from './gateway-api.ts';
+export { wantsProxy } from './injection.ts';
 export type {
   Container,
   DeploymentObject,
@@ -38,3 +39,4 @@ export type {
   PathModifier,
   RouteHeaderMatch,
 } from './routes.ts';
+export { workloadName } from './workload-name.ts';

@@ -20,6 +20,8 @@ export const objectMeta = z.object({
   annotations: strings.optional(),
   generation: z.int().optional(),
   creationTimestamp: timestamp.optional(),
+  deletionTimestamp: timestamp.optional(),
+  generateName: text.optional(),
   ownerReferences: z.array(ownerReference).optional(),
 });
 

@@ -4,7 +4,7 @@ import { valueAt } from './collections.ts';
 import { compareText, type Inventory } from './inventory.ts';
 import type { MeshSettings } from './meshes.ts';
 import type { ServiceEntry, ServicePortEntry } from './services.ts';
-import { isInMesh, type Workloads } from './workloads.ts';
+import { hasProxy, type Workloads } from './workloads.ts';
 
 type SliceEndpoint = NonNullable<EndpointSliceObject['endpoints']>[number];
 
@@ -24,7 +24,7 @@ export function readEndpoints(
     const { kind, namespace = namespaceOf(slice), name = '' } = endpoint.targetRef ?? {};
     const pod = kind === 'Pod' ? inventory.find('Pod', namespace, name) : undefined;
     const identity =
-      pod && isInMesh(pod.metadata.labels ?? {}, namespace, inventory)
+      pod && hasProxy(pod)
         ? formatSpiffeId({
             trustDomain: mesh.trustDomain,
             namespace,

@@ -7,7 +7,11 @@ import {
   namespaceOf,
   type PodObject,
   type ServiceObject,
+  sidecarProxy,
+  wantsProxy,
 } from '../resources/index.ts';
+
+type Labels = Readonly<Record<string, string>>;
 
 /** One endpoint of a Service. */
 interface Place {
@@ -22,7 +26,11 @@ interface Place {
 export function standIns(objects: readonly KubernetesObject[]): readonly KubernetesObject[] {
   const services = objects.filter((object) => object.kind === 'Service');
   const deployments = objects.filter((object) => object.kind === 'Deployment');
-  const places = deployments.flatMap(podsOf).map((pod, index): Place => ({ address: address(0, index), pod }));
+  const namespaces = objects.filter((object) => object.kind === 'Namespace');
+  const namespaceLabels = new Map(namespaces.map(({ metadata }) => [metadata.name, metadata.labels]));
+  const places = deployments
+    .flatMap((deployment) => podsOf(deployment, namespaceLabels.get(namespaceOf(deployment))))
+    .map((pod, index): Place => ({ address: address(0, index), pod }));
   const slices = services.map((service, index) => {
     const ours = deployments.some(({ metadata, spec }) =>
       selects(service, metadata.namespace, spec.template.metadata?.labels),
@@ -34,14 +42,16 @@ export function standIns(objects: readonly KubernetesObject[]): readonly Kuberne
   return [...places.flatMap(({ pod }) => pod ?? []), ...slices];
 }
 
-function podsOf({ metadata, spec }: DeploymentObject): readonly PodObject[] {
+function podsOf({ metadata, spec }: DeploymentObject, namespaceLabels: Labels = {}): readonly PodObject[] {
+  const ownLabels = spec.template.metadata?.labels ?? {};
+  const podLabels = wantsProxy(ownLabels, namespaceLabels) ? { ...ownLabels, [labels.proxy]: sidecarProxy } : ownLabels;
   return Array.from({ length: spec.replicas ?? 1 }, (_, index) => ({
     apiVersion: apiVersions.core,
     kind: 'Pod',
     metadata: {
       name: `${metadata.name}-${index}`,
       namespace: metadata.namespace,
-      labels: spec.template.metadata?.labels,
+      labels: podLabels,
       ownerReferences: [{ kind: 'Deployment', name: metadata.name, controller: true }],
     },
     spec: spec.template.spec,

@@ -8,12 +8,13 @@ import {
 } from '../model/index.ts';
 import {
   annotations,
-  injectEnabled,
   type KubernetesObject,
   labels,
   namespaceOf,
   type PodObject,
   type PodTemplate,
+  wantsProxy,
+  workloadName,
 } from '../resources/index.ts';
 import { valueAt } from './collections.ts';
 import { compareText, type Inventory } from './inventory.ts';
@@ -69,14 +70,11 @@ export function readWorkloads(inventory: Inventory, services: ServiceEntries, re
     const namespace = namespaceOf(pod);
     const podLabels = pod.metadata.labels ?? {};
     const [controller] = podLabels[labels.workload] ? [] : controllerIndex(namespace, podLabels);
-    return qualifiedName(
-      namespace,
-      controller ? nameOf(controller) : (podLabels[labels.workload] ?? pod.metadata.name),
-    );
+    return qualifiedName(namespace, controller ? nameOf(controller) : workloadName(pod));
   };
 
   const entries = new Map<QualifiedName, WorkloadEntry>();
-  const add = (object: KubernetesObject, name: QualifiedName, template: PodTemplate) => {
+  const add = (object: KubernetesObject, name: QualifiedName, template: PodTemplate, inMesh: boolean) => {
     const namespace = namespaceOf(object);
     const podLabels = template.metadata?.labels ?? {};
     entries.set(name, {
@@ -86,7 +84,7 @@ export function readWorkloads(inventory: Inventory, services: ServiceEntries, re
       labels: podLabels,
       annotations: template.metadata?.annotations ?? {},
       spec: template.spec,
-      inMesh: isInMesh(podLabels, namespace, inventory),
+      inMesh,
       services: serviceIndex(namespace, podLabels),
       access: [],
       rateLimits: [],
@@ -95,8 +93,10 @@ export function readWorkloads(inventory: Inventory, services: ServiceEntries, re
   for (const { object, template, selector } of controllers) {
     const name = qualifiedName(namespaceOf(object), nameOf({ object, template, selector }));
     const other = entries.get(name);
-    if (!other) add(object, name, template);
-    else {
+    if (!other) {
+      const namespaceLabels = inventory.namespaceLabels(namespaceOf(object));
+      add(object, name, template, wantsProxy(template.metadata?.labels ?? {}, namespaceLabels));
+    } else {
       report('MW1102', object, {
         message: `${other.object.kind} ${other.object.metadata.name} already gives a workload the name ${name}`,
         hint: `give one of the pod templates its own label ${labels.workload}`,
@@ -106,7 +106,7 @@ export function readWorkloads(inventory: Inventory, services: ServiceEntries, re
   for (const pod of inventory.all('Pod')) {
     if (pod.metadata.ownerReferences?.length) continue;
     const name = nameOfPod(pod);
-    if (!entries.has(name)) add(pod, name, { metadata: pod.metadata, spec: pod.spec });
+    if (!entries.has(name)) add(pod, name, { metadata: pod.metadata, spec: pod.spec }, hasProxy(pod));
   }
 
   const sorted = [...entries.values()].sort((a, b) => compareText(a.name, b.name));
@@ -115,19 +115,10 @@ export function readWorkloads(inventory: Inventory, services: ServiceEntries, re
   return { entries: sorted, of: (service) => selected.get(service) ?? [], nameOfPod };
 }
 
-/** Whether pods with these labels get a sidecar, or are one themselves. */
-export function isInMesh(
-  podLabels: Readonly<Record<string, string>>,
-  namespace: string,
-  inventory: Inventory,
-): boolean {
-  const inject = podLabels[labels.inject];
-  if (inject !== undefined) return inject === injectEnabled;
-  return (
-    labels.workload in podLabels ||
-    labels.gatewayName in podLabels ||
-    inventory.namespaceLabels(namespace)[labels.inject] === injectEnabled
-  );
+/** Whether a Pod has a proxy beside it: whoever gave it one has labelled it, or it serves a Gateway. */
+export function hasProxy({ metadata }: PodObject): boolean {
+  const podLabels = metadata.labels ?? {};
+  return labels.proxy in podLabels || labels.gatewayName in podLabels;
 }
 
 /** The container port a Service's port leads to; `undefined` where it names one the workload does not have. */

@@ -57,7 +57,7 @@ kind: Pod
 metadata:
   name: ${name}-0
   namespace: shop
-  labels: { app: ${name}, meshwright.dev/inject: enabled, meshwright.dev/workload: ${name} }
+  labels: { app: ${name}, meshwright.dev/proxy: sidecar, meshwright.dev/workload: ${name} }
 spec: { serviceAccountName: ${name}, containers: [{ name: app, ports: [{ containerPort: 80 }] }] }
 ---
 apiVersion: discovery.k8s.io/v1

@@ -28,7 +28,12 @@ function mesh(services: number): KubernetesObject[] {
         (pod): KubernetesObject => ({
           apiVersion: 'v1',
           kind: 'Pod',
-          metadata: { ...metadata, name: pod, labels, ownerReferences: [{ kind: 'ReplicaSet', name }] },
+          metadata: {
+            ...metadata,
+            name: pod,
+            labels: { ...labels, 'meshwright.dev/proxy': 'sidecar' },
+            ownerReferences: [{ kind: 'ReplicaSet', name }],
+          },
           spec,
         }),
       ),
