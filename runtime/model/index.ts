@@ -9,4 +9,5 @@ export * from './pattern.ts';
 export * from './rate-limit.ts';
 export * from './reference.ts';
 export * from './resources.ts';
+export * from './service-routes.ts';
 export * from './spiffe.ts';

@@ -1,12 +1,26 @@
 import type { AccessPolicy } from './access.ts';
 import type { FaultPolicy } from './fault.ts';
-import type { HttpRule, VirtualHost } from './http.ts';
+import type { HttpRule, VirtualHost, WeightedBackend } from './http.ts';
 import type { Balancer } from './load-balancing.ts';
 import type { RateLimitPolicy } from './rate-limit.ts';
-import type { QualifiedName } from './reference.ts';
+import type { ObjectReference, QualifiedName } from './reference.ts';
 
 /** What a port speaks. Declared, never guessed. */
 export type Protocol = 'http' | 'http2' | 'grpc' | 'tcp';
+
+/** What a TCPRoute, or a TLSRoute, does with a connection. */
+export interface TcpRoute {
+  readonly route: ObjectReference;
+  /** Its connections are shared among these; a share without a target, and all where all weights are 0, is closed. */
+  readonly backends: readonly TcpBackend[];
+}
+
+export type TcpBackend = Pick<WeightedBackend, 'target' | 'problem' | 'weight'>;
+
+export interface TlsRoute extends TcpRoute {
+  /** Lower-case host names; `*.example.com` matches any number of labels; `*` matches all. */
+  readonly serverNames: readonly string[];
+}
 
 export interface ServicePort {
   readonly port: number;
@@ -22,6 +36,15 @@ export interface ServicePort {
    * GEP-1426). For callers of that namespace they stand in for {@link rules}.
    */
   readonly consumerRules?: Readonly<Record<string, readonly HttpRule[]>>;
+  /** On a tcp port: where its connections go. Absent: to the service's own endpoints. */
+  readonly tcpRoute?: TcpRoute;
+  /** On a tcp port, by namespace of the caller: what stands in for {@link tcpRoute}, as {@link consumerRules} does. */
+  readonly consumerTcpRoutes?: Readonly<Record<string, TcpRoute>>;
+  /**
+   * On a tcp port, oldest first: where connections go whose TLS handshake names one of these servers. Those that name
+   * none of them go where {@link tcpRoute} says.
+   */
+  readonly tlsRoutes?: readonly TlsRoute[];
   /** Absent where there are none. */
   readonly faults?: readonly FaultPolicy[];
 }
