@@ -8,7 +8,7 @@ interface CatalogueEntry {
 
 /**
  * Every finding there is. Ids are API: never reuse one. 10xx manifests, 11xx mesh and services, 12xx routes,
- * 13xx policies, 14xx gateways, 15xx running locally, 16xx identity, 17xx discovery, 18xx command line.
+ * 13xx policies, 14xx gateways, 15xx running locally, 16xx identity, 17xx discovery, 18xx command line, 19xx injection.
  */
 export const catalogue = {
   MW1001: { severity: 'error', title: 'a manifest cannot be parsed' },
@@ -110,6 +110,10 @@ export const catalogue = {
   MW1703: { severity: 'error', title: 'a proxy refused an update' },
   MW1801: { severity: 'error', title: 'no mesh is running here' },
   MW1802: { severity: 'error', title: 'the controller does not answer' },
+  MW1901: { severity: 'warning', title: 'a pod cannot have a proxy of its own' },
+  MW1902: { severity: 'error', title: 'a pod uses a name or port of its proxy' },
+  MW1903: { severity: 'error', title: 'a container runs as the user of the proxy' },
+  MW1904: { severity: 'error', title: "a setting of a pod's proxy is invalid" },
 } as const satisfies Record<string, CatalogueEntry>;
 
 export type FindingId = keyof typeof catalogue;

@@ -37,6 +37,9 @@ export const labels = {
 /** The value of {@link labels.inject} that turns injection on. */
 export const injectEnabled = 'enabled';
 
+/** The value of {@link labels.inject} that turns it off for a pod, whatever its namespace says. */
+export const injectDisabled = 'disabled';
+
 /** The value of {@link labels.proxy} for a pod with a sidecar. */
 export const sidecarProxy = 'sidecar';
 
@@ -45,7 +48,26 @@ export const annotations = {
   calls: 'meshwright.dev/calls',
   /** On any object: where in the construct tree it came from; findings repeat it. */
   constructPath: 'meshwright.dev/construct-path',
+  /** On a pod: comma-separated ports whose connections reach the app past its proxy. */
+  skipInboundPorts: 'meshwright.dev/skip-inbound-ports',
+  /** On a pod: comma-separated ports that the app connects to past its proxy. */
+  skipOutboundPorts: 'meshwright.dev/skip-outbound-ports',
+  /** On a pod: comma-separated address ranges that the app connects to past its proxy: `10.0.0.0/8,192.0.2.7`. */
+  skipOutboundCidrs: 'meshwright.dev/skip-outbound-cidrs',
+  /** On a pod: `enabled` or `disabled`. */
+  accessLog: 'meshwright.dev/access-log',
+  /** On a pod: what its proxy asks for and may use, as Kubernetes writes quantities. */
+  proxyCpuRequest: 'meshwright.dev/proxy-cpu-request',
+  proxyCpuLimit: 'meshwright.dev/proxy-cpu-limit',
+  proxyMemoryRequest: 'meshwright.dev/proxy-memory-request',
+  proxyMemoryLimit: 'meshwright.dev/proxy-memory-limit',
 } as const;
+
+/** Namespace of the control plane, and the name of its Deployment, Service and ServiceAccount. */
+export const controlPlane = { namespace: 'meshwright-system', name: 'meshwright-controller' } as const;
+
+/** The container of a pod's proxy: a sidecar's, or a gateway's. */
+export const proxyContainer = 'meshwright-proxy';
 
 /** The GatewayClass that needs no GatewayClass object. */
 export const gatewayClassName = 'meshwright';
