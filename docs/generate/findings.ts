@@ -12,6 +12,7 @@ const areas: Readonly<Record<string, string>> = {
   16: 'Identity',
   17: 'Discovery',
   18: 'Command line',
+  19: 'Injection',
 };
 
 /** The page docs/findings.md: every finding of the catalogue. */
