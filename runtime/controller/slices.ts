@@ -6,7 +6,7 @@ import {
   type ResourceKind,
   type Service,
   type SpiffeId,
-  targetsOf,
+  servicesBehind,
   type Workload,
 } from '../model/index.ts';
 
@@ -49,7 +49,7 @@ export function sliceResources(resources: readonly Resource[]): Slices {
       const account = qualifiedName(identity.namespace, identity.serviceAccount);
       let slice = slices.get(account);
       if (!slice) {
-        slice = sliceOf(workloads.get(account) ?? [], services);
+        slice = sliceOf(identity.namespace, workloads.get(account) ?? [], services);
         slices.set(account, slice);
       }
       if (kind === 'workload') return slice.workloads.has(name);
@@ -68,7 +68,11 @@ const loopback = new BlockList();
 loopback.addSubnet('127.0.0.0', 8, 'ipv4');
 loopback.addAddress('::1', 'ipv6');
 
-function sliceOf(workloads: readonly Workload[], services: ReadonlyMap<QualifiedName, Service>): Slice {
+function sliceOf(
+  namespace: string,
+  workloads: readonly Workload[],
+  services: ReadonlyMap<QualifiedName, Service>,
+): Slice {
   const callsAll = workloads.some(({ calls }) => calls === 'all');
   const called = workloads.flatMap(({ calls }) => (calls === 'all' ? [] : calls));
   return {
@@ -77,10 +81,10 @@ function sliceOf(workloads: readonly Workload[], services: ReadonlyMap<Qualified
     services: callsAll
       ? 'all'
       : new Set(
-          called.flatMap((name) => [
-            name,
-            ...targetsOf((services.get(name)?.ports ?? []).flatMap(({ rules }) => rules)),
-          ]),
+          called.flatMap((name) => {
+            const service = services.get(name);
+            return [name, ...(service ? servicesBehind(service, namespace) : [])];
+          }),
         ),
   };
 }

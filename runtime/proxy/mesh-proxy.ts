@@ -2,9 +2,10 @@ import type { Svid } from '../identity/index.ts';
 import {
   type Finding,
   formatSpiffeId,
-  type HttpRule,
+  type QualifiedName,
   type Resource,
   type ResourceKind,
+  servicesBehind,
   targetsOf,
 } from '../model/index.ts';
 import { type Accept, type Listener, listenPlain, listenTls, type TlsListener } from '../net/index.ts';
@@ -94,7 +95,7 @@ export class MeshProxy {
     if (!workload) return { ...base, service: [], endpoints: [] };
     if (workload.calls === 'all') return { ...base, service: ['*'], endpoints: ['*'] };
     const names = new Set(workload.calls);
-    for (const resource of this.#view.resources) for (const target of targetsOf(rulesOf(resource))) names.add(target);
+    for (const resource of this.#view.resources) for (const name of this.#behind(resource)) names.add(name);
     return { ...base, service: [...names], endpoints: [...names] };
   }
 
@@ -129,6 +130,13 @@ export class MeshProxy {
     this.#pools.destroy();
   }
 
+  /** The services that the routes of a resource lead to. */
+  #behind(resource: Resource): readonly QualifiedName[] {
+    if (resource.kind === 'service') return servicesBehind(resource, this.#bootstrap.namespace);
+    if (resource.kind !== 'gateway') return [];
+    return resource.listeners.flatMap(({ virtualHosts }) => virtualHosts.flatMap(({ rules }) => targetsOf(rules)));
+  }
+
   async #listenPlain(address: string, accept: Accept): Promise<void> {
     const { maxConnections } = this.#context.limits;
     this.#listeners.push(await listenPlain({ ...parseHostPort(address), maxConnections }, accept));
@@ -152,11 +160,4 @@ export class MeshProxy {
     this.#listeners.push(listener);
     this.#tlsListeners.push(listener);
   }
-}
-
-/** The rules of a resource that has some. */
-function rulesOf(resource: Resource): readonly HttpRule[] {
-  if (resource.kind === 'service') return resource.ports.flatMap(({ rules }) => rules);
-  if (resource.kind !== 'gateway') return [];
-  return resource.listeners.flatMap(({ virtualHosts }) => virtualHosts.flatMap(({ rules }) => rules));
 }

@@ -21,6 +21,7 @@ import {
   type QualifiedName,
   type Resource,
   type ResourceKind,
+  rulesFor,
   type Service,
   type Workload,
 } from '../model/index.ts';
@@ -66,7 +67,7 @@ export class MeshView {
   #rateLimits: ReadonlyMap<number, RateLimiter> = new Map();
   #workload: Workload | undefined;
 
-  /** `namespace` is where short host names (`reviews`) are looked up. */
+  /** `namespace` is where callers are: short host names (`reviews`) and consumer routes are those of it. */
   constructor(namespace: string, observer: MeshViewObserver, clock: Clock) {
     this.#namespace = namespace;
     this.#observer = observer;
@@ -188,7 +189,7 @@ export class MeshView {
         service: service.name,
         port: port.port,
         protocol: port.protocol,
-        router: compileServicePort(service.name, port),
+        router: compileServicePort(service.name, { ...port, rules: rulesFor(port, this.#namespace) }),
       }),
     );
     const faults = service.ports.flatMap(({ port, faults }) => {
