@@ -24,7 +24,8 @@ export interface KubernetesApiOptions extends CredentialsOptions {
 /** The server sends a bookmark each minute. */
 const defaultIdleTimeout = 100_000;
 
-const metadata = z.looseObject({ name: z.string(), resourceVersion: z.string().optional() });
+// What is created for its answer only, such as a SelfSubjectAccessReview, has no name.
+const metadata = z.looseObject({ name: z.string().default(''), resourceVersion: z.string().optional() });
 const objectSchema = z.looseObject({ apiVersion: z.string(), kind: z.string(), metadata });
 const listSchema = z.object({
   metadata: z.object({ resourceVersion: z.string(), continue: z.string().optional() }),
