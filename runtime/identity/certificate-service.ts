@@ -3,7 +3,7 @@ import { formatSpiffeId, parseSpiffeId, type SpiffeId } from '../model/index.ts'
 import { type CertificateAuthority, CertificateRequestError } from './certificate-authority.ts';
 import { CertificateService } from './gen/meshwright/identity/v1/certificate_pb.js';
 import type { Logger } from './logger.ts';
-import { splitPem } from './svid-renewal.ts';
+import { splitPem } from './pem-chain.ts';
 import { TokenError, type WorkloadClaims } from './workload-token.ts';
 
 export interface CertificateServiceOptions {

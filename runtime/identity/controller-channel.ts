@@ -3,6 +3,7 @@ import type { Transport } from '@connectrpc/connect';
 import { createGrpcTransport, Http2SessionManager } from '@connectrpc/connect-node';
 import { formatSpiffeId } from '../model/index.ts';
 import { controllerIdentity, verifyPeerIdentity } from './peer.ts';
+import { splitPem } from './pem-chain.ts';
 import type { Svid } from './svid.ts';
 
 /** One gRPC connection to the controller. */
@@ -31,6 +32,9 @@ const pingTimeout = 5_000;
  */
 export function openControllerChannel(options: ControllerChannelOptions): ControllerChannel {
   const { address, trustDomain, bundlePem, svid } = options;
+  // Without roots of ours TLS would believe those of the web.
+  if (splitPem(bundlePem).length === 0)
+    throw new Error('the trust bundle to verify the controller with holds no certificate');
   const baseUrl = `https://${address}`;
   const tls: SecureClientSessionOptions = {
     minVersion: 'TLSv1.3',

@@ -16,5 +16,5 @@ export function verifyPeerIdentity(subjectAltName: string | undefined, trustDoma
 
 /** The identity the controller's certificate carries. */
 export function controllerIdentity(trustDomain: string): SpiffeId {
-  return { trustDomain, namespace: 'meshwright-system', serviceAccount: 'controller' };
+  return { trustDomain, namespace: 'meshwright-system', serviceAccount: 'meshwright-controller' };
 }

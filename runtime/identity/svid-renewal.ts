@@ -3,13 +3,16 @@ import { type Clock, formatSpiffeId, type Random, type SpiffeId, type Timer } fr
 import { createCertificateRequest } from './certificate-request.ts';
 import type { Logger } from './logger.ts';
 import { verifyPeerIdentity } from './peer.ts';
+import { isIssuedBy, splitPem } from './pem-chain.ts';
 import { retryDelay } from './retry-delay.ts';
 import type { Svid, SvidSource } from './svid.ts';
 
 export interface SvidRenewalOptions {
   readonly id: SpiffeId;
-  /** Has a certificate made for a request. `current` is the SVID in use, if any. */
-  readonly sign: (csrPem: string, current: Svid | undefined) => Promise<{ chainPem: string; bundlePem: string }>;
+  /** Has a certificate made for a request. `last` is the SVID before, which may have expired. */
+  readonly sign: (csrPem: string, last: Svid | undefined) => Promise<{ chainPem: string; bundlePem: string }>;
+  /** Whether the last SVID should be replaced now, though it is valid; asked about once a minute. @default - never */
+  readonly isOutdated?: () => Promise<boolean>;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -17,6 +20,8 @@ export interface SvidRenewalOptions {
 
 /** The longest delay a timer of Node takes. */
 const longestDelay = 2 ** 31 - 1;
+/** Milliseconds between two looks whether the SVID is outdated. */
+const checkInterval = 60_000;
 
 /** Keeps an SVID valid, whoever signs it. Every renewal makes a new key. */
 export class SvidRenewal implements SvidSource {
@@ -25,8 +30,11 @@ export class SvidRenewal implements SvidSource {
   readonly #first = Promise.withResolvers<Svid>();
   #svid: Svid | undefined;
   #timer: Timer | undefined;
+  #check: Timer | undefined;
   #failures = 0;
   #started = false;
+  #asking = false;
+  #askAgain = false;
   #closed = false;
 
   constructor(options: SvidRenewalOptions) {
@@ -38,8 +46,16 @@ export class SvidRenewal implements SvidSource {
     if (!this.#started) {
       this.#started = true;
       void this.#renew();
+      this.#watch();
     }
     return this.#first.promise;
+  }
+
+  renew(): void {
+    if (!this.#started || this.#closed) return;
+    this.#timer?.cancel();
+    if (this.#asking) this.#askAgain = true;
+    else void this.#renew();
   }
 
   current(): Svid | undefined {
@@ -54,18 +70,33 @@ export class SvidRenewal implements SvidSource {
   close(): void {
     this.#closed = true;
     this.#timer?.cancel();
+    this.#check?.cancel();
     this.#first.reject(new Error('the source of the SVID is closed'));
   }
 
   async #renew(): Promise<void> {
+    this.#asking = true;
+    this.#askAgain = false;
     const svid = await this.#request().catch((error: unknown) => this.#tryLater(error));
+    this.#asking = false;
     if (svid && !this.#closed) this.#accept(svid);
+    if (this.#askAgain) this.renew();
+  }
+
+  /** Not all proxies at once: they learn of a change at the same time. */
+  #watch(): void {
+    const { clock, random, isOutdated } = this.#options;
+    if (!isOutdated || this.#closed) return;
+    this.#check = clock.schedule(checkInterval * (0.5 + random()), async () => {
+      if (await isOutdated().catch(() => false)) this.renew();
+      this.#watch();
+    });
   }
 
   async #request(): Promise<Svid> {
     const { id, sign, clock } = this.#options;
     const { key, csrPem } = createCertificateRequest();
-    const { chainPem, bundlePem } = await sign(csrPem, this.current());
+    const { chainPem, bundlePem } = await sign(csrPem, this.#svid);
     const notAfter = checkSvid(key, chainPem, bundlePem, id);
     if (notAfter <= clock.wallTime()) throw new Error('the certificate has already expired');
     return { id, key, certChainPem: chainPem, bundlePem, notAfter };
@@ -100,22 +131,27 @@ export class SvidRenewal implements SvidSource {
   }
 }
 
-/** When the leaf of an answer expires. It has to be ours: our key, our identity, verified by one of the roots. */
+/**
+ * When the chain of an answer expires. The leaf has to be ours, our key and our identity, and each certificate signed
+ * by the next, the last one by a root of the bundle.
+ */
 function checkSvid(key: string, chainPem: string, bundlePem: string, id: SpiffeId): number {
-  const leaf = new X509Certificate(chainPem);
+  const [leaf, ...intermediates] = splitPem(chainPem).map((certificate) => new X509Certificate(certificate));
+  if (!leaf) throw new Error('the answer holds no certificate');
   const found = verifyPeerIdentity(leaf.subjectAltName, id.trustDomain);
   if (!found || formatSpiffeId(found) !== formatSpiffeId(id)) {
     throw new Error(`the certificate is for ${leaf.subjectAltName ?? 'nobody'}, not for ${formatSpiffeId(id)}`);
   }
   if (!leaf.checkPrivateKey(createPrivateKey(key))) throw new Error('the certificate is for another key');
+  let last = leaf;
+  for (const issuer of intermediates) {
+    if (!isIssuedBy(last, issuer))
+      throw new Error(`the certificate of ${issuer.subject} did not sign the one before it`);
+    last = issuer;
+  }
   const roots = splitPem(bundlePem).map((root) => new X509Certificate(root));
-  if (!roots.some((root) => leaf.checkIssued(root) && leaf.verify(root.publicKey))) {
+  if (!roots.some((root) => isIssuedBy(last, root))) {
     throw new Error('the certificate is not signed by a root of the trust bundle');
   }
-  return leaf.validToDate.getTime();
-}
-
-/** The certificates of a PEM text, one each. */
-export function splitPem(text: string): string[] {
-  return text.match(/-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----\n?/g) ?? [];
+  return Math.min(...[leaf, ...intermediates].map(({ validToDate }) => validToDate.getTime()));
 }

@@ -9,8 +9,12 @@ import { SvidRenewal } from './svid-renewal.ts';
 export interface SvidSourceOptions {
   /** `host:port` of the controller. */
   readonly controllerAddress: string;
-  /** The roots to verify the controller with at first; later those that came with the SVID. */
-  readonly bundlePem: string;
+  /**
+   * The roots to verify the controller with, asked for at every request and about once a minute. When they change, the
+   * SVID is renewed at once, and what came with it before is not believed any more: so a root can be replaced without
+   * overlap, and an SVID that expired meanwhile comes back.
+   */
+  readonly bundlePem: () => Promise<string>;
   /** The bearer token that proves who we are; asked for anew at every request. */
   readonly token: () => Promise<string>;
   /** The identity to get; an SVID for another one is refused. */
@@ -25,14 +29,17 @@ const requestTimeout = 10_000;
 /** The proxy's own SVID, asked of the controller. The key is made here and stays here. */
 export function createSvidSource(options: SvidSourceOptions): SvidSource {
   const { controllerAddress, token, id } = options;
-  return new SvidRenewal({
+  /** The given roots that the last request was made with, and those that the SVID in use was got with. */
+  let asked: string | undefined;
+  let issued: string | undefined;
+  const source = new SvidRenewal({
     ...options,
-    async sign(csrPem, current) {
-      const channel = openControllerChannel({
-        address: controllerAddress,
-        trustDomain: id.trustDomain,
-        bundlePem: current?.bundlePem ?? options.bundlePem,
-      });
+    isOutdated: async () => issued !== undefined && (await options.bundlePem()) !== issued,
+    async sign(csrPem, last) {
+      asked = await options.bundlePem();
+      // Those that came with an SVID are newer than given ones that have not changed since.
+      const bundlePem = last && asked === issued ? `${asked}\n${last.bundlePem}` : asked;
+      const channel = openControllerChannel({ address: controllerAddress, trustDomain: id.trustDomain, bundlePem });
       try {
         const client = createClient(CertificateService, channel.transport);
         const headers = { authorization: `Bearer ${(await token()).trim()}` };
@@ -43,4 +50,8 @@ export function createSvidSource(options: SvidSourceOptions): SvidSource {
       }
     },
   });
+  source.onChange(() => {
+    issued = asked;
+  });
+  return source;
 }

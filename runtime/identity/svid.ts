@@ -21,5 +21,7 @@ export interface SvidSource {
   current(): Svid | undefined;
   /** Calls back with every new SVID. Returns what ends it. */
   onChange(listener: (svid: Svid) => void): () => void;
+  /** Gets a new SVID now, after what certifies it has changed. */
+  renew(): void;
   close(): void;
 }

@@ -167,7 +167,7 @@ function identitySource(bootstrap: Bootstrap, options: SidecarOptions, clock: Cl
   const { trustDomain, namespace, serviceAccount, controller, tokenFile } = bootstrap;
   return createSvidSource({
     controllerAddress: controller.address,
-    bundlePem: controller.bundle,
+    bundlePem: async () => controller.bundle,
     token: () => readFile(tokenFile, 'utf8'),
     id: { trustDomain, namespace, serviceAccount },
     clock,

@@ -50,7 +50,7 @@ export class TestProxy {
   static svidSource(controller: Controller, keys: TokenKeys, serviceAccount: string): SvidSource {
     return createSvidSource({
       controllerAddress: controller.address,
-      bundlePem: controller.bundlePem,
+      bundlePem: async () => controller.bundlePem,
       token: () =>
         issueWorkloadToken(
           { namespace: 'shop', serviceAccount, pod: `${serviceAccount}-0` },

@@ -98,7 +98,7 @@ export class TestControlPlane implements AsyncDisposable {
   svidSource(options: Partial<Parameters<typeof createSvidSource>[0]> = {}): SvidSource {
     return createSvidSource({
       controllerAddress: this.address,
-      bundlePem: this.authority.bundlePem,
+      bundlePem: async () => this.authority.bundlePem,
       token: () => this.token(),
       id: workload('reviews'),
       clock: systemClock,

@@ -90,14 +90,16 @@ test('the token is not given to a server that is not the controller, though it i
   tracked(plane.svidSource({ logger: failure.logger }))
     .start()
     .catch(() => {});
-  expect(await failure.reason).toMatch('sa/ratings, not for spiffe://shop.local/ns/meshwright-system/sa/controller');
+  expect(await failure.reason).toMatch(
+    'sa/ratings, not for spiffe://shop.local/ns/meshwright-system/sa/meshwright-controller',
+  );
 });
 
 test('the token is not given to a controller of another root', async () => {
   const plane = await controlPlane();
   const other = await CertificateAuthority.create({ trustDomain, clock: systemClock });
   const failure = complaint();
-  tracked(plane.svidSource({ bundlePem: other.bundlePem, logger: failure.logger }))
+  tracked(plane.svidSource({ bundlePem: async () => other.bundlePem, logger: failure.logger }))
     .start()
     .catch(() => {});
   expect(await failure.reason).toMatch(/certificate/);
