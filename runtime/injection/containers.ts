@@ -1,0 +1,115 @@
+import { proxyContainer } from '../resources/index.ts';
+import { podVariables } from './bootstrap.ts';
+import type { ProxyOptions, ProxyResources } from './proxy-options.ts';
+import { parseQuantity } from './quantity.ts';
+import {
+  bootstrapVariable,
+  type InjectionSettings,
+  proxyPorts,
+  proxyUser,
+  proxyVolumeMounts,
+  redirectContainer,
+} from './settings.ts';
+
+export interface Variable {
+  readonly name: string;
+  readonly [field: string]: unknown;
+}
+
+const readyCheck = { httpGet: { path: '/ready', port: proxyPorts.admin } };
+/** The app starts when this succeeds, so it is made often; after ten minutes the proxy is started anew. */
+export const startupProbe = { ...readyCheck, periodSeconds: 1, failureThreshold: 600 };
+export const readinessProbe = { ...readyCheck, periodSeconds: 5 };
+
+const confinement = {
+  allowPrivilegeEscalation: false,
+  readOnlyRootFilesystem: true,
+  seccompProfile: { type: 'RuntimeDefault' },
+};
+
+export const proxySecurity = {
+  ...confinement,
+  capabilities: { drop: ['ALL'] },
+  runAsNonRoot: true,
+  runAsUser: proxyUser,
+  runAsGroup: proxyUser,
+};
+
+/** Has the kernel lead the connections of the pod to its proxy, and ends. */
+export function redirectOf(options: ProxyOptions, { image }: InjectionSettings): Record<string, unknown> {
+  return {
+    name: redirectContainer,
+    image,
+    imagePullPolicy: 'IfNotPresent',
+    args: redirectArguments(options),
+    resources: options.resources,
+    securityContext: {
+      ...confinement,
+      capabilities: { add: ['NET_ADMIN'], drop: ['ALL'] },
+      runAsNonRoot: false,
+      runAsUser: 0,
+      runAsGroup: 0,
+    },
+  };
+}
+
+/** A native sidecar: it starts before the app, and ends after it. */
+export function sidecarOf(
+  bootstrap: string,
+  options: ProxyOptions,
+  settings: InjectionSettings,
+): Record<string, unknown> {
+  return {
+    name: proxyContainer,
+    image: settings.image,
+    imagePullPolicy: 'IfNotPresent',
+    args: ['sidecar'],
+    restartPolicy: 'Always',
+    env: proxyVariables(bootstrap, options.resources.limits.memory),
+    resources: options.resources,
+    startupProbe,
+    readinessProbe,
+    securityContext: proxySecurity,
+    volumeMounts: proxyVolumeMounts,
+  };
+}
+
+/** @param memoryLimit - of the container, absent where it has none */
+export function proxyVariables(bootstrap: string, memoryLimit: string | number | undefined): readonly Variable[] {
+  const options = heapOptions(memoryLimit);
+  return [
+    ...podVariables,
+    ...(options ? [{ name: 'NODE_OPTIONS', value: options }] : []),
+    { name: bootstrapVariable, value: bootstrap },
+  ];
+}
+
+/**
+ * Bounds of the heap that leave room for what is not in it: code, buffers of connections, keys. Node would size its
+ * heap by the node's memory.
+ */
+function heapOptions(memoryLimit: string | number | undefined): string | undefined {
+  const bytes = memoryLimit === undefined ? undefined : parseQuantity(String(memoryLimit));
+  if (!bytes) return undefined;
+  const mebibytes = bytes / 2 ** 20;
+  const young = Math.min(Math.max(Math.floor(mebibytes / 16), 1), 16);
+  return `--max-old-space-size=${Math.max(Math.floor(mebibytes / 2), 16)} --max-semi-space-size=${young}`;
+}
+
+function redirectArguments(options: ProxyOptions): readonly string[] {
+  const { inbound, outbound, admin } = proxyPorts;
+  const skipped = (flag: string, values: readonly unknown[]) => (values.length ? [flag, values.join(',')] : []);
+  return [
+    'redirect',
+    ...['--proxy-uid', String(proxyUser)],
+    ...['--inbound-port', String(inbound), '--outbound-port', String(outbound)],
+    ...skipped('--skip-inbound-ports', [...new Set([admin, ...options.skipInboundPorts])]),
+    ...skipped('--skip-outbound-ports', options.skipOutboundPorts),
+    ...skipped('--skip-outbound-cidrs', options.skipOutboundCidrs),
+  ];
+}
+
+/** What a container of a gateway asks for, where it says nothing itself. */
+export function resourcesOr(own: unknown, otherwise: ProxyResources): unknown {
+  return own && Object.keys(own).length > 0 ? own : otherwise;
+}
