@@ -12,9 +12,16 @@ export interface RequestHead {
   /** Path with query, in origin form. `*` for OPTIONS; empty for CONNECT. */
   path: string;
   headers: HeaderList;
+  /**
+   * The protocol the client would speak from here on, `websocket` mostly (RFC 9110 section 7.8, RFC 8441). The method is
+   * then GET and there is no body. After a response with status 101 both sides' bodies are the two directions of a
+   * tunnel, each with an end of its own; any other response is an ordinary one, and ends the matter.
+   */
+  readonly upgrade?: string;
 }
 
 export interface ResponseHead {
+  /** 101 is final, and answers upgrades only. */
   readonly status: number;
   headers: HeaderList;
 }
@@ -29,6 +36,8 @@ export type ResetReason =
   | 'connection'
   /** The peer broke the protocol. */
   | 'protocol'
+  /** The peer does not take upgrades. */
+  | 'unsupported'
   /** Ours: a fault on this side. */
   | 'internal';
 
@@ -122,7 +131,7 @@ export interface HttpLimits {
   readonly headTimeout: number;
   /** Milliseconds without an exchange before the connection is closed. */
   readonly idleTimeout: number;
-  /** Milliseconds an exchange may make no progress in either direction. */
+  /** Milliseconds an exchange may make no progress in either direction. Tunnels are watched by who opened them. */
   readonly streamIdleTimeout: number;
   /** HTTP/2: streams a peer may open at once. */
   readonly maxConcurrentStreams: number;

@@ -11,10 +11,12 @@ import type {
   ResponseReceiver,
 } from '../http.ts';
 import { BodyReader, type BodySink } from './body-reader.ts';
+import { type ClientExchange, Http1ClientStream } from './client-stream.ts';
 import { Deadline } from './deadline.ts';
 import { checkPartialHead, findHeadEnd, HeadParser } from './head-parser.ts';
 import { MessageWriter } from './message-writer.ts';
 import { Output } from './output.ts';
+import { UpgradeOffer } from './upgrade.ts';
 
 export interface Http1ClientOptions {
   readonly limits: HttpLimits;
@@ -34,8 +36,10 @@ const noBytes = Buffer.alloc(0);
 const maxInformational = 32;
 /** Milliseconds before the peer's own idle timeout at which we stop using the connection. */
 const keepAliveMargin = 1000;
+/** Milliseconds the peer has to close after both ends of a tunnel. */
+const lingerTime = 2000;
 
-class Http1Client implements ClientConnection, ConnectionHandler, BodySink {
+class Http1Client implements ClientConnection, ConnectionHandler, BodySink, ClientExchange {
   readonly #connection: Connection;
   readonly #owner: ClientConnectionOwner;
   readonly #limits: HttpLimits;
@@ -58,6 +62,8 @@ class Http1Client implements ClientConnection, ConnectionHandler, BodySink {
   #mark = 0;
   #requestDone = false;
   #isHead = false;
+  #offer: UpgradeOffer | undefined;
+  #tunnel = false;
   #informational = 0;
   #responded = false;
   #headStarted = false;
@@ -98,11 +104,12 @@ class Http1Client implements ClientConnection, ConnectionHandler, BodySink {
     this.#mark = this.#output.writes;
     this.#requestDone = end;
     this.#isHead = head.method === 'HEAD';
+    this.#offer = head.upgrade === undefined ? undefined : new UpgradeOffer(head.upgrade, head.headers);
     this.#informational = 0;
     this.#responded = false;
     this.#headStarted = false;
     this.#writerWaits = false;
-    if (this.#writer.request(head, end)) this.#progress();
+    if (this.#writer.request(head, end, this.#offer)) this.#progress();
     else {
       stream.revoke();
       setImmediate(() => this.#rejectRequest(stream, receiver));
@@ -134,7 +141,11 @@ class Http1Client implements ClientConnection, ConnectionHandler, BodySink {
 
   onEnd(): void {
     if (this.#closed) return;
-    if (this.#reader.endsWithConnection) {
+    if (this.#tunnel) {
+      this.#reader.stop();
+      this.#receiver?.onEnd(undefined);
+      if (this.#requestDone) this.#endTunnel();
+    } else if (this.#reader.endsWithConnection) {
       this.#reader.stop();
       this.#keep = false;
       this.#complete(true);
@@ -151,6 +162,7 @@ class Http1Client implements ClientConnection, ConnectionHandler, BodySink {
   }
 
   onClose(): void {
+    this.#deadline.stop();
     this.#lose('connection');
   }
 
@@ -159,7 +171,7 @@ class Http1Client implements ClientConnection, ConnectionHandler, BodySink {
   }
 
   write(chunk: Buffer): boolean {
-    if (this.#requestDone || !this.#writer.body(chunk)) {
+    if (!this.#writable || !this.#writer.body(chunk)) {
       this.#lose('internal');
       return true;
     }
@@ -169,12 +181,16 @@ class Http1Client implements ClientConnection, ConnectionHandler, BodySink {
   }
 
   end(trailers: HeaderList | undefined): void {
-    if (this.#requestDone || !this.#writer.end(trailers)) {
+    if (!this.#writable || !this.#writer.end(trailers)) {
       this.#lose('internal');
       return;
     }
     this.#requestDone = true;
     this.#progress();
+    if (!this.#tunnel) return;
+    this.#output.flush();
+    this.#connection.end();
+    if (this.#reader.done) this.#endTunnel();
   }
 
   reset(): void {
@@ -187,6 +203,11 @@ class Http1Client implements ClientConnection, ConnectionHandler, BodySink {
     this.#paused = paused;
     if (paused) this.#connection.pause();
     else this.#connection.resume();
+  }
+
+  /** The caller may add to the request: nothing follows an offer before it was accepted. */
+  get #writable(): boolean {
+    return !this.#requestDone && (this.#offer === undefined || this.#tunnel);
   }
 
   /** Nothing of the current request has left yet. */
@@ -229,8 +250,10 @@ class Http1Client implements ClientConnection, ConnectionHandler, BodySink {
     this.#progress();
     const { status, headers } = parser;
     if (status >= 200) this.#beginResponse();
-    // We never ask for an upgrade.
-    else if (status === 101 || ++this.#informational > maxInformational) return -1;
+    else if (status === 101) {
+      if (!this.#offer?.isAccepted(parser.upgrade, headers)) return -1;
+      this.#beginTunnel();
+    } else if (++this.#informational > maxInformational) return -1;
     else this.#receiver?.onInformational({ status, headers });
     return end + 4;
   }
@@ -251,6 +274,24 @@ class Http1Client implements ClientConnection, ConnectionHandler, BodySink {
       if (this.#idleTimeout <= 0) this.#keep = false;
     }
     this.#receiver?.onResponse({ status, headers }, reader.done);
+  }
+
+  #beginTunnel(): void {
+    this.#responded = true;
+    this.#tunnel = true;
+    this.#reader.beginUntilClose();
+    this.#writer.beginTunnel();
+    this.#deadline.stop();
+    this.#receiver?.onResponse({ status: 101, headers: this.#parser.headers }, false);
+  }
+
+  /** Both directions have ended; the peer is still to close, so that what was written last arrives. */
+  #endTunnel(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#revoke();
+    this.#deadline.set(lingerTime);
+    this.#retire();
   }
 
   /** The response is through. */
@@ -276,11 +317,12 @@ class Http1Client implements ClientConnection, ConnectionHandler, BodySink {
   }
 
   #progress(): void {
-    if (!this.#headStarted) this.#deadline.set(this.#limits.streamIdleTimeout);
+    if (!this.#headStarted && !this.#tunnel) this.#deadline.set(this.#limits.streamIdleTimeout);
   }
 
   #expire(): void {
-    if (this.#stream === undefined) this.#close();
+    if (this.#closed) this.#connection.destroy();
+    else if (this.#stream === undefined) this.#close();
     else this.#lose('cancelled');
   }
 
@@ -318,40 +360,5 @@ class Http1Client implements ClientConnection, ConnectionHandler, BodySink {
     this.#stream = undefined;
     this.#receiver = undefined;
     this.#reader.stop();
-  }
-}
-
-/** What the caller holds: inert once the exchange is over. */
-class Http1ClientStream implements ClientStream {
-  cancelled = false;
-  #client: Http1Client | undefined;
-
-  constructor(client: Http1Client) {
-    this.#client = client;
-  }
-
-  write(chunk: Buffer): boolean {
-    return this.#client === undefined || this.#client.write(chunk);
-  }
-
-  end(trailers?: HeaderList): void {
-    this.#client?.end(trailers);
-  }
-
-  reset(): void {
-    this.cancelled = true;
-    this.#client?.reset();
-  }
-
-  pause(): void {
-    this.#client?.pauseReader(true);
-  }
-
-  resume(): void {
-    this.#client?.pauseReader(false);
-  }
-
-  revoke(): void {
-    this.#client = undefined;
   }
 }

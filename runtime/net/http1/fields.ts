@@ -10,6 +10,7 @@ export const FieldRole = {
   expect: 7,
   /** Belongs to one connection and is dropped (RFC 9110 section 7.6.1). */
   hopByHop: 8,
+  upgrade: 9,
 } as const;
 
 export interface KnownField {
@@ -41,7 +42,7 @@ const roles: readonly (readonly [string, number])[] = [
   ['keep-alive', FieldRole.keepAlive],
   ['te', FieldRole.te],
   ['expect', FieldRole.expect],
-  ['upgrade', FieldRole.hopByHop],
+  ['upgrade', FieldRole.upgrade],
   ['http2-settings', FieldRole.hopByHop],
   ['proxy-connection', FieldRole.hopByHop],
   ['proxy-authenticate', FieldRole.hopByHop],
@@ -117,6 +118,6 @@ export function parseContentLength(value: string): number {
 /** Names a `connection` field may not take out: others rely on them (access, forwarding, tracing). */
 export function isProtectedField(name: string): boolean {
   const field = known.get(name);
-  if (field !== undefined) return field.role !== FieldRole.hopByHop;
+  if (field !== undefined) return field.role < FieldRole.hopByHop;
   return /^(?:x-forwarded-|x-b3-|x-envoy-|x-meshwright-|grpc-|content-|sec-)/.test(name);
 }

@@ -37,11 +37,14 @@ export class HeadParser {
   expectsContinue = false;
   /** The `keep-alive` field as it came. */
   keepAlive = '';
+  /** The `upgrade` field as it came, if it is one: announced by `connection`, and not of HTTP/1.0 (RFC 9110 section 7.8). */
+  upgrade = '';
 
   readonly #limits: HttpLimits;
   #host: string | undefined;
   #transferEncoding: string | undefined;
   #connection = '';
+  #upgrade = '';
   #acceptsTrailers = false;
 
   constructor(limits: HttpLimits) {
@@ -100,9 +103,11 @@ export class HeadParser {
     this.contentLength = -1;
     this.expectsContinue = false;
     this.keepAlive = '';
+    this.upgrade = '';
     this.#host = undefined;
     this.#transferEncoding = undefined;
     this.#connection = '';
+    this.#upgrade = '';
     this.#acceptsTrailers = false;
     let count = 0;
     for (let at = start; at < text.length; ) {
@@ -161,6 +166,9 @@ export class HeadParser {
       case FieldRole.te:
         if (/(?:^|,)[ \t]*trailers[ \t]*(?:$|,)/i.test(value)) this.#acceptsTrailers = true;
         return true;
+      case FieldRole.upgrade:
+        this.#upgrade = this.#upgrade === '' ? value : `${this.#upgrade},${value}`;
+        return true;
       case FieldRole.expect:
         this.expectsContinue = value.toLowerCase() === '100-continue' && !this.isHttp10;
         this.headers.push('expect', value);
@@ -183,6 +191,7 @@ export class HeadParser {
       if (!isToken(option)) return 400;
       if (option === 'close') close = true;
       else if (option === 'keep-alive') keepAlive = true;
+      else if (option === 'upgrade') this.upgrade = this.isHttp10 ? '' : this.#upgrade;
       else if (!isProtectedField(option)) this.#remove(option);
     }
     this.close = close || (this.isHttp10 && !keepAlive);

@@ -17,6 +17,11 @@ export class Inbox {
     this.at = 0;
   }
 
+  /** `text` is latin1. */
+  startsWith(text: string): boolean {
+    return this.bytes.toString('latin1', this.at, this.at + text.length) === text;
+  }
+
   /** Keeps the rest beyond the read event. */
   keep(): void {
     if (this.isEmpty) this.clear();

@@ -10,6 +10,7 @@ import {
 } from './fields.ts';
 import type { Output } from './output.ts';
 import { statusLine } from './status-line.ts';
+import type { UpgradeOffer, UpgradeRequest } from './upgrade.ts';
 
 const Framing = { none: 0, length: 1, chunked: 2, untilClose: 3 } as const;
 
@@ -41,15 +42,18 @@ export class MessageWriter {
     return this.#framing === Framing.untilClose;
   }
 
-  /** Writes a request head; false, and nothing written, when it is not valid. */
-  request(head: RequestHead, end: boolean): boolean {
+  /** Writes a request head; false, and nothing written, when it is not valid. With `offer`, no body follows. */
+  request(head: RequestHead, end: boolean, offer: UpgradeOffer | undefined): boolean {
     const { method, authority } = head;
     if (!isToken(method) || method === 'CONNECT' || !path.test(head.path)) return false;
     if (authority !== '' && !isAuthority(authority)) return false;
     const fields = this.#fields(head.headers, false);
     if (fields === undefined) return false;
     let text = `${method} ${head.path} HTTP/1.1\r\nhost: ${authority}\r\n${fields}`;
-    if (this.#framing === Framing.none && end) {
+    if (offer !== undefined) {
+      if (this.#remaining > 0) return false;
+      text += offer.fields;
+    } else if (this.#framing === Framing.none && end) {
       if (methodsWithBody.has(method)) text += 'content-length: 0\r\n';
     } else if (this.#framing === Framing.none) {
       this.#framing = Framing.chunked;
@@ -91,6 +95,21 @@ export class MessageWriter {
     if (fields === undefined) return false;
     this.#output.text(`${statusLine(head.status)}${fields}\r\n`);
     return true;
+  }
+
+  /** Writes 101: what follows is the tunnel's. False, and nothing written, when it is not valid. */
+  switching({ headers }: ResponseHead, upgrade: UpgradeRequest): boolean {
+    const answer = upgrade.accept(headers);
+    const fields = this.#fields(headers, true);
+    if (fields === undefined) return false;
+    this.#output.text(`${statusLine(101)}${fields}${answer}\r\n`);
+    this.beginTunnel();
+    return true;
+  }
+
+  /** Bytes pass as they are from now on. */
+  beginTunnel(): void {
+    this.#framing = Framing.untilClose;
   }
 
   /** Writes a part of the body; false when it exceeds the length the head promised. */

@@ -1,21 +1,15 @@
 import type { Clock } from '../../model/index.ts';
 import type { Connection, ConnectionHandler } from '../connection.ts';
-import type {
-  HeaderList,
-  HttpLimits,
-  RequestReceiver,
-  ResetReason,
-  ResponseHead,
-  ServerConnection,
-  ServerHandler,
-} from '../http.ts';
+import type { HttpLimits, ResetReason, ServerConnection, ServerHandler } from '../http.ts';
 import { BodyReader, type BodySink } from './body-reader.ts';
 import { Deadline } from './deadline.ts';
-import { checkPartialHead, findHeadEnd, HeadParser } from './head-parser.ts';
+import type { HeadParser } from './head-parser.ts';
 import { Inbox } from './inbox.ts';
 import { closingResponse, MessageWriter } from './message-writer.ts';
 import { Output } from './output.ts';
-import { type ExchangeControl, Http1ServerStream } from './server-stream.ts';
+import { incomplete, RequestReader } from './request-reader.ts';
+import { type ExchangeOwner, ServerExchange } from './server-exchange.ts';
+import { offeredProtocol, UpgradeRequest } from './upgrade.ts';
 
 /** Handles the requests of an HTTP/1.1 connection. */
 export interface Http1ServerHandler extends ServerHandler {
@@ -25,6 +19,11 @@ export interface Http1ServerHandler extends ServerHandler {
    * to be answered with `status` and closed; only before anything was written. Without this method CONNECT gets 501.
    */
   onConnect?(authority: string, connection: Connection, rest: Buffer, refuse: (status: number) => void): void;
+  /**
+   * Takes over a connection whose client speaks HTTP/2 from the first byte; the codec is detached. `bytes` is what came,
+   * the preface first. Without this method the client gets 505.
+   */
+  onHttp2?(connection: Connection, bytes: Buffer): void;
 }
 
 export interface Http1ServerOptions {
@@ -51,22 +50,22 @@ const Phase = {
   gone: 2,
 } as const;
 
-const carriageReturn = 13;
-const lineFeed = 10;
+/** How HTTP/2 begins that was not agreed upon before (RFC 9113 section 3.3): made so that it is no request. */
+const http2Preface = 'PRI * HTTP/2.0\r\n\r\n';
 /** How much of an unwanted request body is read to keep the connection. */
 const discardLimit = 65_536;
 /** Milliseconds the peer has to close after we did. */
 const lingerTime = 2000;
 
-class Http1Server implements ServerConnection, ConnectionHandler, BodySink, ExchangeControl {
+class Http1Server implements ServerConnection, ConnectionHandler, BodySink, ExchangeOwner {
+  readonly output: Output;
+  readonly writer: MessageWriter;
   readonly #connection: Connection;
   readonly #handler: Http1ServerHandler;
-  readonly #options: Http1ServerOptions;
+  readonly #limits: HttpLimits;
   readonly #inbox = new Inbox();
-  readonly #parser: HeadParser;
+  readonly #requests: RequestReader;
   readonly #reader: BodyReader;
-  readonly #output: Output;
-  readonly #writer: MessageWriter;
   readonly #deadline: Deadline;
 
   #phase: number = Phase.open;
@@ -74,53 +73,44 @@ class Http1Server implements ServerConnection, ConnectionHandler, BodySink, Exch
   #paused = false;
   #peerEnded = false;
   #draining = false;
-  /** An empty line before the request line was skipped, or the head timeout runs. */
-  #skippedLine = false;
+  /** The head timeout runs. */
   #headStarted = false;
-
+  /** A request was read before. */
+  #served = false;
   /** From a request's head until both messages are through. */
-  #busy = false;
-  #stream: Http1ServerStream | undefined;
-  #receiver: RequestReceiver | undefined;
-  #isHead = false;
-  #isHttp10 = false;
-  #close = false;
-  #awaitsContinue = false;
-  #responded = false;
-  #readerPaused = false;
-  #writerWaits = false;
+  #exchange: ServerExchange | undefined;
 
   constructor(connection: Connection, handler: Http1ServerHandler, options: Http1ServerOptions) {
-    const { limits, clock } = options;
+    const { limits, clock, scheme } = options;
     this.#connection = connection;
     this.#handler = handler;
-    this.#options = options;
-    this.#parser = new HeadParser(limits);
+    this.#limits = limits;
+    this.#requests = new RequestReader(limits, scheme);
     this.#reader = new BodyReader(limits);
-    this.#output = new Output(connection);
-    this.#writer = new MessageWriter(this.#output);
+    this.output = new Output(connection);
+    this.writer = new MessageWriter(this.output);
     this.#deadline = new Deadline(clock, Math.min(limits.idleTimeout, limits.streamIdleTimeout), () => this.#expire());
     this.#deadline.set(limits.idleTimeout);
     connection.handler = this;
   }
 
   get active(): number {
-    return this.#busy ? 1 : 0;
+    return this.#exchange === undefined ? 0 : 1;
   }
 
   drain(): void {
     if (this.#phase !== Phase.open) return;
     this.#draining = true;
-    if (!this.#busy) this.#end();
+    if (this.#exchange === undefined) this.#end();
   }
 
   destroy(): void {
-    if (this.#phase !== Phase.gone) this.#lose('connection');
+    if (this.#phase !== Phase.gone) this.lose('connection');
   }
 
   onData(chunk: Buffer): void {
     if (this.#phase !== Phase.open) return;
-    if (this.#busy) this.#progress();
+    if (this.#exchange !== undefined) this.onProgress();
     this.#inbox.add(chunk);
     this.#process();
   }
@@ -128,18 +118,22 @@ class Http1Server implements ServerConnection, ConnectionHandler, BodySink, Exch
   onEnd(): void {
     this.#peerEnded = true;
     if (this.#phase !== Phase.open) return;
-    if (!this.#reader.done) this.#fail(400, 'connection');
+    if (this.#exchange?.tunnel) this.#endTunnelInput(this.#exchange);
+    else if (!this.#reader.done) this.#fail(400, 'connection');
     else this.#process();
   }
 
   onDrain(): void {
-    this.#output.blocked = false;
+    this.output.blocked = false;
     if (this.#phase !== Phase.open) return;
-    if (this.#busy) this.#progress();
-    else this.#deadline.set(this.#options.limits.idleTimeout);
-    if (this.#writerWaits) {
-      this.#writerWaits = false;
-      this.#receiver?.onDrain();
+    const exchange = this.#exchange;
+    if (exchange === undefined) this.#deadline.set(this.#limits.idleTimeout);
+    else {
+      this.onProgress();
+      if (exchange.waits) {
+        exchange.waits = false;
+        exchange.receiver?.onDrain();
+      }
     }
     this.#process();
   }
@@ -149,67 +143,73 @@ class Http1Server implements ServerConnection, ConnectionHandler, BodySink, Exch
   }
 
   onBody(chunk: Buffer): void {
-    this.#awaitsContinue = false;
-    this.#receiver?.onData(chunk);
+    const exchange = this.#exchange!;
+    exchange.awaitsContinue = false;
+    exchange.receiver?.onData(chunk);
   }
 
-  informational(head: ResponseHead): void {
-    // A client of HTTP/1.0 knows no interim responses.
-    if (this.#responded || this.#isHttp10) return;
-    if (head.status === 100) this.#awaitsContinue = false;
-    if (this.#writer.informational(head)) this.#progress();
-    else this.#lose('internal');
+  mayKeep(end: boolean): boolean {
+    if (this.#draining || this.#exchange?.awaitsContinue) return false;
+    return !end || this.#reader.remaining <= discardLimit;
   }
 
-  respond(head: ResponseHead, end: boolean): void {
-    if (this.#responded) return;
-    this.#responded = true;
-    this.#close ||= this.#draining || !this.#mayKeep(end);
-    const written = this.#writer.response(head, end, {
-      isHead: this.#isHead,
-      isHttp10: this.#isHttp10,
-      close: this.#close,
+  onProgress(): void {
+    if (!this.#exchange?.tunnel) this.#deadline.set(this.#limits.streamIdleTimeout);
+  }
+
+  /** Reads only what the handler wants, and no further request while one is in work. */
+  onFlow(): void {
+    if (this.#phase !== Phase.open) return;
+    const waiting = this.#reader.done && (this.#exchange !== undefined || this.output.blocked);
+    const unwanted = this.#exchange?.paused === true && !this.#reader.done;
+    const pause = unwanted || (waiting && !this.#inbox.isEmpty);
+    if (pause === this.#paused) return;
+    this.#paused = pause;
+    if (pause) this.#connection.pause();
+    else this.#connection.resume();
+  }
+
+  onTunnel(): void {
+    this.#deadline.stop();
+    this.#reader.beginUntilClose();
+    if (this.#inbox.isEmpty && !this.#peerEnded) return;
+    // What came before must not overtake what the handler does next.
+    queueMicrotask(() => {
+      this.#process();
+      if (this.#peerEnded) this.onEnd();
     });
-    if (!written) {
-      this.#lose('internal');
+  }
+
+  onResponseEnd(): void {
+    const exchange = this.#exchange!;
+    if (exchange.tunnel) {
+      this.output.flush();
+      this.#connection.end();
+      if (this.#reader.done) this.#end();
       return;
     }
-    this.#close ||= this.#writer.endsWithConnection;
-    this.#progress();
-    if (end) this.#responseEnd();
-  }
-
-  write(chunk: Buffer): boolean {
-    if (!this.#responded || !this.#writer.body(chunk)) {
-      this.#lose('internal');
-      return true;
+    exchange.revoke(undefined);
+    if (this.#reader.done) this.#finish();
+    else if (exchange.close || !this.mayKeep(true)) this.#end();
+    else {
+      exchange.paused = false;
+      this.onFlow();
     }
-    this.#progress();
-    this.#writerWaits = this.#output.blocked;
-    return !this.#output.blocked;
   }
 
-  end(trailers: HeaderList | undefined): void {
-    if (this.#responded && this.#writer.end(trailers)) this.#responseEnd();
-    else this.#lose('internal');
-  }
-
-  reset(): void {
-    this.#revoke();
-    this.#lose('cancelled');
-  }
-
-  pauseReader(paused: boolean): void {
-    this.#readerPaused = paused;
-    this.#flow();
+  /** Breaks the connection off, so that a message cut short cannot be taken for a whole one. */
+  lose(reason: ResetReason): void {
+    this.output.flush();
+    this.#connection.destroy(new Error(`HTTP/1.1 connection given up: ${reason}`));
+    this.#gone(reason);
   }
 
   #process(): void {
-    if (this.#processing) return;
+    if (this.#processing || this.#phase !== Phase.open) return;
     this.#processing = true;
     while (this.#phase === Phase.open && !this.#inbox.isEmpty) {
       if (!this.#reader.done) this.#readBody();
-      else if (this.#busy || this.#output.blocked || !this.#readHead()) break;
+      else if (this.#exchange !== undefined || this.output.blocked || !this.#readHead()) break;
     }
     this.#processing = false;
     if (this.#phase === Phase.open) this.#settle();
@@ -220,7 +220,7 @@ class Http1Server implements ServerConnection, ConnectionHandler, BodySink, Exch
   #settle(): void {
     this.#inbox.keep();
     const rest = !this.#inbox.isEmpty;
-    if (!this.#busy && !this.#output.blocked) {
+    if (this.#exchange === undefined && !this.output.blocked) {
       if (this.#peerEnded) {
         if (rest) this.#fail(400, 'connection');
         else this.#end();
@@ -228,80 +228,48 @@ class Http1Server implements ServerConnection, ConnectionHandler, BodySink, Exch
       }
       if (rest && !this.#headStarted) {
         this.#headStarted = true;
-        this.#deadline.set(this.#options.limits.headTimeout);
+        this.#deadline.set(this.#limits.headTimeout);
       }
     }
-    this.#flow();
-  }
-
-  /** Reads only what the handler wants, and no further request while one is in work. */
-  #flow(): void {
-    if (this.#phase !== Phase.open) return;
-    const waiting = this.#reader.done && (this.#busy || this.#output.blocked);
-    const pause = (this.#readerPaused && !this.#reader.done) || (waiting && !this.#inbox.isEmpty);
-    if (pause === this.#paused) return;
-    this.#paused = pause;
-    if (pause) this.#connection.pause();
-    else this.#connection.resume();
+    this.onFlow();
   }
 
   /** Starts the exchange whose head is complete; false when there is none, or the connection is done. */
   #readHead(): boolean {
-    const inbox = this.#inbox;
-    const { bytes } = inbox;
-    const { limits, scheme } = this.#options;
-    // RFC 9112 section 2.2: an empty line may precede a request.
-    if (!this.#skippedLine && bytes[inbox.at] === carriageReturn) {
-      if (inbox.at + 1 === bytes.length) return false;
-      if (bytes[inbox.at + 1] === lineFeed) {
-        this.#skippedLine = true;
-        inbox.at += 2;
-        if (inbox.isEmpty) return false;
-      }
-    }
-    const start = inbox.at;
-    const end = findHeadEnd(bytes, start);
-    if (end < 0 || end - start > limits.maxHeadBytes) {
-      const status = end < 0 ? checkPartialHead(bytes, start, limits) : 431;
-      if (status !== 0) this.#fail(status, 'protocol');
-      return false;
-    }
-    const parser = this.#parser;
-    const status = parser.parseRequest(bytes.toString('latin1', start, end), scheme);
-    if (status !== 0) {
-      this.#fail(status, 'protocol');
-      return false;
-    }
-    inbox.at = end + 4;
-    this.#skippedLine = false;
+    const status = this.#requests.read(this.#inbox);
+    if (status === incomplete) return false;
+    const first = !this.#served;
+    this.#served = true;
     this.#headStarted = false;
-    if (parser.method === 'CONNECT') {
-      this.#handOver(parser.authority);
-      return false;
-    }
-    if (parser.chunked) this.#reader.beginChunked();
-    else this.#reader.beginLength(Math.max(0, parser.contentLength));
-    this.#startExchange();
-    return true;
+    const { parser } = this.#requests;
+    if (status === 0 && parser.method !== 'CONNECT') return this.#startExchange(parser);
+    if (status === 505 && first && this.#handler.onHttp2 && this.#inbox.startsWith(http2Preface)) this.#toHttp2();
+    else if (status === 0) this.#connect(parser.authority);
+    else this.#fail(status, 'protocol');
+    return false;
   }
 
-  #startExchange(): void {
-    const parser = this.#parser;
-    this.#busy = true;
-    this.#responded = false;
-    this.#readerPaused = false;
-    this.#writerWaits = false;
-    this.#isHead = parser.method === 'HEAD';
-    this.#isHttp10 = parser.isHttp10;
-    this.#close = parser.close;
-    this.#awaitsContinue = parser.expectsContinue && !this.#reader.done;
-    this.#progress();
+  /** False when the request is refused at once. */
+  #startExchange(parser: HeadParser): boolean {
+    const reader = this.#reader;
+    if (parser.chunked) reader.beginChunked();
+    else reader.beginLength(Math.max(0, parser.contentLength));
     const { method, scheme, authority, path, headers } = parser;
-    const stream = new Http1ServerStream(this);
-    this.#stream = stream;
-    const receiver = this.#handler.onRequest({ method, scheme, authority, path, headers }, stream, this.#reader.done);
-    if (this.#stream === stream) this.#receiver = receiver;
-    else if (stream.lost !== undefined) receiver.onReset(stream.lost);
+    // Who offers to switch accepts that we do not: so it is with all methods that HTTP/2 could not carry along.
+    const protocol = parser.upgrade === '' || method !== 'GET' ? undefined : offeredProtocol(parser.upgrade);
+    const upgrade = protocol === undefined ? undefined : new UpgradeRequest(protocol, headers);
+    if (upgrade !== undefined && !(upgrade.valid && reader.done)) {
+      this.#fail(400, 'protocol');
+      return false;
+    }
+    const exchange = new ServerExchange(this, parser, !reader.done, upgrade);
+    this.#exchange = exchange;
+    this.onProgress();
+    const head = { method, scheme, authority, path, headers, upgrade: protocol };
+    const receiver = this.#handler.onRequest(head, exchange, reader.done && upgrade === undefined);
+    if (!exchange.over) exchange.receiver = receiver;
+    else if (exchange.lost !== undefined) receiver.onReset(exchange.lost);
+    return true;
   }
 
   #readBody(): void {
@@ -313,74 +281,74 @@ class Http1Server implements ServerConnection, ConnectionHandler, BodySink, Exch
       return;
     }
     this.#inbox.at = at;
-    if (!reader.done || !this.#busy) return;
-    if (this.#stream === undefined) this.#finish();
-    else this.#receiver?.onEnd(reader.trailers);
+    const exchange = this.#exchange;
+    if (!reader.done || exchange === undefined) return;
+    if (exchange.over) this.#finish();
+    else exchange.receiver?.onEnd(reader.trailers);
   }
 
-  /** Whether the connection can live on if the response ends before the request did. */
-  #mayKeep(end: boolean): boolean {
-    if (this.#awaitsContinue) return false;
-    return !end || this.#reader.remaining <= discardLimit;
-  }
-
-  #responseEnd(): void {
-    this.#revoke();
-    if (this.#reader.done) this.#finish();
-    else if (this.#close || !this.#mayKeep(true)) this.#end();
-    else {
-      this.#readerPaused = false;
-      this.#flow();
-    }
+  #endTunnelInput(exchange: ServerExchange): void {
+    this.#reader.stop();
+    exchange.receiver?.onEnd(undefined);
+    if (exchange.ended && this.#phase === Phase.open) this.#end();
   }
 
   #finish(): void {
-    this.#busy = false;
-    if (this.#close || this.#draining) {
+    const { close } = this.#exchange!;
+    this.#exchange = undefined;
+    if (close || this.#draining) {
       this.#end();
       return;
     }
-    if (!this.#output.blocked) this.#deadline.set(this.#options.limits.idleTimeout);
+    if (!this.output.blocked) this.#deadline.set(this.#limits.idleTimeout);
     this.#process();
   }
 
-  #handOver(authority: string): void {
-    const connection = this.#connection;
+  #connect(authority: string): void {
     if (this.#handler.onConnect === undefined || this.#peerEnded) {
       this.#fail(this.#peerEnded ? 400 : 501, 'protocol');
       return;
     }
-    const rest = this.#inbox.copyRest();
-    this.#output.flush();
-    this.#phase = Phase.gone;
-    this.#deadline.stop();
-    if (this.#paused) connection.resume();
-    this.#handler.onConnect(authority, connection, rest, (status) => {
-      connection.handler = this;
+    const rest = this.#handOver();
+    this.#handler.onConnect(authority, this.#connection, rest, (status) => {
+      this.#connection.handler = this;
       this.#phase = Phase.open;
       this.#fail(status, 'protocol');
     });
   }
 
-  #progress(): void {
-    this.#deadline.set(this.#options.limits.streamIdleTimeout);
+  #toHttp2(): void {
+    const rest = this.#handOver();
+    this.#handler.onHttp2!(this.#connection, rest);
+  }
+
+  /** Lets go of the connection; gives back what was not read. */
+  #handOver(): Buffer {
+    const rest = this.#inbox.copyRest();
+    this.output.flush();
+    this.#phase = Phase.gone;
+    this.#deadline.stop();
+    if (this.#paused) this.#connection.resume();
+    return rest;
   }
 
   #expire(): void {
-    if (this.#phase === Phase.closing || (!this.#busy && this.#output.blocked)) this.#lose('cancelled');
-    else if (this.#busy) this.#fail(this.#reader.done ? 504 : 408, 'cancelled');
+    const idle = this.#exchange === undefined;
+    if (this.#phase === Phase.closing || (idle && this.output.blocked)) this.lose('cancelled');
+    else if (!idle) this.#fail(this.#reader.done ? 504 : 408, 'cancelled');
     else if (!this.#inbox.isEmpty) this.#fail(408, 'cancelled');
     else this.#end();
   }
 
   /** Ends the connection, with an error response if none has begun. */
   #fail(status: number, reason: ResetReason): void {
-    if (this.#stream !== undefined && this.#responded) {
-      this.#lose(reason);
+    const exchange = this.#exchange;
+    if (exchange?.responded && !exchange.over) {
+      this.lose(reason);
       return;
     }
-    const receiver = this.#revoke(reason);
-    if (!(this.#busy && this.#responded)) this.#output.text(closingResponse(status));
+    const receiver = exchange?.revoke(reason);
+    if (!exchange?.responded) this.output.text(closingResponse(status));
     this.#end();
     receiver?.onReset(reason);
   }
@@ -388,36 +356,20 @@ class Http1Server implements ServerConnection, ConnectionHandler, BodySink, Exch
   /** Ends our side in order and waits for the peer to do the same. */
   #end(): void {
     this.#phase = Phase.closing;
-    this.#busy = false;
+    this.#exchange = undefined;
     this.#reader.stop();
-    this.#output.flush();
+    this.output.flush();
     this.#connection.end();
     if (this.#paused) this.#connection.resume();
     this.#deadline.set(lingerTime);
   }
 
-  /** Breaks the connection off, so that a message cut short cannot be taken for a whole one. */
-  #lose(reason: ResetReason): void {
-    this.#output.flush();
-    this.#connection.destroy(new Error(`HTTP/1.1 connection given up: ${reason}`));
-    this.#gone(reason);
-  }
-
   #gone(reason: ResetReason): void {
-    const receiver = this.#revoke(reason);
+    const receiver = this.#exchange?.revoke(reason);
     this.#phase = Phase.gone;
-    this.#busy = false;
+    this.#exchange = undefined;
     this.#reader.stop();
     this.#deadline.stop();
     receiver?.onReset(reason);
-  }
-
-  /** Makes the handler's stream inert; gives back whom to tell. */
-  #revoke(reason?: ResetReason): RequestReceiver | undefined {
-    const receiver = this.#receiver;
-    this.#stream?.revoke(reason);
-    this.#stream = undefined;
-    this.#receiver = undefined;
-    return receiver;
   }
 }

@@ -1,5 +1,6 @@
 const reasons: Readonly<Record<number, string>> = {
   100: 'Continue',
+  101: 'Switching Protocols',
   102: 'Processing',
   103: 'Early Hints',
   200: 'OK',

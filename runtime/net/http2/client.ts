@@ -6,13 +6,16 @@ import type {
   ClientStream,
   HeaderList,
   RequestHead,
+  ResetReason,
   ResponseReceiver,
 } from '../http.ts';
+import { AwaitedStream } from './awaited-stream.ts';
 import { ErrorCode, maxStreamId, protocolError } from './frame.ts';
 import { HeadReader } from './head.ts';
 import type { HeadFault } from './header-blocks.ts';
 import { type Http2Options, Session } from './session.ts';
 import { Http2Stream, type StreamOwner } from './stream.ts';
+import { answerOfUpgrade } from './upgrade.ts';
 
 /** What a client may be told. */
 export interface Http2ClientOptions extends Http2Options {
@@ -31,28 +34,31 @@ const keepalivePing = Buffer.from('are you?', 'latin1');
 
 class Http2ClientStream extends Http2Stream implements ClientStream {
   readonly response: ResponseReceiver;
+  readonly upgrade: boolean;
   override headReceived = false;
   readonly #method: string;
 
-  constructor(id: number, owner: StreamOwner, sendWindow: number, method: string, response: ResponseReceiver) {
+  constructor(id: number, owner: StreamOwner, sendWindow: number, head: RequestHead, response: ResponseReceiver) {
     super(id, owner, sendWindow);
-    this.#method = method;
+    this.upgrade = head.upgrade !== undefined;
+    this.#method = head.method;
     this.response = response;
     this.receiver = response;
   }
 
   /** What the response's body must come to; -1 when nothing says so (RFC 9110 section 8.6). */
   bodyLength(status: number, contentLength: number): number {
+    if (this.tunnel) return -1;
     if (this.#method === 'HEAD' || status === 204 || status === 304) return 0;
     return this.#method === 'CONNECT' && status < 300 ? -1 : contentLength;
   }
 
   /** Never opens; the receiver hears of it later, as of any other refusal. */
-  refuse(): void {
+  refuse(reason: ResetReason): void {
     this.localEnded = true;
     this.remoteEnded = true;
     this.sending.clear();
-    queueMicrotask(() => this.abort('refused'));
+    queueMicrotask(() => this.abort(reason));
   }
 
   /** The head that ends the stream: `onEnd` does not follow. */
@@ -79,6 +85,7 @@ class Http2Client extends Session<Http2ClientStream> implements ClientConnection
   #nextStream = 1;
   #maxStreams = assumedStreams;
   #retired = false;
+  readonly #awaited = new Set<AwaitedStream>();
   #keepaliveTimer: Timer | undefined;
 
   constructor(connection: Connection, owner: ClientConnectionOwner, options: Http2ClientOptions) {
@@ -90,13 +97,16 @@ class Http2Client extends Session<Http2ClientStream> implements ClientConnection
 
   get capacity(): number {
     if (this.#retired) return 0;
-    return Math.max(0, Math.min(this.#maxStreams, this.limits.maxConcurrentStreams) - this.streams.size);
+    const limit = Math.min(this.#maxStreams, this.limits.maxConcurrentStreams);
+    return Math.max(0, limit - this.streams.size - this.#awaited.size);
   }
 
   request(head: RequestHead, end: boolean, receiver: ResponseReceiver): ClientStream {
-    const stream = new Http2ClientStream(this.#nextStream, this, this.peer.initialWindow, head.method, receiver);
-    if (this.capacity === 0) {
-      stream.refuse();
+    if (head.upgrade !== undefined && !this.settled && this.capacity > 0) return this.#await(head, receiver);
+    const stream = new Http2ClientStream(this.#nextStream, this, this.peer.initialWindow, head, receiver);
+    const unsupported = head.upgrade !== undefined && !this.peer.takesUpgrades;
+    if (this.capacity === 0 || unsupported) {
+      stream.refuse(unsupported ? 'unsupported' : 'refused');
       return stream;
     }
     this.#nextStream += 2;
@@ -128,6 +138,12 @@ class Http2Client extends Session<Http2ClientStream> implements ClientConnection
     }
   }
 
+  #await(head: RequestHead, receiver: ResponseReceiver): ClientStream {
+    const awaited = new AwaitedStream(head, receiver);
+    this.#awaited.add(awaited);
+    return awaited;
+  }
+
   #onResponse(stream: Http2ClientStream, fields: HeaderList, endStream: boolean): void {
     const head = this.#heads.response(fields);
     const { contentLength } = this.#heads;
@@ -140,14 +156,18 @@ class Http2Client extends Session<Http2ClientStream> implements ClientConnection
       return;
     }
     stream.headReceived = true;
+    const answer = stream.upgrade ? answerOfUpgrade(head) : head;
+    stream.tunnel = answer.status === 101;
     const promised = stream.bodyLength(head.status, contentLength);
     if (endStream && promised > 0) {
       this.failStream(stream.id, ErrorCode.ProtocolError);
       return;
     }
     stream.promise(promised);
-    stream.response.onResponse(head, endStream);
-    if (endStream) stream.endWithHead();
+    stream.response.onResponse(answer, endStream && !stream.tunnel);
+    if (!endStream) return;
+    if (stream.tunnel) this.endStream(stream, undefined);
+    else stream.endWithHead();
   }
 
   protected get lastPeerStream(): number {
@@ -176,6 +196,7 @@ class Http2Client extends Session<Http2ClientStream> implements ClientConnection
 
   protected onPeerSettings(): void {
     this.#maxStreams = this.peer.maxConcurrentStreams;
+    for (const awaited of this.#takeAwaited()) awaited.open(this);
     if (this.capacity > 0) this.#owner.onCapacity(this);
   }
 
@@ -185,10 +206,19 @@ class Http2Client extends Session<Http2ClientStream> implements ClientConnection
   }
 
   protected onRetired(): void {
-    if (this.closed) this.#keepaliveTimer?.cancel();
+    if (this.closed) {
+      this.#keepaliveTimer?.cancel();
+      for (const awaited of this.#takeAwaited()) awaited.refuse();
+    }
     if (this.#retired) return;
     this.#retired = true;
     this.#owner.onRetire(this);
+  }
+
+  #takeAwaited(): AwaitedStream[] {
+    const awaited = [...this.#awaited];
+    this.#awaited.clear();
+    return awaited;
   }
 
   #keepAlive(): void {
@@ -210,6 +240,11 @@ class Http2Client extends Session<Http2ClientStream> implements ClientConnection
 }
 
 function pseudoFields(head: RequestHead): string[] {
+  const { upgrade } = head;
+  if (upgrade !== undefined) {
+    const target = [':scheme', head.scheme, ':authority', head.authority, ':path', head.path];
+    return [':method', 'CONNECT', ':protocol', upgrade, ...target];
+  }
   if (head.method === 'CONNECT') return [':method', 'CONNECT', ':authority', head.authority];
   return [':method', head.method, ':scheme', head.scheme, ':authority', head.authority, ':path', head.path];
 }

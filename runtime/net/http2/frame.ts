@@ -14,7 +14,7 @@ export const FrameType = {
 
 export const Flag = { Ack: 0x1, EndStream: 0x1, EndHeaders: 0x4, Padded: 0x8, Priority: 0x20 } as const;
 
-/** Identifiers of settings (RFC 9113 section 6.5.2). */
+/** Identifiers of settings (RFC 9113 section 6.5.2, RFC 8441 section 3). */
 export const Setting = {
   HeaderTableSize: 1,
   EnablePush: 2,
@@ -22,6 +22,7 @@ export const Setting = {
   InitialWindowSize: 4,
   MaxFrameSize: 5,
   MaxHeaderListSize: 6,
+  EnableConnectProtocol: 8,
 } as const;
 
 /** Error codes (RFC 9113 section 7). */

@@ -1,4 +1,5 @@
 import type { HeaderList, RequestHead, ResponseHead } from '../http.ts';
+import { isUpgradeToken } from '../upgrade-token.ts';
 
 /** Names which mean something to the protocol itself. */
 const Known = { Forbidden: 1, Te: 2, Host: 3, ContentLength: 4, Cookie: 5 } as const;
@@ -38,6 +39,7 @@ export class HeadReader {
     let scheme: string | undefined;
     let path: string | undefined;
     let authority: string | undefined;
+    let protocol: string | undefined;
     let at = 0;
     for (; at < fields.length && fields[at].charCodeAt(0) === colon; at += 2) {
       const name = fields[at];
@@ -46,19 +48,25 @@ export class HeadReader {
       else if (name === ':scheme' && scheme === undefined) scheme = value;
       else if (name === ':path' && path === undefined) path = value;
       else if (name === ':authority' && authority === undefined) authority = value;
+      else if (name === ':protocol' && protocol === undefined) protocol = value;
       else return undefined;
     }
     if (method === undefined || !methodForm.test(method) || !this.#regular(fields, at)) return undefined;
     if (authority !== undefined && this.#host !== undefined && !sameHost(authority, this.#host)) return undefined;
     authority ??= this.#host;
     if (authority === undefined || !authorityForm.test(authority)) return undefined;
-    if (method === 'CONNECT') {
+    if (method === 'CONNECT' && protocol === undefined) {
       if (scheme !== undefined || path !== undefined) return undefined;
       return { method, scheme: 'http', authority: authority.toLowerCase(), path: '', headers: fields };
     }
     if ((scheme !== 'http' && scheme !== 'https') || path === undefined) return undefined;
     if (!pathForm.test(path) && !(path === '*' && method === 'OPTIONS')) return undefined;
-    return { method, scheme, authority: authority.toLowerCase(), path, headers: fields };
+    if (protocol !== undefined) {
+      // RFC 8441 section 4: what HTTP/1.1 asks for by GET.
+      if (method !== 'CONNECT' || !isUpgradeToken(protocol) || this.contentLength > 0) return undefined;
+      method = 'GET';
+    }
+    return { method, scheme, authority: authority.toLowerCase(), path, headers: fields, upgrade: protocol };
   }
 
   response(fields: HeaderList): ResponseHead | undefined {

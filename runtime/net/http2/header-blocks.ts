@@ -3,8 +3,8 @@ import { ConnectionError, ErrorCode, Flag, frameSizeError, protocolError } from 
 import { HpackDecoder } from './hpack/decoder.ts';
 
 const maxContinuations = 8;
-/** Fields that are no header fields: method, scheme, authority, path. */
-const maxPseudoFields = 4;
+/** Fields that are no header fields: method, scheme, authority, path, protocol. */
+const maxPseudoFields = 5;
 
 /** What is wrong with a header list, if anything. */
 export type HeadFault = 'malformed' | 'too large' | undefined;

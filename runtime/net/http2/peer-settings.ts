@@ -19,6 +19,8 @@ export class PeerSettings {
   maxConcurrentStreams = Number.POSITIVE_INFINITY;
   initialWindow = defaultWindow;
   maxFrameSize = defaultMaxFrameSize;
+  /** A server that takes upgrades (RFC 8441). */
+  takesUpgrades = false;
   readonly #pushAllowed: boolean;
 
   /** `pushAllowed`: the peer is a client, which may enable push. */
@@ -55,6 +57,12 @@ export class PeerSettings {
           throw protocolError('SETTINGS_MAX_FRAME_SIZE is out of range');
         }
         this.maxFrameSize = value;
+        break;
+      case Setting.EnableConnectProtocol:
+        if (value > 1 || (this.takesUpgrades && value === 0)) {
+          throw protocolError('SETTINGS_ENABLE_CONNECT_PROTOCOL is out of range');
+        }
+        this.takesUpgrades = value === 1;
         break;
     }
   }

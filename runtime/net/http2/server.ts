@@ -13,7 +13,8 @@ import { ConnectionError, ErrorCode, FrameType, maxStreamId, protocolError } fro
 import { HeadReader } from './head.ts';
 import type { HeadFault } from './header-blocks.ts';
 import { type Http2Options, Session } from './session.ts';
-import { Http2Stream } from './stream.ts';
+import { Http2Stream, type StreamOwner } from './stream.ts';
+import { answerToUpgrade } from './upgrade.ts';
 
 /** Milliseconds that requests already under way have to arrive while the connection drains. */
 const drainDelay = 1000;
@@ -22,6 +23,13 @@ const maxRemembered = 1000;
 const drainPing = Buffer.from('draining', 'latin1');
 
 class Http2ServerStream extends Http2Stream implements ServerStream {
+  readonly #upgrade: boolean;
+
+  constructor(id: number, owner: StreamOwner, sendWindow: number, upgrade: boolean) {
+    super(id, owner, sendWindow);
+    this.#upgrade = upgrade;
+  }
+
   /** Who takes the request, unless it ended with its head. */
   attach(receiver: RequestReceiver): void {
     this.receiver = receiver;
@@ -32,7 +40,9 @@ class Http2ServerStream extends Http2Stream implements ServerStream {
   }
 
   respond(head: ResponseHead, end: boolean): void {
-    if (!this.#head(head, end) || !end) return;
+    if (!this.#head(this.#upgrade ? answerToUpgrade(head) : head, end)) return;
+    this.tunnel = head.status === 101;
+    if (!end) return;
     this.sending.clear();
     this.onSendEnd();
   }
@@ -147,12 +157,13 @@ class Http2Server extends Session<Http2ServerStream> implements ServerConnection
     }
     const head = fault ? undefined : this.#heads.request(fields);
     const { contentLength } = this.#heads;
-    if (!head || (endStream && contentLength > 0)) {
+    if (!head || (endStream && (contentLength > 0 || head.upgrade !== undefined))) {
       this.failStream(streamId, ErrorCode.ProtocolError);
       return;
     }
-    const stream = new Http2ServerStream(streamId, this, this.peer.initialWindow);
-    if (contentLength >= 0) stream.promise(contentLength);
+    const upgrade = head.upgrade !== undefined;
+    const stream = new Http2ServerStream(streamId, this, this.peer.initialWindow, upgrade);
+    if (contentLength >= 0 && !upgrade) stream.promise(contentLength);
     stream.remoteEnded = endStream;
     this.addStream(stream);
     stream.attach(this.#handler.onRequest(head, stream, endStream));

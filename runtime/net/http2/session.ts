@@ -104,6 +104,11 @@ export abstract class Session<S extends Http2Stream>
     return this.streams.size;
   }
 
+  /** The peer has said what it takes. */
+  protected get settled(): boolean {
+    return this.#settled;
+  }
+
   get frames(): number {
     return this.#reader.frames;
   }
@@ -247,7 +252,7 @@ export abstract class Session<S extends Http2Stream>
   onTick(): void {
     this.tick++;
     for (const stream of [...this.streams.values()]) {
-      if (this.tick - stream.progress <= idleTicks) continue;
+      if (stream.tunnel || this.tick - stream.progress <= idleTicks) continue;
       this.resetStream(stream, ErrorCode.Cancel);
       stream.abort('cancelled');
     }
@@ -346,7 +351,9 @@ export abstract class Session<S extends Http2Stream>
     const { maxConcurrentStreams, maxHeadBytes } = this.limits;
     if (!this.#server) this.writer.preface();
     this.writer.settings([
-      ...(this.#server ? [Setting.MaxConcurrentStreams, maxConcurrentStreams] : [Setting.EnablePush, 0]),
+      ...(this.#server
+        ? [Setting.MaxConcurrentStreams, maxConcurrentStreams, Setting.EnableConnectProtocol, 1]
+        : [Setting.EnablePush, 0]),
       ...[Setting.HeaderTableSize, tableSize, Setting.InitialWindowSize, this.streamWindow],
       ...[Setting.MaxFrameSize, receiveFrameSize, Setting.MaxHeaderListSize, maxHeadBytes],
     ]);

@@ -30,6 +30,8 @@ export abstract class Http2Stream implements Stream, SendQueueOwner {
   remoteEnded = false;
   /** The head that a body belongs to has come. */
   headReceived = true;
+  /** Carries another protocol after an upgrade: silence is no fault. */
+  tunnel = false;
   protected receiver: RequestReceiver | undefined;
   /** Reset by either side: nothing is called and nothing is sent any more. */
   protected dead = false;
