@@ -17,7 +17,7 @@ interface PrinterColumn {
 interface Definition {
   readonly kind: string;
   readonly plural: string;
-  readonly shortNames: readonly string[];
+  readonly shortNames?: readonly string[];
   readonly categories: readonly string[];
   readonly schema: z.ZodType;
   readonly columns: readonly PrinterColumn[];
@@ -42,7 +42,6 @@ const definitions: readonly Definition[] = [
   {
     kind: 'Mesh',
     plural: 'meshes',
-    shortNames: [],
     categories: ['meshwright'],
     schema: mesh,
     columns: [
@@ -113,7 +112,7 @@ export function customResourceDefinitions(): CustomResourceDefinition[] {
         listKind: `${definition.kind}List`,
         plural: definition.plural,
         singular: definition.kind.toLowerCase(),
-        shortNames: definition.shortNames,
+        ...(definition.shortNames && { shortNames: definition.shortNames }),
         categories: definition.categories,
       },
       versions: [

@@ -1,7 +1,8 @@
 import { ApiObject, Chart } from 'cdk8s';
 import { k8s } from 'cdk8s-plus-27';
 import type { Construct } from 'constructs';
-import { defaultImage, labels } from '../../runtime/resources/index.ts';
+import packageJson from '../../package.json' with { type: 'json' };
+import { controlPlane, defaultImage, labels } from '../../runtime/resources/index.ts';
 import { Definitions, partOf } from '../crds/crds.ts';
 import { injectorConfiguration } from './injector.ts';
 import { clusterRules, ownRules } from './rbac.ts';
@@ -60,8 +61,7 @@ export interface ControlPlaneProps {
   readonly crds?: boolean;
 }
 
-const name = 'meshwright-controller';
-const namespace = 'meshwright-system';
+const { name, namespace } = controlPlane;
 const user = 1337;
 const ports = { 'grpc-xds': 15010, 'https-webhook': 15017 };
 const identity = { [labels.appName]: name };
@@ -129,7 +129,7 @@ export class ControlPlane extends Chart {
   #deployment(): void {
     const { replicas = 2, nodeSelector, tolerations } = this.#props;
     new k8s.KubeDeployment(this, 'Deployment', {
-      metadata: { name, namespace, labels: identity },
+      metadata: { name, namespace, labels: { ...identity, [labels.appVersion]: packageJson.version } },
       spec: {
         replicas,
         selector: { matchLabels: identity },

@@ -1,0 +1,96 @@
+import * as z from 'zod';
+import type { RawObject } from '../../kubernetes/index.ts';
+import { apiVersions, defaultTrustDomain, gatewayControllerName } from '../../resources/index.ts';
+import { type Category, error, some, warning } from './check.ts';
+import type { ClusterView } from './cluster-view.ts';
+
+const condition = z.object({
+  type: z.string(),
+  status: z.string(),
+  message: z.string().optional(),
+  observedGeneration: z.int().optional(),
+});
+type Condition = z.infer<typeof condition>;
+const conditions = z.array(condition).optional();
+const objectSchema = z.object({
+  kind: z.string(),
+  metadata: z.object({ name: z.string(), namespace: z.string().default(''), generation: z.int().optional() }),
+  status: z
+    .object({
+      conditions,
+      parents: z.array(z.object({ controllerName: z.string(), conditions })).optional(),
+    })
+    .optional(),
+});
+type Judged = z.infer<typeof objectSchema>;
+
+const ownKinds = ['Mesh', 'AccessPolicy', 'LoadBalancingPolicy', 'RateLimitPolicy', 'FaultPolicy'];
+const routeKinds = ['HTTPRoute', 'GRPCRoute'];
+/** Conditions that say whether an object is in force. */
+const verdicts = ['Accepted', 'ResolvedRefs', 'Programmed'];
+
+/** What the controller says of the objects that describe the mesh. */
+export const configuration: Category = {
+  name: 'configuration',
+  needs: ['definitions', 'gateway-api', 'control-plane'],
+  checks: [
+    {
+      id: 'mesh-object',
+      description: 'a Mesh object says what holds for the mesh',
+      async run(cluster) {
+        if ((await cluster.list({ apiVersion: apiVersions.meshwright, kind: 'Mesh' })).length > 0) return;
+        return warning(`there is none, so identities are of trust domain ${defaultTrustDomain}`, 'apply a Mesh object');
+      },
+    },
+    {
+      id: 'objects-judged',
+      description: 'the controller has seen all objects as they are',
+      settles: true,
+      async run(cluster) {
+        const pending = (await ownObjects(cluster)).filter(({ metadata, status }) => {
+          const accepted = status?.conditions?.find(({ type }) => type === 'Accepted');
+          return !accepted || (accepted.observedGeneration ?? 0) < (metadata.generation ?? 0);
+        });
+        if (pending.length === 0) return;
+        return error(`it says nothing yet of ${some(pending.map(nameOf))}`, 'see the log of the controller');
+      },
+    },
+    {
+      id: 'objects-accepted',
+      description: 'all objects are in force',
+      async run(cluster) {
+        const objects = [...(await ownObjects(cluster)), ...(await routes(cluster))];
+        const refused = objects.flatMap((object) => {
+          const no = conditionsOf(object).find(({ type, status }) => verdicts.includes(type) && status === 'False');
+          return no ? [`${nameOf(object)} (${no.message || no.type})`] : [];
+        });
+        if (refused.length === 0) return;
+        return error(`refused: ${some(refused)}`, 'kubectl describe them; correct what their conditions complain of');
+      },
+    },
+  ],
+};
+
+async function ownObjects(cluster: ClusterView): Promise<Judged[]> {
+  const lists = await Promise.all(ownKinds.map((kind) => cluster.list({ apiVersion: apiVersions.meshwright, kind })));
+  return lists.flat().map(parse);
+}
+
+async function routes(cluster: ClusterView): Promise<Judged[]> {
+  const lists = await Promise.all(routeKinds.map((kind) => cluster.list({ apiVersion: apiVersions.gateway, kind })));
+  return lists.flat().map(parse);
+}
+
+function parse(object: RawObject): Judged {
+  return objectSchema.parse(object);
+}
+
+/** Of a route those that this controller wrote: others may have parents of their own. */
+function conditionsOf({ status }: Judged): readonly Condition[] {
+  const parents = status?.parents?.filter(({ controllerName }) => controllerName === gatewayControllerName) ?? [];
+  return [...(status?.conditions ?? []), ...parents.flatMap(({ conditions = [] }) => conditions)];
+}
+
+function nameOf({ kind, metadata }: Judged): string {
+  return `${kind} ${metadata.namespace}/${metadata.name}`;
+}
