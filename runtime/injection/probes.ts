@@ -81,8 +81,8 @@ function rewrittenBefore({ path, port }: HttpGetView): string | undefined {
 }
 
 function targetOf(probe: ProbeView, container: ContainerView): ProbeTarget | undefined {
-  const { httpGet, tcpSocket, grpc, timeoutSeconds = 1 } = probe;
-  const timeoutMs = timeoutSeconds * 1000;
+  const { httpGet, tcpSocket, grpc, timeoutSeconds } = probe;
+  const timeoutMs = (timeoutSeconds || 1) * 1000;
   if (httpGet) return httpTarget(httpGet, container, timeoutMs);
   if (grpc) return { kind: 'grpc', port: grpc.port, ...(grpc.service && { service: grpc.service }), timeoutMs };
   const port = tcpSocket && !tcpSocket.host ? numberOf(tcpSocket.port, container) : undefined;
@@ -95,7 +95,7 @@ function httpTarget(http: HttpGetView, container: ContainerView, timeoutMs: numb
   return {
     kind: 'http',
     port,
-    ...(http.path !== undefined && { path: http.path }),
+    ...(http.path && { path: http.path }),
     ...(http.scheme === 'HTTPS' && { scheme: http.scheme }),
     ...(http.httpHeaders?.length && {
       headers: http.httpHeaders.map(({ name, value }): [string, string] => [name, value]),
