@@ -20,7 +20,9 @@ const printer = fileURLToPath(new URL('../../stacks/control-plane/print.ts', imp
 export const command = new Command('install')
   .option('--image <image>', 'of the controller and the sidecars; else that of this version')
   .option('--sidecar-image <image>', 'of the sidecars, where it is another')
-  .addOption(new Option('--image-pull-policy <policy>', 'for both').choices(['Always', 'IfNotPresent', 'Never']))
+  .addOption(
+    new Option('--image-pull-policy <policy>', 'of the controller').choices(['Always', 'IfNotPresent', 'Never']),
+  )
   .option('--replicas <number>', 'how many controllers run (default: 2)', parseReplicas)
   .addOption(new Option('--log-level <level>', 'of the controller').choices(['debug', 'info', 'warn', 'error']))
   .option('--no-crds', 'without the definitions of the kinds of meshwright.dev')

@@ -2,9 +2,9 @@ import { ApiObject, Chart } from 'cdk8s';
 import { k8s } from 'cdk8s-plus-27';
 import type { Construct } from 'constructs';
 import packageJson from '../../package.json' with { type: 'json' };
+import { injectorConfiguration } from '../../runtime/injection/index.ts';
 import { controlPlane, defaultImage, labels } from '../../runtime/resources/index.ts';
 import { Definitions, partOf } from '../crds/crds.ts';
-import { injectorConfiguration } from './injector.ts';
 import { clusterRules, ownRules } from './rbac.ts';
 
 /** What of the control plane is up to the cluster it runs in. */
@@ -22,7 +22,7 @@ export interface ControlPlaneProps {
   readonly sidecarImage?: string;
 
   /**
-   * When images are pulled: of the controller, and of the sidecars.
+   * When the image of the controller is pulled.
    * @default 'IfNotPresent'
    */
   readonly imagePullPolicy?: 'Always' | 'IfNotPresent' | 'Never';
@@ -160,8 +160,7 @@ export class ControlPlane extends Chart {
   }
 
   #container(): k8s.Container {
-    const { image = defaultImage, sidecarImage = image, logLevel = 'info', resources } = this.#props;
-    const imagePullPolicy = this.#props.imagePullPolicy ?? 'IfNotPresent';
+    const { image = defaultImage, sidecarImage = image, imagePullPolicy = 'IfNotPresent', resources } = this.#props;
     const probe = (path: string) => ({
       httpGet: { path, port: k8s.IntOrString.fromString('https-webhook'), scheme: 'HTTPS' },
     });
@@ -175,8 +174,7 @@ export class ControlPlane extends Chart {
         { name: 'POD_NAME', ...field('metadata.name') },
         { name: 'POD_NAMESPACE', ...field('metadata.namespace') },
         { name: 'MESHWRIGHT_SIDECAR_IMAGE', value: sidecarImage },
-        { name: 'MESHWRIGHT_SIDECAR_PULL_POLICY', value: imagePullPolicy },
-        { name: 'MESHWRIGHT_LOG_LEVEL', value: logLevel },
+        { name: 'MESHWRIGHT_LOG_LEVEL', value: this.#props.logLevel ?? 'info' },
       ],
       ports: Object.entries(ports).map(([name, containerPort]) => ({ name, containerPort })),
       startupProbe: { ...probe('/live'), periodSeconds: 2, failureThreshold: 60 },

@@ -1,5 +1,6 @@
 import type { k8s } from 'cdk8s-plus-27';
-import { customResourceDefinitions, groups } from '../../runtime/resources/index.ts';
+import { injectorName, trustBundle } from '../../runtime/injection/index.ts';
+import { controlPlane, customResourceDefinitions, groups } from '../../runtime/resources/index.ts';
 
 /*
  * What the controller may do, and nothing more. Of Secrets it may read and write one, in its own namespace.
@@ -27,12 +28,17 @@ export const clusterRules: readonly k8s.PolicyRule[] = [
   // Whose token it is that asks for a certificate.
   { apiGroups: ['authentication.k8s.io'], resources: ['tokenreviews'], verbs: ['create'] },
   // The trust bundle, in each namespace that has something of the mesh.
-  { apiGroups: [''], resources: ['configmaps'], resourceNames: ['meshwright-root'], verbs: ['get', 'create', 'patch'] },
+  {
+    apiGroups: [''],
+    resources: ['configmaps'],
+    resourceNames: [trustBundle.configMap],
+    verbs: ['get', 'create', 'patch'],
+  },
   // The certificate of its webhook.
   {
     apiGroups: ['admissionregistration.k8s.io'],
     resources: ['mutatingwebhookconfigurations'],
-    resourceNames: ['meshwright-injector'],
+    resourceNames: [injectorName],
     verbs: ['get', 'patch'],
   },
 ];
@@ -43,7 +49,7 @@ export const ownRules: readonly k8s.PolicyRule[] = [
   {
     apiGroups: ['coordination.k8s.io'],
     resources: ['leases'],
-    resourceNames: ['meshwright-controller'],
+    resourceNames: [controlPlane.name],
     verbs: ['get', 'update', 'patch'],
   },
   // What is to be created has no name that a rule could ask for.

@@ -1,17 +1,18 @@
 import * as z from 'zod';
+import { trustBundle } from '../../injection/index.ts';
 import { controlPlane } from '../../resources/index.ts';
 import { certificatesOf, expiryOf, leadsTo } from './certificate.ts';
 import { type Category, error, some } from './check.ts';
 import type { ClusterView } from './cluster-view.ts';
-import { meshedNamespaces, podsToMesh } from './pods.ts';
+import { livePods, meshedNamespaces, proxyOf } from './pods.ts';
 
 const authority = 'meshwright-ca';
-const bundleName = 'meshwright-root';
+const { configMap: bundleName, key: bundleKey } = trustBundle;
 
 const secretSchema = z.object({ data: z.record(z.string(), z.string()).optional() });
 const bundleSchema = z.object({
   metadata: z.object({ namespace: z.string() }),
-  data: z.object({ 'root.pem': z.string().optional() }).optional(),
+  data: z.record(z.string(), z.string()).optional(),
 });
 
 const logs = `kubectl -n ${controlPlane.namespace} logs deployment/${controlPlane.name}`;
@@ -51,7 +52,7 @@ export const certificates: Category = {
         const bundles = await trustBundles(cluster);
         const wanted = new Set([
           ...(await meshedNamespaces(cluster)).map(({ metadata }) => metadata.name),
-          ...(await podsToMesh(cluster)).map(({ metadata }) => metadata.namespace),
+          ...(await livePods(cluster)).filter(proxyOf).map(({ metadata }) => metadata.namespace),
         ]);
         const missing = [...wanted].filter((namespace) => !bundles.get(namespace)?.length);
         if (missing.length > 0) return error(`no ConfigMap ${bundleName} in ${some(missing.sort())}`, logs);
@@ -89,7 +90,7 @@ async function trustBundles(cluster: ClusterView) {
   return new Map(
     objects.map((object) => {
       const { metadata, data } = bundleSchema.parse(object);
-      return [metadata.namespace, certificatesOf(data?.['root.pem'] ?? '')] as const;
+      return [metadata.namespace, certificatesOf(data?.[bundleKey] ?? '')] as const;
     }),
   );
 }

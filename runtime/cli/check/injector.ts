@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { injectorName } from '../../injection/index.ts';
 import { ApiError } from '../../kubernetes/index.ts';
 import { controlPlane, injectEnabled, labels, proxyContainer } from '../../resources/index.ts';
 import { certificatesOf, expiryOf } from './certificate.ts';
@@ -6,7 +7,6 @@ import { type Category, error } from './check.ts';
 import type { ClusterView } from './cluster-view.ts';
 import { meshedNamespaces } from './pods.ts';
 
-const configurationName = 'meshwright-injector';
 const configurationSchema = z.object({
   webhooks: z
     .array(z.object({ name: z.string(), clientConfig: z.object({ caBundle: z.string().optional() }) }))
@@ -31,7 +31,7 @@ export const injector: Category = {
       settles: true,
       async run(cluster) {
         if ((await webhooks(cluster)).length > 0) return;
-        return error(`there is no MutatingWebhookConfiguration ${configurationName} with a webhook`, install);
+        return error(`there is no MutatingWebhookConfiguration ${injectorName} with a webhook`, install);
       },
     },
     {
@@ -72,7 +72,7 @@ async function webhooks(cluster: ClusterView) {
   const object = await cluster.read({
     apiVersion: 'admissionregistration.k8s.io/v1',
     kind: 'MutatingWebhookConfiguration',
-    name: configurationName,
+    name: injectorName,
   });
   return (object && configurationSchema.parse(object).webhooks) ?? [];
 }

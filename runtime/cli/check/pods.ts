@@ -1,10 +1,11 @@
 import * as z from 'zod';
-import { injectDisabled, injectEnabled, labels, proxyContainer } from '../../resources/index.ts';
+import { defaultSettings, injectPod } from '../../injection/index.ts';
+import { injectEnabled, labels, proxyContainer } from '../../resources/index.ts';
 import type { ClusterView } from './cluster-view.ts';
 
 const text = z.string();
 const strings = z.record(text, text).optional();
-const container = z.object({
+const container = z.looseObject({
   name: text,
   image: text.optional(),
   env: z.array(z.object({ name: text, value: text.optional() })).optional(),
@@ -15,13 +16,9 @@ const containerStatus = z.object({
   state: z.object({ waiting: z.object({ reason: text.optional(), message: text.optional() }).optional() }).optional(),
 });
 
-const podSchema = z.object({
-  metadata: z.object({ name: text, namespace: text, labels: strings, deletionTimestamp: text.optional() }),
-  spec: z.object({
-    containers: z.array(container),
-    initContainers: z.array(container).optional(),
-    hostNetwork: z.boolean().optional(),
-  }),
+const podSchema = z.looseObject({
+  metadata: z.looseObject({ name: text, namespace: text, labels: strings, deletionTimestamp: text.optional() }),
+  spec: z.looseObject({ containers: z.array(container), initContainers: z.array(container).optional() }),
   status: z.object({
     phase: text.optional(),
     containerStatuses: z.array(containerStatus).optional(),
@@ -45,13 +42,29 @@ export async function livePods(
   );
 }
 
-/** Pods whose namespace or whose own label asks for a sidecar, and of which nothing says that they must not have one. */
-export async function podsToMesh(cluster: ClusterView): Promise<CheckedPod[]> {
-  const meshed = new Set((await meshedNamespaces(cluster)).map(({ metadata }) => metadata.name));
-  return (await livePods(cluster)).filter(({ metadata, spec }) => {
-    const asked = metadata.labels?.[labels.inject];
-    if (asked === injectDisabled || spec.hostNetwork || metadata.labels?.[labels.gatewayName]) return false;
-    return asked === injectEnabled || meshed.has(metadata.namespace);
+/** A pod without a proxy. */
+export interface BarePod {
+  readonly name: string;
+  /** Why it would not get one today either. */
+  readonly reason?: string;
+}
+
+/** Pods that have no proxy though they, or their namespaces, ask for one: the injector itself is asked about each. */
+export async function barePods(cluster: ClusterView): Promise<BarePod[]> {
+  const namespaces = await cluster.list({ apiVersion: 'v1', kind: 'Namespace' });
+  const labelsOf = new Map(
+    namespaces.map((object) => {
+      const { metadata } = namespaceSchema.parse(object);
+      return [metadata.name, metadata.labels];
+    }),
+  );
+  return (await livePods(cluster)).flatMap((pod): BarePod[] => {
+    if (proxyOf(pod)) return [];
+    const request = { settings: defaultSettings, namespaceLabels: labelsOf.get(pod.metadata.namespace) };
+    const injection = injectPod(pod, request);
+    const name = nameOf(pod);
+    if (injection.kind === 'injected') return [{ name }];
+    return injection.findings.length > 0 ? [{ name, reason: injection.reason }] : [];
   });
 }
 

@@ -1,7 +1,7 @@
 import { labels, sidecarProxy } from '../../resources/index.ts';
 import { type Category, error, some, warning } from './check.ts';
 import { controllerDeployment } from './control-plane.ts';
-import { livePods, meshedNamespaces, nameOf, podsToMesh, proxyOf, proxyStatusOf, waitingOf } from './pods.ts';
+import { barePods, livePods, meshedNamespaces, nameOf, proxyOf, proxyStatusOf, waitingOf } from './pods.ts';
 
 const restart = 'kubectl -n <namespace> rollout restart deployment';
 const sidecarImage = 'MESHWRIGHT_SIDECAR_IMAGE';
@@ -30,9 +30,12 @@ export const proxies: Category = {
       id: 'pods-injected',
       description: 'all pods that should have a proxy have one',
       async run(cluster) {
-        const bare = (await podsToMesh(cluster)).filter((pod) => !proxyOf(pod));
+        const bare = await barePods(cluster);
         if (bare.length === 0) return;
-        return warning(`made before injection was on, or past it: ${some(bare.map(nameOf))}`, restart);
+        const names = bare.map(
+          ({ name, reason }) => `${name} (${reason ?? 'made before injection was on, or past it'})`,
+        );
+        return warning(`without: ${some(names)}`, restart);
       },
     },
     {
