@@ -7,7 +7,9 @@ import {
   type GatewayObject,
   gatewayClassName,
   groups,
+  injectEnabled,
   labels,
+  proxyContainer,
 } from '../runtime/resources/index.ts';
 import type { Backend, ICaller, IRouteParent, IService, Principal, RouteParent } from './interfaces.ts';
 import { metadata, namespaceAt } from './metadata.ts';
@@ -209,13 +211,19 @@ export class Gateway<L extends string = string> extends Construct implements ICa
         selector: { matchLabels: selector },
         template: {
           metadata: {
-            labels: { ...Chart.of(this).labels, ...identity, [labels.workload]: name },
+            labels: {
+              ...Chart.of(this).labels,
+              ...identity,
+              [labels.inject]: injectEnabled,
+              [labels.workload]: name,
+            },
           },
           spec: {
             serviceAccountName: name,
+            // Injection gives it what every proxy needs: identity, configuration, probes.
             containers: [
               {
-                name: 'proxy',
+                name: proxyContainer,
                 image: this.#props.image ?? defaultImage,
                 args: ['sidecar'],
                 ports: [...ports].map(([containerPort, listener]) => ({ name: listener, containerPort })),
