@@ -1,4 +1,5 @@
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
 import packageJson from '../package.json' with { type: 'json' };
 import { bundle } from './bundle.ts';
@@ -77,6 +78,7 @@ async function main(): Promise<void> {
   const { app, tag, output } = values;
   if (app && !tag) throw new Error('--app needs --tag <name:tag>: the name by which your Deployment knows the image');
   const image = app && tag ? applicationImage(app, tag) : await meshImage(tag);
+  await mkdir(dirname(output), { recursive: true });
   await writeFile(output, image.chunks);
   const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
   const total = image.layers.reduce((sum, { size }) => sum + size, 0);

@@ -13,11 +13,12 @@ export interface Bundle {
 
 const root = resolve(import.meta.dirname, '..');
 const entry = 'meshwright.js';
-const architectures = ['x64', 'arm64'] as const;
+const koffiAddOn = `build/koffi/linux_${process.arch}/koffi.node`;
+const koffiFile = 'koffi.node';
 
 /**
- * The CLI as files that need nothing but Node: one entry, and chunks that a command loads when it is called, so that the
- * sidecar holds neither Kubernetes client nor schemas.
+ * The CLI as files that need nothing but Node and an architecture as this machine's: one entry, and chunks that a command
+ * loads when it is called, so that the sidecar holds neither Kubernetes client nor schemas.
  *
  * Identifiers are kept, for stack traces; source maps lie beside the code, read with `--enable-source-maps` only.
  */
@@ -42,18 +43,13 @@ export async function bundle(): Promise<Bundle> {
     banner: {
       js: `import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);`,
     },
-    plugins: [ownVersionOnly, commandsWithSources, nativeKoffi],
+    plugins: [ownVersionOnly, commandsWithSources, nativeKoffi, onlyKubeConfig, lazyHttp],
     logLevel: 'silent',
   });
   const files = new Map(outputFiles.map(({ path, contents }) => [basename(path), contents]));
-  for (const arch of architectures) {
-    const addOn = createRequire(import.meta.url).resolve(`koffi/build/koffi/linux_${arch}/koffi.node`);
-    files.set(koffiFile(arch), await readFile(addOn));
-  }
+  files.set(koffiFile, await readFile(createRequire(import.meta.url).resolve(`koffi/${koffiAddOn}`)));
   return { files, metafile };
 }
-
-const koffiFile = (arch: string) => `koffi-linux-${arch}.node`;
 
 /** Of package.json only what the program reads. */
 const ownVersionOnly: Plugin = {
@@ -79,15 +75,39 @@ const commandsWithSources: Plugin = {
   },
 };
 
-/** koffi searches many places for its add-on; in the image there is one, beside the bundle. */
+/** koffi's loader is 4.5 MB of memory to find the add-on for this machine; in the image there is one, beside the bundle. */
 const nativeKoffi: Plugin = {
   name: 'native-koffi',
   setup({ onResolve, onLoad }) {
     onResolve({ filter: /^koffi$/ }, () => ({ path: 'koffi', namespace: 'native-koffi' }));
     onLoad({ filter: /^/, namespace: 'native-koffi' }, () => ({
-      contents: `import { createRequire } from 'node:module';
-const koffi = createRequire(import.meta.url)(\`./${koffiFile('$' + '{process.arch}')}\`);
-export default koffi;`,
+      contents: `export default process.getBuiltinModule('module').createRequire(import.meta.url)('./${koffiFile}');`,
+    }));
+  },
+};
+
+/** Of the Kubernetes client only its reader of kubeconfigs is used; the generated API, 5 MB, is not. */
+const onlyKubeConfig: Plugin = {
+  name: 'only-kube-config',
+  setup({ onResolve }) {
+    const client = join(root, 'node_modules/@kubernetes/client-node/dist');
+    onResolve({ filter: /^@kubernetes\/client-node$/ }, () => ({ path: join(client, 'config.js') }));
+    onResolve({ filter: /^\.\.?\/.+\.js$/ }, ({ path, resolveDir }) =>
+      resolveDir.startsWith(client) ? { path: join(resolveDir, path), sideEffects: false } : undefined,
+    );
+  },
+};
+
+/**
+ * An ES import of node:http reads each of its exports, and the getter of one of them, `WebSocket`, loads all of undici:
+ * 2 MB of memory for nothing. A require() reads only what is used.
+ */
+const lazyHttp: Plugin = {
+  name: 'lazy-http',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^(node:)?https?$/ }, ({ path }) => ({ path, namespace: 'lazy-http' }));
+    onLoad({ filter: /^/, namespace: 'lazy-http' }, ({ path }) => ({
+      contents: `module.exports = process.getBuiltinModule('${path}');`,
     }));
   },
 };
