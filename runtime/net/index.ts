@@ -4,6 +4,7 @@ export * from './http.ts';
 export * from './http1/index.ts';
 export * from './http2/index.ts';
 export * from './listener.ts';
+export * from './original-destination.ts';
 export * from './pool.ts';
 export * from './socket.ts';
 export * from './tls.ts';

@@ -1,6 +1,7 @@
-import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net';
+import { type AddressInfo, createServer as createTcpServer, isIPv6, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import type { Connection } from './connection.ts';
+import type { Destination, DestinationReader } from './original-destination.ts';
 import { reportFault, socketConnection } from './socket.ts';
 import { type PeerVerifier, peerIdentity, secureContextOptions, type TlsIdentity } from './tls.ts';
 
@@ -9,6 +10,8 @@ export interface Accepted {
   readonly connection: Connection;
   /** What ALPN agreed on. */
   readonly protocol: string | undefined;
+  /** Where it was meant to go; on listeners that connections are redirected to. */
+  readonly destination?: Destination;
   /** Runs `callback` when the connection has closed, whoever handles it by then. */
   onceClosed(callback: () => void): void;
 }
@@ -34,6 +37,17 @@ export interface ListenOptions {
   readonly port: number;
   /** Connections open at once; more are closed at once. */
   readonly maxConnections: number;
+  /** For listeners that connections are redirected to. One that was not redirected has nowhere to go and is closed. */
+  readonly destinationOf?: DestinationReader;
+}
+
+/** How plain text is accepted. */
+export interface PlainText {
+  /**
+   * Milliseconds. Who wants TLS speaks first, so a client that says nothing for so long waits for the server to speak
+   * first, in plain text.
+   */
+  readonly silence: number;
 }
 
 export interface TlsListenOptions extends ListenOptions {
@@ -42,18 +56,15 @@ export interface TlsListenOptions extends ListenOptions {
   readonly alpn: readonly string[];
   /** Milliseconds for the handshake. */
   readonly handshakeTimeout: number;
-  /** Whether a peer that begins with anything but TLS is accepted as plain text; asked for each connection. */
-  acceptsPlainText(): boolean;
+  /** Whether a peer that begins with anything but TLS is accepted; asked for each connection. */
+  plainText(destination: Destination | undefined): PlainText | undefined;
   /** Hears of peers that were refused, for metrics and logs. */
   onRefused(error: Error, remoteAddress: string | undefined): void;
 }
 
 /** Accepts plain connections. Rejects when the address cannot be had. */
 export async function listenPlain(options: ListenOptions, accept: Accept): Promise<Listener> {
-  const server = createTcpServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
-    serve(plain(socket), accept);
-  });
-  return listen(server, options);
+  return listen(options, (socket, destination) => serve(plain(socket, destination), accept));
 }
 
 /** A fault of ours costs this connection, not the listener. */
@@ -68,7 +79,7 @@ function serve(accepted: Accepted, accept: Accept): void {
 
 /**
  * Accepts mutual TLS: a peer that speaks TLS without a verified certificate of the trust domain never reaches `accept`.
- * Plain text does only where `acceptsPlainText` says so, and has no identity.
+ * Plain text does only where `plainText` says so, and has no identity.
  */
 export async function listenTls(options: TlsListenOptions, accept: Accept): Promise<TlsListener> {
   const tls = createTlsServer({
@@ -92,14 +103,16 @@ export async function listenTls(options: TlsListenOptions, accept: Accept): Prom
     const accepted = {
       connection: socketConnection(socket, identity),
       protocol: socket.alpnProtocol || undefined,
+      destination: options.destinationOf?.(socket),
       onceClosed: (done: () => void) => socket.once('close', done),
     };
     serve(accepted, accept);
   });
   tls.on('tlsClientError', (error, socket) => refuse(socket, error));
 
-  const server = createTcpServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
-    if (!options.acceptsPlainText()) {
+  const listener = await listen(options, (socket, destination) => {
+    const plainText = options.plainText(destination);
+    if (!plainText) {
       tls.emit('connection', socket);
       return;
     }
@@ -108,22 +121,18 @@ export async function listenTls(options: TlsListenOptions, accept: Accept): Prom
         tls.emit('connection', socket);
       } else {
         socket.resume();
-        serve(plain(socket), accept);
+        serve(plain(socket, destination), accept);
       }
     };
-    peek(socket, options.handshakeTimeout, begins, (error) => refuse(socket, error));
+    peek(socket, plainText.silence, begins, (error) => refuse(socket, error));
   });
-  const listener = await listen(server, options);
   return { ...listener, setIdentity: (identity) => tls.setSecureContext(secureContextOptions(identity)) };
 }
 
-/**
- * Looks whether a connection begins with TLS. Who says nothing for `timeout` milliseconds waits for the server to speak
- * first, so that it cannot want TLS; who leaves without a word is refused.
- */
+/** Looks whether a connection begins with TLS; see {@link PlainText} for silence. Who leaves without a word is refused. */
 function peek(
   socket: Socket,
-  timeout: number,
+  silence: number,
   begins: (withTls: boolean) => void,
   refuse: (error: Error) => void,
 ): void {
@@ -149,29 +158,49 @@ function peek(
     stop();
     refuse(error);
   };
-  socket.setTimeout(timeout);
+  socket.setTimeout(silence);
   socket.on('data', onData).on('timeout', onSilence).on('end', onEnd).on('error', onError);
 }
 
-function plain(socket: Socket): Accepted {
+function plain(socket: Socket, destination: Destination | undefined): Accepted {
   return {
     connection: socketConnection(socket),
     protocol: undefined,
+    destination,
     onceClosed: (done) => socket.once('close', done),
   };
 }
 
-async function listen(server: Server, options: ListenOptions): Promise<Listener> {
-  server.maxConnections = options.maxConnections;
+async function listen(
+  options: ListenOptions,
+  take: (socket: Socket, destination: Destination | undefined) => void,
+): Promise<Listener> {
+  const { host, port, maxConnections, destinationOf } = options;
+  const server = createTcpServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+    const destination = destinationOf?.(socket);
+    if (!destinationOf || (destination && !isHere(socket, destination))) {
+      take(socket, destination);
+      return;
+    }
+    socket.on('error', () => {});
+    socket.destroy();
+  });
+  server.maxConnections = maxConnections;
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen({ host: options.host, port: options.port, backlog: 1024 }, () => {
+    // An IPv6 socket that took IPv4 as well would have the destinations of both kinds to tell apart.
+    server.listen({ host, port, backlog: 1024, ipv6Only: destinationOf !== undefined && isIPv6(host) }, () => {
       server.off('error', reject);
       resolve();
     });
   });
   // After listening only accept errors arrive here (EMFILE); the connection is lost, the listener lives on.
   server.on('error', () => {});
-  const { address, port } = server.address() as AddressInfo;
-  return { address: { host: address, port }, close: () => server.close() };
+  const address = server.address() as AddressInfo;
+  return { address: { host: address.address, port: address.port }, close: () => server.close() };
+}
+
+/** To pass such a connection on would lead back here, again and again. */
+function isHere(socket: Socket, { host, port }: Destination): boolean {
+  return socket.localPort === port && socket.localAddress === host;
 }

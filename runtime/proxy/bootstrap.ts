@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { isIP, isIPv6 } from 'node:net';
 import { FindingsError, finding, type QualifiedName } from '../model/index.ts';
 
 /** An address to listen on or connect to, as `host:port`. */
@@ -27,6 +28,34 @@ interface GatewayBinding {
   readonly port: number;
 }
 
+/** Connections of and to the application are redirected to the proxy, which asks the kernel where they were meant to go. */
+export interface TransparentListeners {
+  /** Takes connections to any port of the pod. */
+  readonly inbound: HostPort;
+  /** Takes the connections that the application makes. */
+  readonly outbound: HostPort;
+  /** Where the application listens, whatever the port. */
+  readonly podIp: string;
+}
+
+/** A check of the application's health, made as the kubelet would make it. */
+export interface Probe {
+  readonly kind: 'http' | 'tcp' | 'grpc';
+  readonly port: number;
+  /** Default: the pod itself. */
+  readonly host?: string;
+  /** For `http`; `/` by default. */
+  readonly path?: string;
+  /** For `http`; `HTTP` by default. Certificates are not verified, as the kubelet does not. */
+  readonly scheme?: 'HTTP' | 'HTTPS';
+  /** For `http`: header fields, name and value. */
+  readonly headers?: readonly (readonly [name: string, value: string])[];
+  /** For `grpc`: the service that is asked after; the whole server by default. */
+  readonly service?: string;
+  /** Milliseconds. */
+  readonly timeoutMs: number;
+}
+
 /** What a sidecar must know before it can ask the controller for the rest. */
 export interface Bootstrap {
   /** Unique in the mesh, for example `reviews-v1-0.shop`. */
@@ -41,7 +70,9 @@ export interface Bootstrap {
   readonly controller: {
     readonly address: HostPort;
     /** PEM certificates that the controller's certificate must chain to. */
-    readonly bundle: string;
+    readonly bundle?: string;
+    /** A file of such certificates, read again at each connection; stands in for {@link bundle}. */
+    readonly bundleFile?: string;
   };
   /** Holds the token that proves who this workload is; read again at each renewal. */
   readonly tokenFile: string;
@@ -52,19 +83,31 @@ export interface Bootstrap {
     readonly services: readonly OutboundListener[];
   };
   readonly gateway: readonly GatewayBinding[];
+  /** On Kubernetes, where nobody has to know of the proxy. */
+  readonly transparent?: TransparentListeners;
   readonly admin: HostPort;
+  /** Where the controller reaches the admin port, where that is not {@link admin}. */
+  readonly adminAddress?: HostPort;
+  /** Served as `GET /probe/<key>` on the admin port. */
+  readonly probes?: Readonly<Record<string, Probe>>;
   /** Keeps the last good configuration and certificate, so that a restart does not need the controller. */
   readonly stateDir: string;
   /** A file, or `-` for standard output; absent means none. */
   readonly accessLog?: string;
 }
 
-/** Splits `host:port`; the host may be an IPv6 address in brackets. */
+/**
+ * Splits `host:port`. An IPv6 address stands in brackets, or without them where it was put in for a variable (as
+ * Kubernetes does with `$(POD_IP)`).
+ */
 export function parseHostPort(text: HostPort): { host: string; port: number } {
-  const match = /^(?:\[([0-9a-fA-F:]+)\]|([^:[\]\s]+)):(\d{1,5})$/.exec(text);
+  const match = /^(?:\[([0-9a-fA-F:]+)\]|([^[\]\s]+)):(\d{1,5})$/.exec(text);
+  const host = match?.[1] ?? match?.[2] ?? '';
   const port = Number(match?.[3]);
-  if (!match || port > 65_535) throw new Error(`expected host:port, got "${text}"`);
-  return { host: match[1] ?? match[2], port };
+  if (!match || port > 65_535 || (host.includes(':') && !isIPv6(host))) {
+    throw new Error(`expected host:port, got "${text}"`);
+  }
+  return { host, port };
 }
 
 type Check = (value: unknown) => boolean;
@@ -93,6 +136,32 @@ const listOf =
   (value) =>
     Array.isArray(value) && value.every(check);
 
+const recordOf =
+  (check: Check): Check =>
+  (value) =>
+    typeof value === 'object' && value !== null && !Array.isArray(value) && Object.values(value).every(check);
+const oneOf =
+  (...values: readonly string[]): Check =>
+  (value) =>
+    values.includes(value as string);
+const isController: Check = (value) => {
+  if (!shape({ address: isHostPort, bundle: optional(isString), bundleFile: optional(isString) })(value)) return false;
+  const { bundle, bundleFile } = value as Bootstrap['controller'];
+  return (bundle === undefined) !== (bundleFile === undefined);
+};
+const isProbe = shape({
+  kind: oneOf('http', 'tcp', 'grpc'),
+  port: isPort,
+  host: optional(isString),
+  path: optional(isString),
+  scheme: optional(oneOf('HTTP', 'HTTPS')),
+  headers: optional(
+    listOf((pair) => Array.isArray(pair) && pair.length === 2 && pair.every((part) => typeof part === 'string')),
+  ),
+  service: optional((value) => typeof value === 'string'),
+  timeoutMs: (value) => Number.isInteger(value) && Number(value) > 0,
+});
+
 const fields: Record<keyof Bootstrap, { readonly check: Check; readonly expected: string }> = {
   id: { check: isString, expected: 'a non-empty string' },
   namespace: { check: isString, expected: 'a non-empty string' },
@@ -101,8 +170,8 @@ const fields: Record<keyof Bootstrap, { readonly check: Check; readonly expected
   trustDomain: { check: isString, expected: 'a non-empty string' },
   zone: { check: optional(isString), expected: 'a non-empty string' },
   controller: {
-    check: shape({ address: isHostPort, bundle: isString }),
-    expected: '{ address: host:port, bundle: PEM }',
+    check: isController,
+    expected: '{ address: host:port } with either bundle: PEM or bundleFile: a path',
   },
   tokenFile: { check: isString, expected: 'a path' },
   inbound: {
@@ -117,7 +186,17 @@ const fields: Record<keyof Bootstrap, { readonly check: Check; readonly expected
     expected: '{ proxy?, services: [{ listen, service, port }] }',
   },
   gateway: { check: listOf(shape({ listen: isHostPort, port: isPort })), expected: 'a list of { listen, port }' },
+  transparent: {
+    check: optional(shape({ inbound: isHostPort, outbound: isHostPort, podIp: (value) => isIP(String(value)) > 0 })),
+    expected: '{ inbound: host:port, outbound: host:port, podIp: an address }',
+  },
   admin: { check: isHostPort, expected: 'host:port' },
+  adminAddress: { check: optional(isHostPort), expected: 'host:port' },
+  probes: {
+    check: optional(recordOf(isProbe)),
+    expected:
+      'a map of { kind: http, tcp or grpc, port, host?, path?, scheme?: HTTP or HTTPS, headers?, service?, timeoutMs }',
+  },
   stateDir: { check: isString, expected: 'a path' },
   accessLog: { check: optional(isString), expected: 'a path, or - for standard output' },
 };
@@ -140,19 +219,24 @@ export function parseBootstrap(value: unknown, source: string): Bootstrap {
   return document as unknown as Bootstrap;
 }
 
-/** Reads and checks a bootstrap file. */
-export async function readBootstrap(path: string): Promise<Bootstrap> {
-  const text = await readFile(path, 'utf8');
+/** Reads and checks the text of a bootstrap document; `source` is where it comes from. */
+export function parseBootstrapText(text: string, source: string): Bootstrap {
+  let value: unknown;
   try {
-    return parseBootstrap(JSON.parse(text), path);
+    value = JSON.parse(text);
   } catch (error) {
-    if (error instanceof FindingsError) throw error;
     throw new FindingsError([
       finding('MW1501', {
-        object: path,
+        object: source,
         message: `not JSON: ${(error as Error).message}`,
-        hint: 'start the mesh again to have it written anew',
+        hint: 'start the mesh or the pod again to have it written anew',
       }),
     ]);
   }
+  return parseBootstrap(value, source);
+}
+
+/** Reads and checks a bootstrap file. */
+export async function readBootstrap(path: string): Promise<Bootstrap> {
+  return parseBootstrapText(await readFile(path, 'utf8'), path);
 }

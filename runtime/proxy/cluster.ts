@@ -39,8 +39,7 @@ export interface ClusterSettings {
 /** The endpoints behind one port of a service, balanced, each with its pool. Lives as long as the proxy. */
 export class Cluster {
   readonly budget: RetryBudget;
-  /** The caller's identity, by which it is hashed where that is asked for. */
-  readonly #source: string;
+  readonly #self: ProxyPlace;
   readonly #context: ProxyContext;
   readonly #pools: Pools;
   readonly #port: number;
@@ -51,9 +50,9 @@ export class Cluster {
   #members = new Map<EndpointState, Member>();
   #mtls = false;
 
-  constructor(context: ProxyContext, pools: Pools, source: string, port: number, settings: ClusterSettings) {
+  constructor(context: ProxyContext, pools: Pools, self: ProxyPlace, port: number, settings: ClusterSettings) {
     this.budget = createRetryBudget(context.clock);
-    this.#source = source;
+    this.#self = self;
     this.#context = context;
     this.#pools = pools;
     this.#port = port;
@@ -96,7 +95,7 @@ export class Cluster {
 
   /** What {@link pick} wants to know of a request. At a gateway the `client` is its source, not the gateway itself. */
   keyOf(request: HttpRequest, client: string | undefined): string | undefined {
-    return this.#readKey?.(request, client === undefined ? this.#source : withoutPort(client));
+    return this.#readKey?.(request, client === undefined ? this.#self.identity : withoutPort(client));
   }
 
   /** Prefers endpoints that were not tried; takes a tried one rather than none. */
@@ -107,13 +106,16 @@ export class Cluster {
 
   /** Where the next TCP connection goes. */
   pickPeer(): PeerAddress | undefined {
-    const state = this.#balancer.pick(undefined, this.#readKey?.(undefined, this.#source));
+    const state = this.#balancer.pick(undefined, this.#readKey?.(undefined, this.#self.identity));
     return state && this.#members.get(state)?.peer;
   }
 
   #join(state: EndpointState): Member {
     const { address, ports, identity } = state.endpoint;
-    const peer: PeerAddress = { host: address, port: ports[this.#port], identity };
+    const place = { host: address, port: ports[this.#port] };
+    // The own pod's traffic is not redirected, so the application itself would get the handshake.
+    const isOwnPod = address === this.#self.podIp;
+    const peer: PeerAddress = isOwnPod ? { ...place, identity: undefined, ownPod: true } : { ...place, identity };
     const { balancer, protocol } = this.#settings;
     const pool = this.#pools.acquire(peer, protocol);
     const session = 'session' in balancer && balancer.session && sessionCookie(balancer.session, state.id);
@@ -128,9 +130,11 @@ function withoutPort(address: string): string {
 
 /** Who the proxy is, and where. */
 export interface ProxyPlace {
-  /** Its workload's SPIFFE id. */
+  /** Its workload's SPIFFE id, by which its calls are hashed where that is asked for. */
   readonly identity: string;
   readonly zone?: string;
+  /** Where connections to the pod's own address do not meet a proxy, that address. */
+  readonly podIp?: string;
 }
 
 /** All clusters of a proxy, each made when a route first needs it. */
@@ -161,7 +165,7 @@ export class Clusters implements MeshViewObserver {
     let cluster = ports.get(port);
     if (!cluster) {
       const settings = this.#settingsOf(service, port);
-      cluster = new Cluster(this.#context, this.#pools, this.#self.identity, port, settings);
+      cluster = new Cluster(this.#context, this.#pools, this.#self, port, settings);
       cluster.update(this.#view.endpoints(service));
       ports.set(port, cluster);
     }

@@ -6,14 +6,22 @@ import {
   type RetryBudget,
   rateLimitFields,
 } from '../engine/index.ts';
-import { describeReference, formatSpiffeId, parseSpiffeId, type SpiffeId, type Timeouts } from '../model/index.ts';
+import {
+  describeReference,
+  formatSpiffeId,
+  type Protocol,
+  parseSpiffeId,
+  type SpiffeId,
+  type Timeouts,
+} from '../model/index.ts';
 import type { Accepted, RequestHead, RequestReceiver, ServerHandler, ServerStream } from '../net/index.ts';
-import { type InboundListener, parseHostPort } from './bootstrap.ts';
+import { type HostPort, parseHostPort } from './bootstrap.ts';
 import { Exchange } from './exchange.ts';
 import type { ExchangePlan, ProxyContext, Upstream } from './exchange-plan.ts';
+import type { CallStatus } from './grpc.ts';
 import { withHyphens } from './header-names.ts';
 import { answerLocally } from './local-answer.ts';
-import type { MeshView } from './mesh-view.ts';
+import type { CompiledInbound, MeshView } from './mesh-view.ts';
 import { DurationSeries } from './metrics.ts';
 import type { PeerLink } from './peer-link.ts';
 import type { Pools } from './pools.ts';
@@ -28,7 +36,10 @@ export interface InboundParts {
   readonly pools: Pools;
   readonly servers: Servers;
   readonly link: PeerLink;
-  readonly listener: InboundListener;
+  /** The container's port, as the Workload resource names it. */
+  readonly port: number;
+  /** Where the application listens. */
+  readonly app: HostPort;
 }
 
 const unknownCaller = 'unknown';
@@ -61,8 +72,8 @@ class InboundPlan implements ExchangePlan {
     return this.#upstream;
   }
 
-  observe(status: number, seconds: number): void {
-    this.#series.observe(status, seconds);
+  observe(status: number, seconds: number, callStatus?: CallStatus): void {
+    this.#series.observe(status, seconds, callStatus);
   }
 }
 
@@ -73,38 +84,38 @@ export class Inbound {
   readonly #budget: RetryBudget;
   readonly #app: { readonly host: string; readonly port: number };
   readonly #plans = new Map<string, InboundPlan>();
-  #upstream: Upstream | undefined;
+  #application: { readonly protocol: Protocol; readonly upstream: Upstream } | undefined;
 
   constructor(parts: InboundParts) {
     this.#parts = parts;
     this.#meter = new TcpMeter(parts.context, 'inbound');
     this.#budget = createRetryBudget(parts.context.clock);
-    this.#app = parseHostPort(parts.listener.app);
+    this.#app = parseHostPort(parts.app);
   }
 
   accept(accepted: Accepted): void {
-    const { view, servers, listener } = this.#parts;
-    const declared = view.workload?.ports.find(({ port }) => port === listener.port);
+    const { view, servers, port } = this.#parts;
+    const inbound = view.inbound(port);
     const { peerIdentity, remoteAddress } = accepted.connection;
     const caller = peerIdentity === undefined ? undefined : parseSpiffeId(peerIdentity);
-    if (!declared) turnAway(accepted, `the workload has no port ${listener.port}`);
-    else if (declared.protocol === 'tcp') this.#acceptTcp(accepted, caller);
+    if (!inbound) turnAway(accepted, 'there are no rules yet');
+    else if (inbound.protocol === 'tcp') this.#acceptTcp(accepted, inbound, caller);
     else {
       // Peers speak HTTP/2, whatever the application does.
-      const version = caller || declared.protocol !== 'http' ? 'http2' : 'http1';
+      const version = caller || inbound.protocol !== 'http' ? 'http2' : 'http1';
       servers.serveHttp(accepted, version, this.#handlerFor(caller, remoteAddress));
     }
   }
 
-  #acceptTcp(accepted: Accepted, caller: SpiffeId | undefined): void {
-    const { view, servers, context, link, listener } = this.#parts;
-    const decision = view.access(listener.port)?.decide(caller ? { principal: caller } : {});
-    if (!decision?.allowed) {
-      this.#countDenied(decision?.policy && describeReference(decision.policy));
-      turnAway(accepted, decision?.reason ?? 'there are no rules for this port yet');
+  #acceptTcp(accepted: Accepted, inbound: CompiledInbound, caller: SpiffeId | undefined): void {
+    const { servers, context, link } = this.#parts;
+    const decision = inbound.access.decide(caller ? { principal: caller } : {});
+    if (!decision.allowed) {
+      this.#countDenied(decision.policy && describeReference(decision.policy));
+      turnAway(accepted, decision.reason);
       return;
     }
-    const limited = view.rateLimiter(listener.port)?.admit(caller ? { principal: caller } : {});
+    const limited = inbound.rateLimiter?.admit(caller ? { principal: caller } : {});
     if (limited) {
       this.#countLimited(limited);
       turnAway(accepted, limited.reason);
@@ -139,10 +150,11 @@ export class Inbound {
     stream: ServerStream,
     end: boolean,
   ): RequestReceiver {
-    const { view, context, listener } = this.#parts;
+    const { view, context, port } = this.#parts;
     const path = normalizePath(head.path);
     if (!path) return answerLocally(context, plan, head, stream, malformedPath, source);
-    const decision = view.access(listener.port)?.decide({ principal: caller, method: head.method, path });
+    const inbound = view.inbound(port);
+    const decision = inbound?.access.decide({ principal: caller, method: head.method, path });
     if (!decision?.allowed) {
       this.#countDenied(decision?.policy && describeReference(decision.policy));
       const details = `${head.method} ${path.path} of ${this.#service}: ${decision?.reason ?? 'there are no rules yet'}`;
@@ -150,7 +162,7 @@ export class Inbound {
       return answerLocally(context, plan, head, stream, { status: 403, error: 'http_request_denied', details }, source);
     }
     const { method, headers } = head;
-    const limited = view.rateLimiter(listener.port)?.admit({ principal: caller, method, path, headers });
+    const limited = inbound?.rateLimiter?.admit({ principal: caller, method, path, headers });
     if (limited) return this.#refuseForLimit(limited, plan, source, head, stream);
     head.path = formatTarget(path);
     setClientCertificate(head, caller);
@@ -158,28 +170,32 @@ export class Inbound {
   }
 
   #plan(caller: SpiffeId | undefined): InboundPlan {
-    const { context, view } = this.#parts;
+    const { context, view, port } = this.#parts;
     const source = sourceLabel(caller);
-    const key = `${source} ${this.#service} ${view.workload?.version ?? ''}`;
+    const protocol = view.inbound(port)?.protocol ?? 'http';
+    const key = `${source} ${this.#service} ${view.workload?.version ?? ''} ${protocol}`;
     let plan = this.#plans.get(key);
     if (!plan) {
       if (this.#plans.size >= maxCallers) this.#plans.clear();
       const labels = [this.#service, view.workload?.version ?? '', source, String(caller !== undefined)];
-      const series = new DurationSeries(context.metrics.serverDuration, labels);
-      plan = new InboundPlan(this.#service, caller !== undefined, this.#budget, series, this.#application());
+      const { serverDuration, serverCallDuration } = context.metrics;
+      const series = new DurationSeries(serverDuration, serverCallDuration, labels);
+      plan = new InboundPlan(this.#service, caller !== undefined, this.#budget, series, this.#applicationBy(protocol));
       this.#plans.set(key, plan);
     }
     return plan;
   }
 
-  #application(): Upstream {
-    if (!this.#upstream) {
-      const { view, pools, listener } = this.#parts;
-      const protocol = view.workload?.ports.find(({ port }) => port === listener.port)?.protocol ?? 'http';
-      const pool = pools.acquire({ ...this.#app, identity: undefined }, protocol);
-      this.#upstream = { pool, address: listener.app };
-    }
-    return this.#upstream;
+  /** The application, spoken to as its port declares now. */
+  #applicationBy(protocol: Protocol): Upstream {
+    if (this.#application?.protocol === protocol) return this.#application.upstream;
+    const { pools, app } = this.#parts;
+    const peer = { ...this.#app, identity: undefined };
+    if (this.#application) pools.release(peer, this.#application.protocol);
+    const upstream = { pool: pools.acquire(peer, protocol), address: app };
+    this.#application = { protocol, upstream };
+    this.#plans.clear();
+    return upstream;
   }
 
   get #service(): string {

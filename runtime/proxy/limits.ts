@@ -7,6 +7,12 @@ export interface ProxyLimits {
   readonly maxConnections: number;
   /** For a connection to be usable, handshake included. */
   readonly connectTimeout: number;
+  /**
+   * On a TCP port that takes plain text besides mutual TLS: for a client to say something before it is taken to wait for
+   * the server to speak first. A peer sends its ClientHello as soon as it is connected; the default leaves it time to
+   * get a processor and to send once more what was lost (Linux does so 200 ms after the round trip).
+   */
+  readonly serverFirstDelay: number;
   /** HTTP/1.1 connections to one application port or plain endpoint. */
   readonly maxHttp1Connections: number;
   /** HTTP/2 connections to one endpoint; a second one is made when the first carries all streams it may. */
@@ -29,6 +35,7 @@ export const defaultProxyLimits: ProxyLimits = {
   http: defaultHttpLimits,
   maxConnections: 20_000,
   connectTimeout: 5_000,
+  serverFirstDelay: 300,
   maxHttp1Connections: 1_024,
   maxHttp2Connections: 4,
   maxPending: 1_024,

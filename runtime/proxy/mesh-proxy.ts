@@ -8,18 +8,33 @@ import {
   servicesBehind,
   targetsOf,
 } from '../model/index.ts';
-import { type Accept, type Listener, listenPlain, listenTls, type TlsListener } from '../net/index.ts';
-import { type Bootstrap, parseHostPort } from './bootstrap.ts';
+import {
+  type Accept,
+  type Destination,
+  type Listener,
+  type ListenOptions,
+  listenPlain,
+  listenTls,
+  loadDestinationReader,
+  type PlainText,
+  type TlsListener,
+} from '../net/index.ts';
+import { type Bootstrap, parseHostPort, type TransparentListeners } from './bootstrap.ts';
 import { Clusters } from './cluster.ts';
+import { Destinations } from './destinations.ts';
+import { DirectPlans } from './direct.ts';
 import type { ProxyContext } from './exchange-plan.ts';
 import { GatewayListener } from './gateway.ts';
 import { Inbound } from './inbound.ts';
-import { MeshView } from './mesh-view.ts';
+import { MeshView, type MeshViewObserver } from './mesh-view.ts';
 import { Outbound } from './outbound.ts';
 import { PeerLink, tlsIdentity } from './peer-link.ts';
 import { Pools } from './pools.ts';
 import { Routing } from './routing.ts';
 import { Servers } from './servers.ts';
+import { listenInBothFamilies, TransparentInbound, TransparentOutbound } from './transparent.ts';
+
+type ListenAddress = Pick<ListenOptions, 'host' | 'port' | 'destinationOf'>;
 
 /** What a proxy should ask discovery for. */
 export type Subscriptions = Readonly<Record<ResourceKind, readonly string[]>>;
@@ -37,6 +52,11 @@ export class MeshProxy {
   readonly #servers: Servers;
   readonly #routing: Routing;
   readonly #clusters: Clusters;
+  readonly #direct: DirectPlans;
+  /** Where connections are redirected to the proxy. */
+  readonly #destinations: Destinations | undefined;
+  /** Kinds of which the controller has told something. */
+  readonly #heard = new Set<ResourceKind>();
   #svid: Svid | undefined;
   #listening = false;
   #listeners: Listener[] = [];
@@ -48,9 +68,17 @@ export class MeshProxy {
     this.#link = new PeerLink(context, bootstrap.trustDomain);
     this.#pools = new Pools(this.#link);
     const identity = formatSpiffeId(bootstrap);
-    this.#clusters = new Clusters(context, this.#pools, { identity, zone: bootstrap.zone });
-    this.#view = new MeshView(bootstrap.namespace, this.#clusters, context.clock);
+    const { namespace, zone, transparent } = bootstrap;
+    this.#clusters = new Clusters(context, this.#pools, { identity, zone, podIp: transparent?.podIp });
+    this.#direct = new DirectPlans(context, this.#pools, this.#source);
+    const observers: MeshViewObserver[] = [this.#clusters];
+    if (transparent) {
+      this.#destinations = new Destinations((endpoint) => this.#direct.forget(endpoint));
+      observers.push(this.#destinations);
+    }
+    this.#view = new MeshView(namespace, observers, context.clock);
     this.#clusters.follow(this.#view);
+    this.#destinations?.follow(this.#view);
     this.#servers = new Servers(context);
     this.#routing = new Routing(context, this.#clusters, this.#view);
   }
@@ -66,7 +94,9 @@ export class MeshProxy {
   get hasConfiguration(): boolean {
     if (!this.#view.workload) return false;
     return Object.entries(this.subscriptions).every(([kind, names]) =>
-      names.every((name) => name === '*' || this.#view.knows(kind as ResourceKind, name)),
+      names.every((name) =>
+        name === '*' ? this.#heard.has(kind as ResourceKind) : this.#view.knows(kind as ResourceKind, name),
+      ),
     );
   }
 
@@ -77,7 +107,9 @@ export class MeshProxy {
 
   /** Takes an update as a whole, or returns why not. Nothing that is under way is touched. */
   apply(updates: readonly Resource[], kind: ResourceKind, removed: readonly string[]): readonly Finding[] {
-    return this.#view.apply(updates, kind, removed);
+    const findings = this.#view.apply(updates, kind, removed);
+    if (findings.length === 0) this.#heard.add(kind);
+    return findings;
   }
 
   /** New connections, both ways, prove this identity from now on. */
@@ -101,25 +133,28 @@ export class MeshProxy {
 
   /** Opens the listeners. Needs a certificate and the Workload; rejects when an address cannot be had. */
   async listen(): Promise<void> {
-    const { inbound, outbound, gateway } = this.#bootstrap;
-    const view = this.#view;
-    const context = this.#context;
-    const shared = { context, view, servers: this.#servers, link: this.#link };
-    const source = (): string => view.workload?.service ?? view.workload?.name ?? this.#bootstrap.workload;
+    const { inbound, outbound, gateway, transparent } = this.#bootstrap;
+    const source = this.#source;
+    const shared = { context: this.#context, view: this.#view, servers: this.#servers, link: this.#link };
     const out = new Outbound({ ...shared, clusters: this.#clusters, routing: this.#routing, source });
 
-    for (const listener of inbound) {
-      const stack = new Inbound({ ...shared, pools: this.#pools, listener });
-      await this.#listenMtls(listener.listen, (accepted) => stack.accept(accepted));
+    for (const { listen, port, app } of inbound) {
+      const stack = new Inbound({ ...shared, pools: this.#pools, port, app });
+      await this.#listenMtls(
+        parseHostPort(listen),
+        () => port,
+        (accepted) => stack.accept(accepted),
+      );
     }
     for (const { listen, service, port } of outbound.services) {
-      await this.#listenPlain(listen, (accepted) => out.acceptService(accepted, service, port));
+      await this.#listenPlain(parseHostPort(listen), (accepted) => out.acceptService(accepted, service, port));
     }
-    if (outbound.proxy) await this.#listenPlain(outbound.proxy, (accepted) => out.acceptProxy(accepted));
+    if (outbound.proxy) await this.#listenPlain(parseHostPort(outbound.proxy), (accepted) => out.acceptProxy(accepted));
     for (const { listen, port } of gateway) {
       const stack = new GatewayListener({ ...shared, routing: this.#routing, source, port });
-      await this.#listenPlain(listen, (accepted) => stack.accept(accepted));
+      await this.#listenPlain(parseHostPort(listen), (accepted) => stack.accept(accepted));
     }
+    if (transparent) await this.#listenTransparently(transparent, out);
     this.#listening = true;
   }
 
@@ -137,22 +172,50 @@ export class MeshProxy {
     return resource.listeners.flatMap(({ virtualHosts }) => virtualHosts.flatMap(({ rules }) => targetsOf(rules)));
   }
 
-  async #listenPlain(address: string, accept: Accept): Promise<void> {
-    const { maxConnections } = this.#context.limits;
-    this.#listeners.push(await listenPlain({ ...parseHostPort(address), maxConnections }, accept));
+  async #listenTransparently({ inbound, outbound, podIp }: TransparentListeners, out: Outbound): Promise<void> {
+    const destinationOf = await loadDestinationReader();
+    const shared = { context: this.#context, view: this.#view, servers: this.#servers, link: this.#link };
+    const receiving = new TransparentInbound({ ...shared, pools: this.#pools }, podIp);
+    const sending = new TransparentOutbound({
+      ...shared,
+      outbound: out,
+      destinations: this.#destinations!,
+      direct: this.#direct,
+      source: this.#source,
+    });
+    await listenInBothFamilies(inbound, (address) =>
+      this.#listenMtls(
+        { ...address, destinationOf },
+        (destination) => destination!.port,
+        (accepted) => receiving.accept(accepted),
+      ),
+    );
+    await listenInBothFamilies(outbound, (address) =>
+      this.#listenPlain({ ...address, destinationOf }, (accepted) => sending.accept(accepted)),
+    );
   }
 
-  async #listenMtls(address: string, accept: Accept): Promise<void> {
+  async #listenPlain(address: ListenAddress, accept: Accept): Promise<void> {
+    const { maxConnections } = this.#context.limits;
+    this.#listeners.push(await listenPlain({ ...address, maxConnections }, accept));
+  }
+
+  /** `portOf` tells which of the workload's ports a connection is for. */
+  async #listenMtls(
+    address: ListenAddress,
+    portOf: (destination: Destination | undefined) => number,
+    accept: Accept,
+  ): Promise<void> {
     const { limits, metrics } = this.#context;
     const listener = await listenTls(
       {
-        ...parseHostPort(address),
+        ...address,
         maxConnections: limits.maxConnections,
         identity: tlsIdentity(this.#svid!),
         verify: this.#link.verify,
         alpn: ['h2'],
         handshakeTimeout: limits.connectTimeout,
-        acceptsPlainText: () => this.#view.workload?.mtls === 'permissive',
+        plainText: (destination) => this.#plainText(portOf(destination)),
         onRefused: () => metrics.handshakesRefused.add(1),
       },
       accept,
@@ -160,4 +223,18 @@ export class MeshProxy {
     this.#listeners.push(listener);
     this.#tlsListeners.push(listener);
   }
+
+  /** Clients of HTTP speak first in any case. */
+  #plainText(port: number): PlainText | undefined {
+    const inbound = this.#view.inbound(port);
+    if (inbound?.mtls !== 'permissive') return undefined;
+    const { serverFirstDelay, connectTimeout } = this.#context.limits;
+    return { silence: inbound.protocol === 'tcp' ? serverFirstDelay : connectTimeout };
+  }
+
+  /** The workload, as its own metrics name it. */
+  readonly #source = (): string => {
+    const { workload } = this.#view;
+    return workload?.service ?? workload?.name ?? this.#bootstrap.workload;
+  };
 }

@@ -17,6 +17,8 @@ import {
   type Finding,
   finding,
   type Gateway,
+  type InboundPort,
+  type MtlsMode,
   type Protocol,
   type QualifiedName,
   type Resource,
@@ -41,6 +43,16 @@ export interface CompiledListener {
   readonly router: Router;
 }
 
+/** A port of the workload itself, ready to decide about what comes to it. */
+export interface CompiledInbound {
+  readonly protocol: Protocol;
+  readonly mtls: MtlsMode;
+  /** Decides who may use it. */
+  readonly access: AccessDecider;
+  /** Decides how much it takes; absent where that is not limited. */
+  readonly rateLimiter: RateLimiter | undefined;
+}
+
 /** What the rest of the proxy hears of a change. */
 export interface MeshViewObserver {
   onEndpoints(service: QualifiedName, endpoints: readonly Endpoint[]): void;
@@ -61,16 +73,16 @@ export class MeshView {
   readonly #hosts = new Map<string, QualifiedName>();
   readonly #endpoints = new Map<QualifiedName, readonly Endpoint[]>();
   readonly #listeners = new Map<number, CompiledListener>();
-  readonly #access = new Map<number, AccessDecider>();
-  readonly #observer: MeshViewObserver;
+  readonly #inbound = new Map<number, CompiledInbound>();
+  readonly #observers: readonly MeshViewObserver[];
   readonly #clock: Clock;
   #rateLimits: ReadonlyMap<number, RateLimiter> = new Map();
   #workload: Workload | undefined;
 
   /** `namespace` is where callers are: short host names (`reviews`) and consumer routes are those of it. */
-  constructor(namespace: string, observer: MeshViewObserver, clock: Clock) {
+  constructor(namespace: string, observers: readonly MeshViewObserver[], clock: Clock) {
     this.#namespace = namespace;
-    this.#observer = observer;
+    this.#observers = observers;
     this.#clock = clock;
   }
 
@@ -149,14 +161,11 @@ export class MeshView {
     return this.#listeners.get(port);
   }
 
-  /** Decides who may use one of the workload's own ports. */
-  access(port: number): AccessDecider | undefined {
-    return this.#access.get(port);
-  }
-
-  /** Decides how much one of the workload's own ports takes; absent where that is not limited. */
-  rateLimiter(port: number): RateLimiter | undefined {
-    return this.#rateLimits.get(port);
+  /** One of the workload's own ports; what it does not declare carries TCP. `undefined` before there is a workload. */
+  inbound(port: number): CompiledInbound | undefined {
+    const declared = this.#inbound.get(port);
+    if (declared || !this.#workload) return declared;
+    return compileInbound(this.#workload, { port, protocol: 'tcp' }, undefined);
   }
 
   /** Compiles first; what it returns cannot fail. */
@@ -167,15 +176,17 @@ export class MeshView {
       case 'endpoints':
         return () => {
           this.#endpoints.set(resource.name, resource.endpoints);
-          this.#observer.onEndpoints(resource.name, resource.endpoints);
+          for (const observer of this.#observers) observer.onEndpoints(resource.name, resource.endpoints);
         };
       case 'workload': {
-        const access = resource.ports.map((port) => [port.port, compileAccess(resource.access, port)] as const);
         const rateLimits = compileRateLimits(resource.rateLimits ?? [], resource.ports, this.#clock, this.#rateLimits);
+        const ports = resource.ports.map(
+          (port) => [port.port, compileInbound(resource, port, rateLimits.get(port.port))] as const,
+        );
         return () => {
           this.#workload = resource;
           this.#rateLimits = rateLimits;
-          replaceAll(this.#access, access);
+          replaceAll(this.#inbound, ports);
         };
       }
       case 'gateway':
@@ -202,7 +213,7 @@ export class MeshView {
       this.#services.set(service.name, service);
       for (const port of ports) this.#ports.set(portKey(service.name, port.port), port);
       for (const host of hostsOf(service, this.#namespace)) this.#hosts.set(host, service.name);
-      this.#observer.onService(service.name);
+      for (const observer of this.#observers) observer.onService(service.name);
     };
   }
 
@@ -220,11 +231,11 @@ export class MeshView {
     switch (kind) {
       case 'service':
         this.#forgetService(name);
-        this.#observer.onService(name);
+        for (const observer of this.#observers) observer.onService(name);
         break;
       case 'endpoints':
         this.#endpoints.delete(name);
-        this.#observer.onEndpoints(name, []);
+        for (const observer of this.#observers) observer.onEndpoints(name, []);
         break;
       case 'gateway':
         this.#listeners.clear();
@@ -245,6 +256,14 @@ export class MeshView {
     }
     for (const host of hostsOf(service, this.#namespace)) if (this.#hosts.get(host) === name) this.#hosts.delete(host);
   }
+}
+
+function compileInbound(
+  { access, mtls }: Workload,
+  port: InboundPort,
+  rateLimiter: RateLimiter | undefined,
+): CompiledInbound {
+  return { protocol: port.protocol, mtls: port.mtls ?? mtls, access: compileAccess(access, port), rateLimiter };
 }
 
 function portKey(service: QualifiedName, port: number): string {

@@ -115,12 +115,13 @@ export class Outbound {
 
   #joinTcp(connection: Connection, { service }: CompiledPort, peer: PeerAddress, rest: Buffer | undefined): void {
     const { context, link, source } = this.#parts;
-    joinTcp(context, link, connection, peer, rest, this.#meter.open(service, source(), peer.identity !== undefined));
+    const secure = peer.identity !== undefined || peer.ownPod === true;
+    joinTcp(context, link, connection, peer, rest, this.#meter.open(service, source(), secure));
   }
 }
 
 /** What an application speaks to a port, as it declared. */
-function httpVersion({ protocol }: CompiledPort): 'http1' | 'http2' {
+export function httpVersion({ protocol }: CompiledPort): 'http1' | 'http2' {
   return protocol === 'http' ? 'http1' : 'http2';
 }
 

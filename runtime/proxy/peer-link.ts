@@ -21,6 +21,8 @@ export interface PeerAddress {
   readonly port: number;
   /** The SPIFFE id to expect; absent: plain text. */
   readonly identity: string | undefined;
+  /** It is the proxy's own application: what goes there never leaves the pod, and needs no TLS. */
+  readonly ownPod?: true;
 }
 
 /** An SVID as the TLS layer wants it. */

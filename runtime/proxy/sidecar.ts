@@ -107,7 +107,7 @@ export async function runSidecar(bootstrap: Bootstrap, options: SidecarOptions):
         workload: bootstrap.workload,
         namespace: bootstrap.namespace,
         serviceAccount: bootstrap.serviceAccount,
-        admin: bootstrap.admin,
+        admin: bootstrap.adminAddress ?? bootstrap.admin,
       },
     },
     onUpdate: takeUpdate,
@@ -167,7 +167,7 @@ function identitySource(bootstrap: Bootstrap, options: SidecarOptions, clock: Cl
   const { trustDomain, namespace, serviceAccount, controller, tokenFile } = bootstrap;
   return createSvidSource({
     controllerAddress: controller.address,
-    bundlePem: async () => controller.bundle,
+    bundlePem: async () => controller.bundle ?? (await readFile(controller.bundleFile!, 'utf8')),
     token: () => readFile(tokenFile, 'utf8'),
     id: { trustDomain, namespace, serviceAccount },
     clock,

@@ -48,8 +48,8 @@ export class TcpMeter {
     this.#direction = direction;
   }
 
-  /** Counts a stream that opens; call what it returns when the stream has closed. */
-  open(service: string, source: string, mtls: boolean): (result: TunnelResult) => void {
+  /** Counts a stream that opens, `upstream` is for the log; call what it returns when the stream has closed. */
+  open(service: string, source: string, mtls: boolean, upstream?: string): (result: TunnelResult) => void {
     const { clock, metrics } = this.#context;
     const plan = { direction: this.#direction, service, mtls };
     const labels = [this.#direction, service, source, String(mtls)];
@@ -58,7 +58,7 @@ export class TcpMeter {
     return ({ sent, received, error }) => {
       metrics.tcpBytes.with(...labels).add(sent + received);
       const duration = clock.now() - started;
-      const outcome = { status: 0, duration, received: sent, sent: received, source, error: error?.message };
+      const outcome = { status: 0, duration, received: sent, sent: received, source, upstream, error: error?.message };
       logRequest(this.#context, plan, streamHead, outcome);
     };
   }

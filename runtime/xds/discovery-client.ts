@@ -38,7 +38,10 @@ export interface DiscoveryClientOptions {
   readonly credentials: () => Svid | undefined;
   /** Who this proxy says it is. */
   readonly node: { readonly id: string; readonly metadata: Readonly<Record<string, string>> };
-  /** Takes an update as a whole, or refuses it as a whole by returning findings of severity `error`. */
+  /**
+   * Takes an update as a whole, or refuses it as a whole by returning findings of severity `error`. One that is empty
+   * says that there is nothing of what was asked for.
+   */
   readonly onUpdate: (update: DiscoveryUpdate) => readonly Finding[];
   readonly clock: Clock;
   readonly random: Random;
@@ -180,7 +183,7 @@ export class DiscoveryClient {
       }
     }
     const removed = response.removedResources.filter((name) => interest.wants(name));
-    if (findings.length > 0 || updates.length + removed.length === 0) return findings;
+    if (findings.length > 0) return findings;
     try {
       return this.#options.onUpdate({ kind, updates, removed });
     } catch (error) {

@@ -50,6 +50,8 @@ async function controlPlane(settings: ControlPlaneSettings = {}): Promise<TestCo
 class TestProxy {
   readonly client: DiscoveryClient;
   readonly log: string[] = [];
+  /** Kinds of which it was told that there is nothing. */
+  readonly nothing: string[] = [];
   /** What it says to the next updates. */
   answer: (update: DiscoveryUpdate) => readonly Finding[] = () => [];
   readonly #waiting = new Set<() => void>();
@@ -65,7 +67,8 @@ class TestProxy {
       credentials: () => svid.current(),
       node: { id: `${serviceAccount}-0.shop`, metadata: { workload: `shop/${serviceAccount}` } },
       onUpdate: (update) => {
-        this.log.push(describe(update));
+        if (update.updates.length + update.removed.length > 0) this.log.push(describe(update));
+        else this.nothing.push(update.kind);
         for (const check of this.#waiting) check();
         return this.answer(update);
       },
@@ -187,6 +190,14 @@ test('two proxies share one encoding', async () => {
   plane.cache.set([service('reviews', 'changed')]);
   for (const proxy of proxies) await proxy.updates(2);
   expect(plane.cache.encodings).toBe(2);
+});
+
+test('a proxy that asks for everything hears that there is nothing', async () => {
+  const proxy = await TestProxy.start(await controlPlane());
+  proxy.client.subscribe('endpoints', ['*']);
+  await eventually(() => proxy.nothing.length > 0);
+  expect(proxy.nothing).toEqual(['endpoints']);
+  expect(proxy.log).toEqual([]);
 });
 
 test('a change of several kinds is sent as workload, gateway, endpoints, service', async () => {
