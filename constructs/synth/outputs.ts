@@ -28,19 +28,47 @@ export function reportLiteral(check: Check, construct: IConstruct, what: string)
  */
 export function checkOutputs(check: Check, root: IConstruct, resolved: boolean): void {
   if (!placeholdersIssued()) return;
-  for (const object of root.node.findAll().filter((construct) => ApiObject.isApiObject(construct))) {
-    for (const { path, place } of find(object.toJson(), '')) {
+  for (const object of objectsOf(root)) {
+    for (const { path, place } of find(object.toJson(), isUnknown)) {
       if (place === 'key') reportLiteral(check, object, `a key of ${path}`);
-      else if (!resolved) {
-        check.report(
-          'MW1144',
-          object,
-          `${path} is an Output of Pulumi, which cdk8s cannot write`,
-          'deploy this tree with PulumiApp, or state a literal',
-        );
-      }
+      else if (!resolved) reportUnwritable(check, object, path);
     }
   }
+}
+
+/**
+ * Reports Outputs that were put into an object as they are, which cdk8s could not even render. They are looked for in
+ * what the object was given, as nearly no tree has one and rendering costs much more.
+ *
+ * @param resolved - whether Outputs would be replaced by their values if they were given as `input()`
+ */
+export function checkBareOutputs(check: Check, root: IConstruct, resolved: boolean): void {
+  for (const object of objectsOf(root)) {
+    const { props } = object as unknown as { readonly props: unknown };
+    for (const { path } of find(props, isBareOutput)) {
+      if (!resolved) reportUnwritable(check, object, path);
+      else check.report('MW1148', object, `${path} is an Output that cdk8s cannot render`, 'write input(output)');
+    }
+  }
+}
+
+function reportUnwritable(check: Check, object: IConstruct, path: string): void {
+  check.report(
+    'MW1144',
+    object,
+    `${path} is an Output of Pulumi, which cdk8s cannot write`,
+    'deploy this tree with PulumiApp, or state a literal',
+  );
+}
+
+function objectsOf(root: IConstruct): ApiObject[] {
+  return root.node.findAll().filter((construct) => ApiObject.isApiObject(construct));
+}
+
+/** An Output, or a text that one was made part of. Recognised by its shape: who writes YAML need not have Pulumi. */
+function isBareOutput(value: unknown): boolean {
+  if (typeof value === 'string') return /Calling \[to\w+\] on an \[Output<T>\]/.test(value);
+  return typeof value === 'object' && value !== null && '__pulumiOutput' in value;
 }
 
 interface Found {
@@ -48,11 +76,17 @@ interface Found {
   readonly place: 'key' | 'value';
 }
 
-function* find(value: unknown, path: string): Generator<Found> {
-  if (isUnknown(value)) yield { path, place: 'value' };
-  if (typeof value !== 'object' || value === null) return;
-  for (const [key, child] of Object.entries(value)) {
-    if (isUnknown(key)) yield { path, place: 'key' };
-    yield* find(child, Array.isArray(value) ? `${path}[${key}]` : path ? `${path}.${key}` : key);
+function* find(value: unknown, isOutput: (value: unknown) => boolean, path = ''): Generator<Found> {
+  if (isOutput(value)) yield { path, place: 'value' };
+  else if (isPlain(value)) {
+    for (const [key, child] of Object.entries(value)) {
+      if (isOutput(key)) yield { path, place: 'key' };
+      yield* find(child, isOutput, Array.isArray(value) ? `${path}[${key}]` : path ? `${path}.${key}` : key);
+    }
   }
+}
+
+/** Objects of classes, such as constructs, may lead anywhere. */
+function isPlain(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && (Array.isArray(value) || value.constructor === Object);
 }

@@ -1,7 +1,7 @@
 import type { IConstruct } from 'constructs';
 import type { Finding } from '../../runtime/model/index.ts';
 import { Check, type Checked } from './check.ts';
-import { checkIds, checkOutputs } from './outputs.ts';
+import { checkBareOutputs, checkIds, checkOutputs } from './outputs.ts';
 
 /**
  * Everything that is wrong with the tree a construct belongs to, in the order of the tree: nothing is thrown, so that
@@ -20,6 +20,7 @@ export function validateWith(root: IConstruct, options: { readonly outputsResolv
   }
   check._finish();
   checkIds(check, tree);
+  checkBareOutputs(check, tree, options.outputsResolved);
   // A tree with errors may not be able to say its objects.
   const sound = check._findings.every(({ severity }) => severity !== 'error');
   if (sound) checkOutputs(check, tree, options.outputsResolved);
