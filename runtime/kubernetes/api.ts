@@ -56,6 +56,8 @@ export interface WatchOptions extends Selection {
   readonly resourceVersion: string;
   /** Ends the watch. */
   readonly signal: AbortSignal;
+  /** The server has begun to watch. */
+  readonly onOpen?: () => void;
   /** Of a `BOOKMARK` only the kind and `metadata.resourceVersion` mean anything. */
   readonly onEvent: (type: WatchEventType, object: RawObject) => void;
   /** Milliseconds without event or bookmark after which the watch counts as dead. @default 100000 */

@@ -107,9 +107,9 @@ export function connectKubernetesApi(find: () => Promise<Credentials>, clock: Cl
         resourceVersion: options.resourceVersion,
         timeoutSeconds: options.lifetime === undefined ? undefined : Math.ceil(options.lifetime / 1000).toString(),
       };
-      const { signal, idleTimeout = defaultIdleTimeout, onEvent } = options;
+      const { signal, idleTimeout = defaultIdleTimeout, onOpen, onEvent } = options;
       const onLine = (line: string) => readEvent(path, line, onEvent);
-      const stream = () => transport.stream({ method: 'GET', path, query }, { signal, idleTimeout, onLine });
+      const stream = () => transport.stream({ method: 'GET', path, query }, { signal, idleTimeout, onOpen, onLine });
       await forgetting(kind, stream);
     },
 

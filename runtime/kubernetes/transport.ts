@@ -17,6 +17,7 @@ export interface StreamOptions {
   readonly signal: AbortSignal;
   /** Milliseconds of silence after which it fails. */
   readonly idleTimeout: number;
+  readonly onOpen?: () => void;
   /** What it throws ends the stream. */
   readonly onLine: (line: string) => void;
 }
@@ -45,32 +46,34 @@ export class Transport {
 
   /** @returns what the JSON of the answer held */
   async call(call: Call): Promise<unknown> {
-    const timeout = this.#timer(callTimeout, call, `no answer within ${callTimeout / 1000} s`);
+    const patience = this.#patience(call);
     try {
-      const response = await this.#send(call, this.#calls, timeout.signal);
+      const response = await this.#send(call, this.#calls, patience.signal);
       return JSON.parse(await readText(response, maxAnswerBytes));
     } catch (error) {
-      throw explain(error, call, timeout.signal);
+      throw explain(error, call, patience.signal);
     } finally {
-      timeout.cancel();
+      patience.end();
     }
   }
 
   /** Ends when the server ends it or the signal does. */
-  async stream(call: Call, { signal, idleTimeout, onLine }: StreamOptions): Promise<void> {
-    const idle = this.#timer(idleTimeout, call, `nothing came for ${idleTimeout / 1000} s`);
-    const ended = AbortSignal.any([signal, idle.signal]);
+  async stream(call: Call, { signal, idleTimeout, onOpen, onLine }: StreamOptions): Promise<void> {
+    const patience = this.#patience(call);
+    const renew = () => patience.renew(idleTimeout, `nothing came for ${idleTimeout / 1000} s`);
     try {
-      const response = await this.#send(call, this.#streams, ended);
+      const response = await this.#send(call, this.#streams, AbortSignal.any([signal, patience.signal]));
+      renew();
+      onOpen?.();
       const lines = new LineReader(onLine);
       for await (const chunk of response) {
-        idle.restart();
+        renew();
         lines.read(chunk as Buffer);
       }
     } catch (error) {
-      if (!signal.aborted) throw explain(error, call, idle.signal);
+      if (!signal.aborted) throw explain(error, call, patience.signal);
     } finally {
-      idle.cancel();
+      patience.end();
     }
   }
 
@@ -119,18 +122,21 @@ export class Transport {
     });
   }
 
-  #timer(delay: number, call: Call, message: string) {
+  /** Ends with its signal when no answer came in time, or when what it was renewed for did not happen. */
+  #patience({ method, path }: Call) {
     const controller = new AbortController();
-    const fail = () =>
-      controller.abort(new ApiError(`${call.method} ${call.path}: ${message}`, { status: 0, reason: 'Timeout' }));
-    let timer = this.#clock.schedule(delay, fail);
+    const begin = (delay: number, message: string) =>
+      this.#clock.schedule(delay, () =>
+        controller.abort(new ApiError(`${method} ${path}: ${message}`, { status: 0, reason: 'Timeout' })),
+      );
+    let timer = begin(callTimeout, `no answer within ${callTimeout / 1000} s`);
     return {
       signal: controller.signal,
-      restart: () => {
+      renew: (delay: number, message: string) => {
         timer.cancel();
-        timer = this.#clock.schedule(delay, fail);
+        timer = begin(delay, message);
       },
-      cancel: () => timer.cancel(),
+      end: () => timer.cancel(),
     };
   }
 }

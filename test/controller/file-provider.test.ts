@@ -1,7 +1,8 @@
 import { appendFile, mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { createFileProvider, type FileProvider } from '../../runtime/controller/files/file-provider.ts';
+import { createFileProvider } from '../../runtime/controller/files/file-provider.ts';
+import type { Provider } from '../../runtime/controller/provider.ts';
 import { systemClock } from '../../runtime/model/index.ts';
 import type { Manifest } from '../../runtime/resources/index.ts';
 import { eventually } from '../support/eventually.ts';
@@ -11,7 +12,7 @@ const account = (name: string) => `apiVersion: v1\nkind: ServiceAccount\nmetadat
 const names = ({ objects }: Manifest) => objects.map(({ metadata }) => metadata.name);
 
 let directory: TemporaryDirectory;
-let provider: FileProvider | undefined;
+let provider: Provider | undefined;
 let seen: Manifest[];
 
 /** Reads the directory and watches it. */

@@ -1,4 +1,5 @@
 import 'reflect-metadata';
+import type { webcrypto } from 'node:crypto';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -38,7 +39,7 @@ export class HttpsServer implements AsyncDisposable {
   private constructor(server: Server, ca: string) {
     this.#server = server;
     this.ca = ca;
-    server.on('connection', (socket) => {
+    server.on('connection', (socket: Socket) => {
       this.connections++;
       this.sockets.add(socket);
       socket.on('close', () => this.sockets.delete(socket));
@@ -105,7 +106,7 @@ export const coreKinds = {
 
 async function selfSigned(): Promise<{ cert: string; key: string }> {
   const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
-  const keys = (await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])) as CryptoKeyPair;
+  const keys = (await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])) as webcrypto.CryptoKeyPair;
   const extensions: Extension[] = [
     new SubjectAlternativeNameExtension([{ type: 'ip', value: '127.0.0.1' }]),
     new ExtendedKeyUsageExtension(['1.3.6.1.5.5.7.3.1']),

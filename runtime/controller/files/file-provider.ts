@@ -1,6 +1,8 @@
 import { type Clock, type Finding, finding, type Timer } from '../../model/index.ts';
 import type { KubernetesObject } from '../../resources/index.ts';
 import { type Manifest, type ParsedDocuments, parseManifest } from '../../resources/index.ts';
+import { Debounce } from '../debounce.ts';
+import type { Provider } from '../provider.ts';
 import { DirectoryWatches } from './directory-watches.ts';
 import { type ListedFile, listManifests, maxFiles } from './list-files.ts';
 import { readBounded } from './read-file.ts';
@@ -9,15 +11,6 @@ export interface FileProviderOptions {
   /** Directories of manifests, read recursively. */
   readonly directories: readonly string[];
   readonly clock: Clock;
-}
-
-/** Provides the objects of manifest files, and goes on doing so while they change. */
-export interface FileProvider {
-  /** Reads everything once. */
-  read(): Promise<Manifest>;
-  /** From now on calls back with the whole state whenever it changed. */
-  watch(onChange: (manifest: Manifest) => void): void;
-  close(): Promise<void>;
 }
 
 interface FileState {
@@ -32,14 +25,11 @@ interface FileState {
 }
 
 const maxFileBytes = 16 << 20;
-/** A change is read once the directory is quiet for this long… */
-const quiet = 50;
-/** …or at the latest after this. */
-const patience = 250;
 /** How often everything is looked at although no change was told of. */
 const rescanInterval = 2_000;
 
-export function createFileProvider({ directories, clock }: FileProviderOptions): FileProvider {
+/** Provides the objects of manifest files, and goes on doing so while they change. */
+export function createFileProvider({ directories, clock }: FileProviderOptions): Provider {
   const tree = new ManifestTree(directories);
   let closed = false;
   let stopWatching = () => {};
@@ -62,16 +52,8 @@ export function createFileProvider({ directories, clock }: FileProviderOptions):
       else scanning = scan();
     };
 
-    let debounce: Timer | undefined;
-    let since: number | undefined;
-    const watches = new DirectoryWatches(() => {
-      since ??= clock.now();
-      debounce?.cancel();
-      debounce = clock.schedule(Math.max(0, Math.min(quiet, since + patience - clock.now())), () => {
-        since = undefined;
-        startScan();
-      });
-    });
+    const debounce = new Debounce(clock, startScan);
+    const watches = new DirectoryWatches(() => debounce.poke());
     let rescan: Timer;
     const scheduleRescan = () => {
       rescan = clock.schedule(rescanInterval, () => {
@@ -83,7 +65,7 @@ export function createFileProvider({ directories, clock }: FileProviderOptions):
     startScan();
     stopWatching = () => {
       rescan.cancel();
-      debounce?.cancel();
+      debounce.cancel();
       watches.close();
     };
   };

@@ -1,0 +1,119 @@
+import type { KubernetesApi } from '../../kubernetes/index.ts';
+import { type Clock, type Finding, finding, type ObjectReference, type Random } from '../../model/index.ts';
+import type { Kind, Manifest } from '../../resources/index.ts';
+import { Debounce } from '../debounce.ts';
+import type { Provider } from '../provider.ts';
+import { type LiveObject, ObjectStore } from './object-store.ts';
+import { objectKey, Reflector } from './reflector.ts';
+import { type WatchedKind, watchedKinds } from './watched-kinds.ts';
+
+export interface KubernetesProviderOptions {
+  readonly api: KubernetesApi;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** Provides the objects of a cluster. Where the API server is away the last ones stay. */
+export interface KubernetesProvider extends Provider {
+  /** What the cluster has of an object now. */
+  live(reference: ObjectReference): LiveObject | undefined;
+  /** Calls back whenever an object has a new version, be it only that its status changed. */
+  onTouch(listener: (reference: ObjectReference) => void): void;
+}
+
+class Watched {
+  readonly kind: Kind;
+  readonly store: ObjectStore;
+  readonly reflector: Reflector;
+
+  constructor(
+    { kind, versions, selection, keepsStatus }: WatchedKind,
+    options: KubernetesProviderOptions,
+    on: Listener,
+  ) {
+    this.kind = kind;
+    this.store = new ObjectStore({
+      keepStatus: keepsStatus,
+      onChange: () => on.change(kind),
+      onTouch: (key) => on.touch(kind, key),
+    });
+    const onState = () => on.state();
+    this.reflector = new Reflector({ ...options, kind, versions, selection, sink: this.store, onState });
+  }
+
+  findings(): Finding[] {
+    const { missing, problem } = this.reflector;
+    if (missing) return [];
+    const found = this.store.findings();
+    if (problem === undefined) return found;
+    const hint =
+      'the mesh goes on with what was last read; see whether the API server answers and lets the controller read';
+    return [...found, finding('MW1008', { message: `${this.kind}: ${problem}`, hint })];
+  }
+}
+
+interface Listener {
+  change(kind: Kind): void;
+  touch(kind: Kind, key: string): void;
+  state(): void;
+}
+
+/** `read` resolves once every kind was listed, however long the API server takes to answer. */
+export function createKubernetesProvider(options: KubernetesProviderOptions): KubernetesProvider {
+  const listeners: ((reference: ObjectReference) => void)[] = [];
+  let changed = new Set<Kind>();
+  let onChange: ((manifest: Manifest, changed: ReadonlySet<Kind>) => void) | undefined;
+  const debounce = new Debounce(options.clock, () => {
+    const kinds = changed;
+    changed = new Set();
+    onChange?.(manifest(), kinds);
+  });
+  const poke = () => {
+    if (onChange) debounce.poke();
+  };
+  const on: Listener = {
+    change(kind) {
+      changed.add(kind);
+      poke();
+    },
+    touch(kind, key) {
+      const [namespace, name] = key.split('/');
+      for (const listener of listeners) listener({ kind, namespace, name });
+    },
+    state: poke,
+  };
+  const watched = new Map(watchedKinds.map((kind) => [kind.kind as string, new Watched(kind, options, on)]));
+  const all = [...watched.values()];
+  const manifest = (): Manifest => ({
+    objects: all.flatMap(({ store }) => store.objects()),
+    findings: [...missingKinds(all), ...all.flatMap((each) => each.findings())],
+  });
+
+  return {
+    async read() {
+      for (const { reflector } of all) reflector.start();
+      await Promise.all(all.map(({ reflector }) => reflector.settled));
+      changed.clear();
+      return manifest();
+    },
+    watch(callback) {
+      onChange = callback;
+      // What came since it was read.
+      if (changed.size > 0) debounce.poke();
+    },
+    live: ({ kind, namespace, name }) => watched.get(kind)?.store.get(objectKey({ namespace, name })),
+    onTouch: (listener) => listeners.push(listener),
+    async close() {
+      onChange = undefined;
+      debounce.cancel();
+      await Promise.all(all.map(({ reflector }) => reflector.close()));
+    },
+  };
+}
+
+function missingKinds(all: readonly Watched[]): Finding[] {
+  const kinds = all.filter(({ reflector }) => reflector.missing).map(({ kind }) => kind);
+  if (kinds.length === 0) return [];
+  const message = `the cluster does not know ${kinds.join(', ')}; the mesh goes on without`;
+  return [finding('MW1007', { message, hint: 'install the definitions of Gateway API, and those of stacks/crds' })];
+}
