@@ -39,8 +39,10 @@ export function sliceResources(resources: readonly Resource[]): Slices {
     if (resource.kind === 'service') services.set(resource.name, resource);
     if (resource.kind === 'endpoints') for (const { address } of resource.endpoints) addresses.add(address);
     if (resource.kind !== 'workload') continue;
-    const account = qualifiedName(resource.namespace, resource.serviceAccount);
-    workloads.set(account, [...(workloads.get(account) ?? []), resource]);
+    for (const name of [resource.serviceAccount, ...(resource.otherServiceAccounts ?? [])]) {
+      const account = qualifiedName(resource.namespace, name);
+      workloads.set(account, [...(workloads.get(account) ?? []), resource]);
+    }
   }
   const slices = new Map<string, Slice>();
 

@@ -102,6 +102,8 @@ export interface Workload {
   readonly name: QualifiedName;
   readonly namespace: string;
   readonly serviceAccount: string;
+  /** Those of its pods that run as another account, while one version replaces another; absent where there are none. */
+  readonly otherServiceAccounts?: readonly string[];
   /** The service it is best known by in metrics; absent where no service selects it. */
   readonly service?: QualifiedName;
   /** The version label, where it has one. */

@@ -58,6 +58,8 @@ export const service = z.object({
     type: text.optional(),
     clusterIP: text.optional(),
     clusterIPs: z.array(text).optional(),
+    ipFamilies: z.array(text).optional(),
+    publishNotReadyAddresses: z.boolean().optional(),
     selector: z.record(text, text).optional(),
     trafficDistribution: text.optional(),
     ports: z
@@ -135,7 +137,11 @@ export const endpointSlice = z.object({
       z.object({
         addresses: z.array(text).min(1),
         conditions: z
-          .object({ ready: z.boolean().nullable().optional(), terminating: z.boolean().nullable().optional() })
+          .object({
+            ready: z.boolean().nullable().optional(),
+            serving: z.boolean().nullable().optional(),
+            terminating: z.boolean().nullable().optional(),
+          })
           .optional(),
         zone: text.nullable().optional(),
         targetRef: z.object({ kind: text.optional(), name: text.optional(), namespace: text.optional() }).optional(),

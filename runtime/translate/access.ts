@@ -77,7 +77,9 @@ interface KnownCallers {
 
 function knownCallers(inventory: Inventory, workloads: Workloads): KnownCallers {
   const used = new Set(
-    workloads.entries.map((entry) => `${entry.namespace}/${entry.spec.serviceAccountName ?? 'default'}`),
+    workloads.entries.flatMap(({ namespace, serviceAccount, otherServiceAccounts = [] }) =>
+      [serviceAccount, ...otherServiceAccounts].map((name) => `${namespace}/${name}`),
+    ),
   );
   return {
     hasNamespace: inventory.hasNamespace,

@@ -2,7 +2,7 @@ import type { AccessPolicyObject, RateLimitPolicyObject } from '../resources/ind
 import { valueAt } from './collections.ts';
 import type { Report } from './report.ts';
 import type { PolicyTarget } from './targets.ts';
-import { targetPortOf, type WorkloadEntry, type Workloads } from './workloads.ts';
+import { targetPortsOf, type WorkloadEntry, type Workloads } from './workloads.ts';
 
 /**
  * The workloads that enforce a policy, each with the container ports it holds for: all where that is `undefined`.
@@ -25,7 +25,10 @@ export function enforcersOf(
     }
     for (const workload of selected) {
       const known = valueAt(portsOf, workload, () => new Set<number | undefined>());
-      for (const port of ports) known.add(targetPortOf(port, workload));
+      for (const port of ports) {
+        const numbers = targetPortsOf(port, workload);
+        for (const number of numbers.length > 0 ? numbers : [undefined]) known.add(number);
+      }
     }
   }
   return new Map(Array.from(portsOf, ([workload, ports]) => [workload, numbersOf(ports)]));

@@ -110,8 +110,7 @@ function virtualHosts(hosts: ReadonlyMap<string, readonly CompiledRule[]>): Virt
 /** Call it when all routes are attached. */
 export function gatewayStatuses(gateways: GatewayEntries, workloads: Workloads, report: Report): ObjectStatus[] {
   const served = new Set<QualifiedName>();
-  for (const { namespace, labels: podLabels } of workloads.entries) {
-    const gateway = podLabels[labels.gatewayName];
+  for (const { namespace, gateway } of workloads.entries) {
     if (gateway) served.add(qualifiedName(namespace, gateway));
   }
   return [...gateways.values()].map(({ object, name, listeners }): ObjectStatus => {

@@ -8,8 +8,11 @@ interface Details {
   readonly hint: string;
 }
 
+/** What a finding names. */
+export type Place = Pick<KubernetesObject, 'kind' | 'metadata'>;
+
 /** Notes what is wrong with an object. */
-export type Report = (id: FindingId, object: KubernetesObject, details: Details) => void;
+export type Report = (id: FindingId, object: Place, details: Details) => void;
 
 /** A {@link Report} that appends to `findings`. */
 export function reportTo(findings: Finding[]): Report {

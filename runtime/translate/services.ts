@@ -11,6 +11,8 @@ export interface ServicePortEntry {
   readonly port: number;
   readonly name: string;
   readonly protocol: Protocol;
+  /** Who says what it speaks; absent where nobody does and it is taken for TCP. */
+  readonly declaredBy?: 'service' | 'route';
   /** Number, or name of a container port. */
   readonly targetPort: number | string;
   readonly rules: HttpRule[];
@@ -26,13 +28,26 @@ export interface ServiceEntry {
   balancer: Balancer;
 }
 
-export type ServiceEntries = ReadonlyMap<QualifiedName, ServiceEntry>;
+/** The Services of the mesh, by name. */
+export interface ServiceEntries {
+  get(name: QualifiedName): ServiceEntry | undefined;
+  has(name: QualifiedName): boolean;
+  values(): Iterable<ServiceEntry>;
+  /** Why a Service is not among them, in words for findings. */
+  absence(name: QualifiedName): { readonly message: string; readonly hint: string };
+}
 
 export function readServices(inventory: Inventory, declared: DeclaredProtocols, report: Report): ServiceEntries {
   const entries = new Map<QualifiedName, ServiceEntry>();
+  const external = new Set<QualifiedName>();
   for (const object of inventory.all('Service')) {
     const namespace = namespaceOf(object);
     const name = qualifiedName(namespace, object.metadata.name);
+    // Only DNS knows where it leads: no address of the cluster and no endpoint stands for it.
+    if (object.spec.type === 'ExternalName') {
+      external.add(name);
+      continue;
+    }
     const ports: ServicePortEntry[] = [];
     for (const [index, port] of (object.spec.ports ?? []).entries()) {
       if ((port.protocol ?? 'TCP') !== 'TCP') continue;
@@ -44,10 +59,12 @@ export function readServices(inventory: Inventory, declared: DeclaredProtocols, 
           hint: 'use http, kubernetes.io/h2c, grpc or tcp',
         });
       }
+      const byRoute = port.appProtocol === undefined ? declared.get(portKey(name, port.port)) : undefined;
       ports.push({
         port: port.port,
         name: port.name ?? '',
-        protocol: known ?? (port.appProtocol ? 'tcp' : (declared.get(portKey(name, port.port)) ?? 'tcp')),
+        protocol: known ?? byRoute ?? 'tcp',
+        ...(port.appProtocol !== undefined ? { declaredBy: 'service' } : byRoute ? { declaredBy: 'route' } : {}),
         targetPort: port.targetPort ?? port.port,
         rules: [],
         faults: [],
@@ -55,7 +72,18 @@ export function readServices(inventory: Inventory, declared: DeclaredProtocols, 
     }
     entries.set(name, { object, namespace, name, ports, balancer: balancerOf(object) });
   }
-  return entries;
+  return {
+    get: (name) => entries.get(name),
+    has: (name) => entries.has(name),
+    values: () => entries.values(),
+    absence: (name) =>
+      external.has(name)
+        ? {
+            message: `Service ${name} is of type ExternalName: only DNS knows where it leads`,
+            hint: 'name a Service that has endpoints',
+          }
+        : { message: `Service ${name} is not there`, hint: 'correct the name, or add the Service' },
+  };
 }
 
 /** What the Service itself says of zones; a LoadBalancingPolicy says more. */
@@ -73,7 +101,13 @@ export function toService({ object, namespace, name, ports, balancer }: ServiceE
     name,
     hosts: [short, `${short}.svc`, `${short}.svc.cluster.local`],
     addresses: (clusterIPs ?? (clusterIP ? [clusterIP] : [])).filter((address) => address && address !== 'None'),
-    ports: ports.map(({ targetPort: _, faults, ...port }) => ({ ...port, ...(faults.length ? { faults } : {}) })),
+    ports: ports.map(({ port, name, protocol, rules, faults }) => ({
+      port,
+      name,
+      protocol,
+      rules,
+      ...(faults.length ? { faults } : {}),
+    })),
     balancer,
   };
 }

@@ -32,15 +32,14 @@ export function resolveTargets(
       targets.push({ service, ports });
       continue;
     }
-    const message = service ? `Service ${name} has no port named ${section}` : `Service ${name} is not there`;
+    const { message, hint } = service
+      ? {
+          message: `Service ${name} has no port named ${section}`,
+          hint: `its ports are ${service.ports.map((port) => port.name).join(', ')}`,
+        }
+      : services.absence(name);
     verdict ??= { holds: false, reason: 'TargetNotFound', message };
-    report('MW1301', policy, {
-      path: `spec.targetRefs[${index}]`,
-      message,
-      hint: service
-        ? `its ports are ${service.ports.map((port) => port.name).join(', ')}`
-        : 'correct the name, or add the Service',
-    });
+    report('MW1301', policy, { path: `spec.targetRefs[${index}]`, message, hint });
   }
   return { targets, verdict };
 }

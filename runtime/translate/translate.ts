@@ -2,7 +2,7 @@ import type { Finding, QualifiedName, Resource } from '../model/index.ts';
 import { qualifiedName } from '../model/index.ts';
 import { gatewayControllerName, type KubernetesObject, labels, namespaceOf } from '../resources/index.ts';
 import { attachAccessPolicies } from './access.ts';
-import { readEndpoints } from './endpoints.ts';
+import { endpointsOf, slicesByService } from './endpoints.ts';
 import { attachFaults } from './faults.ts';
 import { type GatewayEntries, gatewayStatuses, readGateways, toGateway } from './gateways.ts';
 import { collectGrants } from './grants.ts';
@@ -15,7 +15,8 @@ import { type Report, reportTo } from './report.ts';
 import { attachRoutes } from './routes/attach.ts';
 import { readServices, type ServiceEntries, toService } from './services.ts';
 import { accepted, condition, type ObjectStatus, referenceTo } from './status.ts';
-import { declaredCalls, readWorkloads, toWorkload, type WorkloadEntry, type Workloads } from './workloads.ts';
+import { declaredCalls, toWorkload } from './workload-resources.ts';
+import { readWorkloads, type WorkloadEntry, type Workloads } from './workloads.ts';
 
 export interface Translation {
   /** What discovery carries, in a fixed order. */
@@ -40,8 +41,8 @@ export function translate(objects: readonly KubernetesObject[]): Translation {
   const mesh = translateMesh(inventory, report, statuses);
   const grants = collectGrants(inventory);
   const services = readServices(inventory, protocolsDeclaredByRoutes(inventory, grants), report);
-  const workloads = readWorkloads(inventory, services, report);
   const gateways = readGateways(inventory, report);
+  const workloads = readWorkloads(inventory, services, gateways, report);
   attachRoutes({ inventory, services, gateways, grants, report }, statuses);
   attachAccessPolicies(inventory, services, workloads, report, statuses);
   attachRateLimits(inventory, services, workloads, report, statuses);
@@ -50,12 +51,13 @@ export function translate(objects: readonly KubernetesObject[]): Translation {
   statuses.push(...gatewayClassStatuses(inventory), ...gatewayStatuses(gateways, workloads, report));
   warnOfIdleServices(services, workloads, inventory, report);
 
-  const endpointsOf = readEndpoints(inventory, workloads, mesh);
+  const findPod = (namespace: string, name: string) => inventory.find('Pod', namespace, name);
+  const slicesOf = slicesByService(inventory);
   const sorted = [...services.values()].sort((a, b) => compareText(a.name, b.name));
   return {
     resources: [
       ...sorted.map(toService),
-      ...sorted.map(endpointsOf),
+      ...sorted.map((service) => endpointsOf(service, slicesOf.get(service.name) ?? [], findPod, workloads, mesh)),
       ...workloads.entries.map((entry) => toWorkload(entry, mesh, callsOf(entry, services, gateways, report), report)),
       ...[...gateways.values()].map(toGateway).sort((a, b) => compareText(a.name, b.name)),
     ],
@@ -71,9 +73,8 @@ function callsOf(
   gateways: GatewayEntries,
   report: Report,
 ): readonly QualifiedName[] | 'all' {
-  const name = entry.labels[labels.gatewayName];
-  if (!name) return declaredCalls(entry, services, report);
-  return [...(gateways.get(qualifiedName(entry.namespace, name))?.calls ?? [])].sort(compareText);
+  if (!entry.gateway) return declaredCalls(entry, services, report);
+  return [...(gateways.get(qualifiedName(entry.namespace, entry.gateway))?.calls ?? [])].sort(compareText);
 }
 
 function gatewayClassStatuses(inventory: Inventory): ObjectStatus[] {

@@ -93,3 +93,12 @@ it('knows which addresses belong to the mesh', () => {
     expect([address, isEndpoint(address)]).toStrictEqual([address, false]);
   }
 });
+
+it('shows a workload to all accounts its pods run as while one version replaces another', () => {
+  const workload = { name: 'shop/cart', serviceAccount: 'cart', otherServiceAccounts: ['default'] };
+  const found = resources.find(({ name, kind }) => kind === 'workload' && name === 'shop/web')!;
+  const rolling = sliceResources([{ ...found, ...workload } as typeof found]);
+  const sees = (serviceAccount: string) =>
+    rolling.permit({ trustDomain: 'cluster.local', namespace: 'shop', serviceAccount }, 'workload', 'shop/cart');
+  expect(['cart', 'default', 'web'].map(sees)).toStrictEqual([true, true, false]);
+});

@@ -79,12 +79,12 @@ function attachToService(
   const service = services.get(name);
   const ports = service?.ports.filter(({ port }) => ref.port === undefined || port === ref.port) ?? [];
   if (!service || !ports.length) {
-    const message = service
-      ? `Service ${name} has no port ${ref.port ?? ''}`.trimEnd()
-      : `Service ${name} is not there`;
-    const hint = service
-      ? `its ports are ${service.ports.map(({ port }) => port).join(', ')}`
-      : 'correct the name, or add the Service';
+    const { message, hint } = service
+      ? {
+          message: `Service ${name} has no port ${ref.port ?? ''}`.trimEnd(),
+          hint: `its ports are ${service.ports.map(({ port }) => port).join(', ')}`,
+        }
+      : services.absence(name);
     report('MW1201', object, { path, message, hint });
     return { holds: false, reason: 'NoMatchingParent', message };
   }

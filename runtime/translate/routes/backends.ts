@@ -33,7 +33,7 @@ export function resolveBackend(
   if (!grants.permit(route, ref))
     return fail('RefNotPermitted', `no ReferenceGrant allows a reference to Service ${name}`);
   const service = services.get(name);
-  if (!service) return fail('BackendNotFound', `Service ${name} is not there`);
+  if (!service) return fail('BackendNotFound', services.absence(name).message);
   if (ref.port === undefined) return fail('UnsupportedValue', `the reference to Service ${name} has no port`);
   const port = service.ports.find((candidate) => candidate.port === ref.port);
   if (!port) {

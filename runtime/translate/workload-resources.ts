@@ -1,0 +1,63 @@
+import { qualifiedName, type Workload } from '../model/index.ts';
+import { annotations } from '../resources/index.ts';
+import { inboundPorts } from './inbound-ports.ts';
+import { compareText } from './inventory.ts';
+import type { MeshSettings } from './meshes.ts';
+import type { Report } from './report.ts';
+import type { ServiceEntries, ServiceEntry } from './services.ts';
+import type { WorkloadEntry } from './workloads.ts';
+
+/** `calls` are those of the gateway it serves, where it serves one. */
+export function toWorkload(
+  entry: WorkloadEntry,
+  mesh: MeshSettings,
+  calls: Workload['calls'],
+  report: Report,
+): Workload {
+  const { name, namespace, serviceAccount, otherServiceAccounts, version, zone, gateway, access, rateLimits } = entry;
+  const service = bestKnownService(entry);
+  return {
+    kind: 'workload',
+    name,
+    namespace,
+    serviceAccount,
+    ...(otherServiceAccounts ? { otherServiceAccounts } : {}),
+    ...(service ? { service: service.name } : {}),
+    ...(version ? { version } : {}),
+    ...(zone ? { zone } : {}),
+    trustDomain: mesh.trustDomain,
+    mtls: mesh.mtls,
+    ports: inboundPorts(entry, report),
+    access,
+    ...(rateLimits.length ? { rateLimits } : {}),
+    calls,
+    ...(gateway ? { gateway: qualifiedName(namespace, gateway) } : {}),
+  };
+}
+
+/** The services a workload says it calls, sorted; all where it says nothing. */
+export function declaredCalls(entry: WorkloadEntry, services: ServiceEntries, report: Report): Workload['calls'] {
+  if (entry.calls === undefined) return 'all';
+  const names = entry.calls
+    .flatMap((list) => list.split(','))
+    .map((name) => name.trim())
+    .filter(Boolean)
+    .map((name) => (name.includes('/') ? name : qualifiedName(entry.namespace, name)));
+  const calls = [...new Set(names)].sort(compareText);
+  for (const name of calls) {
+    if (services.has(name)) continue;
+    const { message, hint } = services.absence(name);
+    report('MW1104', entry.place, {
+      path: `annotation ${annotations.calls}`,
+      message: `${entry.name} calls ${name}: ${message}`,
+      hint,
+    });
+  }
+  return calls;
+}
+
+/** The Service with the widest selector: `reviews` rather than `reviews-v1`. */
+function bestKnownService({ services }: WorkloadEntry): ServiceEntry | undefined {
+  const width = (service: ServiceEntry) => Object.keys(service.object.spec.selector ?? {}).length;
+  return [...services].sort((a, b) => width(a) - width(b) || compareText(a.name, b.name))[0];
+}
