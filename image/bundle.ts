@@ -34,6 +34,8 @@ export async function bundle(): Promise<Bundle> {
     target: 'node24',
     minifyWhitespace: true,
     minifySyntax: true,
+    // Where something is thrown is a line to look at, not a file.
+    lineLimit: 160,
     legalComments: 'none',
     sourcemap: 'linked',
     sourcesContent: false,
@@ -43,7 +45,7 @@ export async function bundle(): Promise<Bundle> {
     banner: {
       js: `import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);`,
     },
-    plugins: [ownVersionOnly, commandsWithSources, nativeKoffi, onlyKubeConfig, lazyHttp],
+    plugins: [ownVersionOnly, absentCommands, nativeKoffi, onlyKubeConfig, lazyHttp],
     logLevel: 'silent',
   });
   const files = new Map(outputFiles.map(({ path, contents }) => [basename(path), contents]));
@@ -64,14 +66,18 @@ const ownVersionOnly: Plugin = {
 };
 
 /** `up` and `synth` start programs from their sources, with packages that the image does not have. */
-const commandsWithSources: Plugin = {
-  name: 'commands-with-sources',
-  setup({ onResolve }) {
+const absentCommands: Plugin = {
+  name: 'absent-commands',
+  setup({ onResolve, onLoad }) {
     onResolve({ filter: /^\.\/(up|synth)\.ts$/ }, ({ path, kind, resolveDir }) =>
       kind === 'dynamic-import' && resolveDir === join(root, 'runtime/cli')
-        ? { path: join(root, 'image/absent-command.ts'), suffix: `?${basename(path, '.ts')}` }
+        ? { path: basename(path, '.ts'), namespace: 'absent-command' }
         : undefined,
     );
+    onLoad({ filter: /^/, namespace: 'absent-command' }, ({ path }) => ({
+      contents: `import { absentCommand } from './absent-command.ts'; export const command = absentCommand('${path}');`,
+      resolveDir: import.meta.dirname,
+    }));
   },
 };
 

@@ -1,0 +1,93 @@
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import type { Metafile } from 'esbuild';
+import { type Bundle, bundle } from '../../image/bundle.ts';
+
+/** Packages that are part of a sidecar. Another one is a decision about the memory of every pod: add it here with care. */
+const allowed = new Set([
+  '@bufbuild/protobuf',
+  '@connectrpc/connect',
+  '@connectrpc/connect-node',
+  '@pinojs/redact',
+  'atomic-sleep',
+  'commander',
+  'on-exit-leak-free',
+  'pino',
+  'pino-std-serializers',
+  'quick-format-unescaped',
+  'safe-stable-stringify',
+  'sonic-boom',
+  'thread-stream',
+]);
+/** Of source, in bytes. */
+const budget = 720_000;
+
+let built: Bundle;
+beforeAll(async () => {
+  built = await bundle();
+});
+
+/** What is loaded when these sources are: their outputs and all that those import, but for what waits to be called. */
+function loadedBy(...sources: readonly string[]): Metafile['outputs'] {
+  const { outputs } = built.metafile;
+  const found: Metafile['outputs'] = {};
+  const visit = (path: string): void => {
+    if (path in found || !outputs[path]) return;
+    found[path] = outputs[path];
+    for (const { path: imported, kind } of outputs[path].imports) if (kind === 'import-statement') visit(imported);
+  };
+  for (const source of sources) {
+    const entry = Object.keys(outputs).find((path) => outputs[path].entryPoint === source);
+    if (!entry) throw new Error(`${source} is no entry of a chunk`);
+    visit(entry);
+  }
+  return found;
+}
+
+function loadedByCommand(name: string): Metafile['outputs'] {
+  return loadedBy('runtime/cli/main.ts', 'runtime/cli/program.ts', `runtime/cli/${name}.ts`);
+}
+
+function packages(loaded: Metafile['outputs']): Set<string> {
+  const names = Object.values(loaded)
+    .flatMap(({ inputs }) => Object.keys(inputs))
+    .map((path) => /.*node_modules\/(@[^/]+\/[^/]+|[^/]+)/.exec(path)?.[1]);
+  return new Set(names.filter((name) => name !== undefined));
+}
+
+describe('the sidecar', () => {
+  it('loads no schemas, no Kubernetes client, no server and nothing that people author with', () => {
+    const sidecar = loadedByCommand('sidecar');
+    const rooms = Object.values(sidecar).flatMap(({ inputs }) => Object.keys(inputs));
+    expect(rooms.filter((path) => /^runtime\/(resources|translate|controller|kubernetes|local)\//.test(path))).toEqual(
+      [],
+    );
+    expect([...packages(sidecar)].filter((name) => !allowed.has(name))).toEqual([]);
+  });
+
+  it('stays small: each byte of source is a byte of memory in every pod', () => {
+    const bytes = Object.values(loadedByCommand('sidecar')).reduce((sum, output) => sum + output.bytes, 0);
+    expect(bytes).toBeLessThan(budget);
+  });
+});
+
+it('brings of the Kubernetes client what reads kubeconfigs, and not the generated API', () => {
+  const all = Object.keys(built.metafile.inputs).filter((path) => path.includes('@kubernetes/client-node'));
+  const used = Object.values(built.metafile.outputs).flatMap(({ inputs }) =>
+    Object.entries(inputs).filter(([path, { bytesInOutput }]) => all.includes(path) && bytesInOutput > 0),
+  );
+  expect(used.map(([path]) => path).filter((path) => path.includes('/gen/models/'))).toEqual([]);
+  expect(used.some(([path]) => path.endsWith('/config.js'))).toBe(true);
+});
+
+it('has a source map for each chunk, and stack traces with the names of the source', () => {
+  const scripts = [...built.files.keys()].filter((name) => name.endsWith('.js'));
+  for (const name of scripts) expect(built.files.has(`${name}.map`)).toBe(true);
+  const text = scripts.map((name) => Buffer.from(built.files.get(name)!).toString()).join('');
+  expect(text).toContain('function applySaved(');
+});
+
+it('holds no path of the machine that built it', () => {
+  for (const [name, content] of built.files) {
+    if (!name.endsWith('.node')) expect(Buffer.from(content).includes(process.cwd())).toBe(false);
+  }
+});
