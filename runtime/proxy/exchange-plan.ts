@@ -2,6 +2,7 @@ import type { EndpointState, RetryBudget } from '../engine/index.ts';
 import type { Clock, Random, Retry, Timeouts } from '../model/index.ts';
 import type { ConnectionPool, HeaderList } from '../net/index.ts';
 import type { AccessLog } from '../telemetry/index.ts';
+import type { CallStatus } from './grpc.ts';
 import type { ProxyLimits } from './limits.ts';
 import type { ProxyMetrics } from './metrics.ts';
 
@@ -45,8 +46,11 @@ export interface ExchangePlan {
    * the stream (REFUSED_STREAM, RFC 9113 section 8.7), where another caller gets 503.
    */
   readonly callerCanRetry: boolean;
-  /** Counts a finished exchange; status 0 means that no response was sent. */
-  observe(status: number, seconds: number): void;
+  /**
+   * Counts a finished exchange, or an upgrade when it is answered. Status 0 means that no response was sent; calls of
+   * gRPC have a status of their own.
+   */
+  observe(status: number, seconds: number, callStatus: CallStatus | undefined): void;
   /** The next upstream, another than those tried where there is a choice; `undefined` when there is none at all. */
   pick(
     tried: ReadonlySet<EndpointState> | undefined,

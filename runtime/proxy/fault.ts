@@ -1,5 +1,5 @@
 import type { CompiledFault } from '../engine/index.ts';
-import { type Clock, type FaultAbort, grpcStatusCodes, type Timer } from '../model/index.ts';
+import type { Clock, FaultAbort, Timer } from '../model/index.ts';
 import type {
   ClientConnection,
   ClientStream,
@@ -9,6 +9,7 @@ import type {
   ResponseReceiver,
 } from '../net/index.ts';
 import type { ConnectionSource, Upstream } from './exchange-plan.ts';
+import { statusFields } from './grpc.ts';
 import { proxyStatus } from './reply.ts';
 
 /**
@@ -90,7 +91,5 @@ class Answering implements ConnectionSource, ClientConnection {
 function answerOf(abort: FaultAbort, reason: string): ResponseHead {
   const why = ['proxy-status', proxyStatus('proxy_internal_response', reason)];
   if (abort.kind === 'http') return { status: abort.status, headers: ['content-length', '0', ...why] };
-  const status = String(grpcStatusCodes[abort.status]);
-  const headers = ['content-type', 'application/grpc', 'grpc-status', status, 'grpc-message', reason, ...why];
-  return { status: 200, headers };
+  return { status: 200, headers: ['content-type', 'application/grpc', ...statusFields(abort.status, reason), ...why] };
 }

@@ -179,7 +179,7 @@ export class Inbound {
       if (this.#plans.size >= maxCallers) this.#plans.clear();
       const labels = [this.#service, view.workload?.version ?? '', source, String(caller !== undefined)];
       const { serverDuration, serverCallDuration } = context.metrics;
-      const series = new DurationSeries(serverDuration, serverCallDuration, labels);
+      const series = new DurationSeries(serverDuration, labels, serverCallDuration);
       plan = new InboundPlan(this.#service, caller !== undefined, this.#budget, series, this.#applicationBy(protocol));
       this.#plans.set(key, plan);
     }

@@ -1,5 +1,6 @@
 import type { RequestHead, RequestReceiver, ServerStream } from '../net/index.ts';
 import type { ExchangePlan, ProxyContext } from './exchange-plan.ts';
+import { isGrpc, statusOfReply } from './grpc.ts';
 import { ignoreBody, type LocalReply, replyLocally } from './reply.ts';
 import { logRequest } from './request-log.ts';
 
@@ -16,7 +17,7 @@ export function answerLocally(
   source: string,
 ): RequestReceiver {
   context.metrics.localReplies.with(scope.direction, scope.service, reply.error).add(1);
-  log(context, scope, head, reply.status, source, reply.details);
+  log(context, scope, head, reply, source);
   replyLocally(stream, head, reply);
   return ignoreBody;
 }
@@ -30,7 +31,7 @@ export function redirectLocally(
   { status, location }: { readonly status: number; readonly location: string },
   source: string,
 ): RequestReceiver {
-  log(context, scope, head, status, source, undefined);
+  log(context, scope, head, { status }, source);
   stream.respond({ status, headers: ['location', location, 'content-length', '0'] }, true);
   return ignoreBody;
 }
@@ -39,11 +40,12 @@ function log(
   context: ProxyContext,
   { mtls = false, ...scope }: AnswerScope,
   head: RequestHead,
-  status: number,
+  answer: Partial<LocalReply> & Pick<LocalReply, 'status'>,
   source: string,
-  error: string | undefined,
 ): void {
+  const { status, error, details } = answer;
   const { direction, service, route } = scope;
   const plan = { direction, service, route, mtls };
-  logRequest(context, plan, head, { status, duration: 0, received: 0, sent: 0, source, error });
+  const callStatus = error && isGrpc(head) ? statusOfReply({ status, error }) : undefined;
+  logRequest(context, plan, head, { status, callStatus, duration: 0, received: 0, sent: 0, source, error: details });
 }

@@ -1,21 +1,25 @@
 import { type Family, type Histogram, Registry, type Value } from '../telemetry/index.ts';
+import type { CallStatus } from './grpc.ts';
 
 const responseClasses = ['none', '1xx', '2xx', '3xx', '4xx', '5xx'] as const;
 
-/** Duration histograms of one set of labels, one a response class. */
+/** Duration histograms of one set of labels, one a response class; of calls of gRPC, one a status besides. */
 export class DurationSeries {
   #byClass: (Histogram | undefined)[] = [];
   #family: Family<Histogram>;
+  #callFamily: Family<Histogram> | undefined;
   #labels: readonly string[];
 
-  /** The family's last label must be `response_class`. */
-  constructor(family: Family<Histogram>, labels: readonly string[]) {
+  /** The families' last label must be `response_class`, and `rpc_response_status_code` of calls. */
+  constructor(family: Family<Histogram>, labels: readonly string[], callFamily?: Family<Histogram>) {
     this.#family = family;
     this.#labels = labels;
+    this.#callFamily = callFamily;
   }
 
   /** `status` 0 means that no response was sent. */
-  observe(status: number, seconds: number): void {
+  observe(status: number, seconds: number, callStatus?: CallStatus): void {
+    if (callStatus) this.#callFamily?.with(...this.#labels, callStatus).observe(seconds);
     const index = (status / 100) | 0;
     let histogram = this.#byClass[index];
     if (!histogram) {
@@ -38,6 +42,16 @@ export class ProxyMetrics {
     'http_client_request_duration_seconds',
     'Duration of requests that this workload sent, over all tries.',
     ['source', 'service', 'target', 'route', 'mtls', 'response_class'],
+  );
+  readonly serverCallDuration = this.registry.histogram(
+    'rpc_server_call_duration_seconds',
+    'Duration of calls of gRPC that peers made to this workload.',
+    ['service', 'version', 'source', 'mtls', 'rpc_response_status_code'],
+  );
+  readonly clientCallDuration = this.registry.histogram(
+    'rpc_client_call_duration_seconds',
+    'Duration of calls of gRPC that this workload made, over all tries.',
+    ['source', 'service', 'target', 'route', 'mtls', 'rpc_response_status_code'],
   );
   readonly retries = this.registry.counter('http_client_retries_total', 'Tries beyond the first.', [
     'service',

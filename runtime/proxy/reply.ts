@@ -1,4 +1,5 @@
 import type { HeaderList, RequestHead, RequestReceiver, ServerStream } from '../net/index.ts';
+import { isGrpc, statusFields, statusOfReply } from './grpc.ts';
 
 /** Why the proxy answers itself, in the words of RFC 9209 section 2.3. */
 export type ProxyError =
@@ -10,6 +11,7 @@ export type ProxyError =
   | 'connection_terminated'
   | 'connection_timeout'
   | 'http_response_timeout'
+  | 'http_upgrade_failed'
   | 'http_protocol_error'
   | 'proxy_internal_error'
   | 'proxy_internal_response';
@@ -24,19 +26,26 @@ export interface LocalReply {
   readonly headers?: HeaderList;
 }
 
-/** Answers a request that goes nowhere. The reason travels in `proxy-status` (RFC 9209) and in the body. */
-export function replyLocally(stream: ServerStream, { method }: RequestHead, reply: LocalReply): void {
+/**
+ * Answers a request that goes nowhere. The reason travels in `proxy-status` (RFC 9209) and in the body. Who calls by
+ * gRPC gets a status of gRPC, which is trailers only.
+ */
+export function replyLocally(stream: ServerStream, head: RequestHead, reply: LocalReply): void {
+  const why: HeaderList = ['proxy-status', proxyStatus(reply.error, reply.details), ...(reply.headers ?? [])];
+  if (isGrpc(head)) {
+    const status = statusFields(statusOfReply(reply), reply.details);
+    stream.respond({ status: 200, headers: ['content-type', 'application/grpc', ...status, ...why] }, true);
+    return;
+  }
   const body = Buffer.from(`${reply.details}\n`);
   const headers: HeaderList = [
     'content-type',
     'text/plain; charset=utf-8',
     'content-length',
     String(body.length),
-    'proxy-status',
-    proxyStatus(reply.error, reply.details),
-    ...(reply.headers ?? []),
+    ...why,
   ];
-  if (method === 'HEAD') {
+  if (head.method === 'HEAD') {
     stream.respond({ status: reply.status, headers }, true);
     return;
   }

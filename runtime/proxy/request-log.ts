@@ -2,11 +2,14 @@ import { headerValue } from '../engine/index.ts';
 import type { RequestHead } from '../net/index.ts';
 import { isoTime } from '../telemetry/index.ts';
 import type { ExchangePlan, ProxyContext } from './exchange-plan.ts';
+import type { CallStatus } from './grpc.ts';
 
 /** What became of a request. */
 export interface RequestOutcome {
   /** 0 where no response was sent. */
   readonly status: number;
+  /** Of calls of gRPC. */
+  readonly callStatus?: CallStatus;
   /** Milliseconds. */
   readonly duration: number;
   /** Bytes of the bodies. */
@@ -37,6 +40,7 @@ export function logRequest(
     authority,
     path: query < 0 ? path : path.slice(0, query),
     status: outcome.status,
+    grpc_status: outcome.callStatus,
     duration_ms: Math.round(outcome.duration * 1000) / 1000,
     bytes_received: outcome.received,
     bytes_sent: outcome.sent,

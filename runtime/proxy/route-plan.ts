@@ -10,6 +10,7 @@ import type { HeaderList } from '../net/index.ts';
 import type { Cluster } from './cluster.ts';
 import type { ExchangePlan, ProxyContext, Upstream } from './exchange-plan.ts';
 import { faultyUpstream } from './fault.ts';
+import type { CallStatus } from './grpc.ts';
 import { DurationSeries } from './metrics.ts';
 
 /** The fault that a try with these headers meets; mostly none. */
@@ -56,8 +57,9 @@ export class RoutePlan implements ExchangePlan {
         applyHeaderChange(applyHeaderChange(headers, responseHeaders), rule.responseHeaders);
     }
     const labels = [scope.source, this.service, this.target ?? '', this.route];
-    this.#encrypted = new DurationSeries(context.metrics.clientDuration, [...labels, 'true']);
-    this.#plain = new DurationSeries(context.metrics.clientDuration, [...labels, 'false']);
+    const { clientDuration, clientCallDuration } = context.metrics;
+    this.#encrypted = new DurationSeries(clientDuration, [...labels, 'true'], clientCallDuration);
+    this.#plain = new DurationSeries(clientDuration, [...labels, 'false'], clientCallDuration);
   }
 
   get mtls(): boolean {
@@ -81,8 +83,8 @@ export class RoutePlan implements ExchangePlan {
     return faultyUpstream(drawn, () => this.#cluster.pick(tried, key), clock);
   }
 
-  observe(status: number, seconds: number): void {
-    (this.#cluster.mtls ? this.#encrypted : this.#plain).observe(status, seconds);
+  observe(status: number, seconds: number, callStatus: CallStatus | undefined): void {
+    (this.#cluster.mtls ? this.#encrypted : this.#plain).observe(status, seconds, callStatus);
   }
 }
 

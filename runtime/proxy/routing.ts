@@ -92,7 +92,8 @@ export class Routing {
     const plan = this.#plan(scope, rule, backend);
     const key = plan.keyOf(request, caller);
     const exchange = new Exchange(this.#context, plan, stream, head, end, caller, key);
-    const mirrored = rule.mirrors.length === 0 ? [] : this.#mirrors(rule);
+    // What an upgrade becomes cannot be had twice.
+    const mirrored = rule.mirrors.length === 0 || head.upgrade !== undefined ? [] : this.#mirrors(rule);
     if (mirrored.length === 0) return exchange.start();
     const mirror = new MirroringReceiver(
       exchange.start(),

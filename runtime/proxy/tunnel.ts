@@ -1,5 +1,6 @@
 import type { Clock } from '../model/index.ts';
 import type { Connection, ConnectionHandler } from '../net/index.ts';
+import { IdleWatch } from './idle-watch.ts';
 
 /** What went through a tunnel. */
 export interface TunnelResult {
@@ -30,24 +31,16 @@ export function tunnel(
     { bytes: 0, ended: false, closed: false },
     { bytes: 0, ended: false, closed: false },
   ];
-  let lastActivity = clock.now();
   let failure: Error | undefined;
-
-  const watch = (): void => {
-    const silent = clock.now() - lastActivity;
-    if (silent >= idleTimeout) {
-      const error = new Error(`nothing was sent for ${idleTimeout} ms`);
-      first.destroy(error);
-      second.destroy(error);
-    } else {
-      timer = clock.schedule(idleTimeout - silent, watch);
-    }
-  };
-  let timer = clock.schedule(idleTimeout, watch);
+  const watch = new IdleWatch(clock, idleTimeout, () => {
+    const error = new Error(`nothing was sent for ${idleTimeout} ms`);
+    first.destroy(error);
+    second.destroy(error);
+  });
 
   const copy = (from: Connection, to: Connection, side: Side, other: Side): ConnectionHandler => ({
     onData(chunk) {
-      lastActivity = clock.now();
+      watch.touch();
       side.bytes += chunk.length;
       if (!to.write(chunk)) from.pause();
     },
@@ -65,7 +58,7 @@ export function tunnel(
         if (!side.ended || !other.ended) to.destroy(error);
         return;
       }
-      timer.cancel();
+      watch.stop();
       done({ sent: sides[0].bytes, received: sides[1].bytes, ...(failure && { error: failure }) });
     },
   });

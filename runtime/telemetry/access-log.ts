@@ -9,7 +9,10 @@ export interface AccessLogEntry {
   readonly authority: string;
   /** Without its query, which may hold secrets. */
   readonly path: string;
+  /** 101 for an upgrade, whose entry is written when its tunnel ends. */
   readonly status: number;
+  /** Name of the status that a call of gRPC ended with. */
+  readonly grpc_status?: string;
   readonly duration_ms: number;
   readonly bytes_received: number;
   readonly bytes_sent: number;

@@ -1,0 +1,213 @@
+import { type EndpointState, planRetry, type TryFailure } from '../engine/index.ts';
+import type { Retry, Timer } from '../model/index.ts';
+import type {
+  ClientConnection,
+  ClientStream,
+  PoolWaiter,
+  RequestHead,
+  ResetReason,
+  ResponseReceiver,
+} from '../net/index.ts';
+import { brokenOff, type Failure, noEndpoint, notConnected, tooSlow } from './exchange-failure.ts';
+import type { ExchangePlan, ProxyContext, Upstream } from './exchange-plan.ts';
+import type { RequestBody } from './request-body.ts';
+
+/** Holds where no policy says otherwise, for what the peer certainly did not process and for stale connections. */
+const safeRetry: Retry = { attempts: 2, codes: [], backoff: 0 };
+
+/** Whose request is tried; it hears the response as well. */
+export interface TriesOwner extends ResponseReceiver {
+  readonly body: RequestBody;
+  /** Milliseconds the exchange may take yet; absent without limit. */
+  readonly timeLeft: number | undefined;
+  /** The request is about to be sent. */
+  onSend(): void;
+  /** It was sent, with all of its body that there is. */
+  onSent(): void;
+  /** There is no further try. */
+  onFailure(failure: Failure): void;
+  /** A try took too long that had begun to answer. */
+  onLateResponse(limit: number): void;
+}
+
+/** Sends a request to one upstream after the other until one answers, as far as that is safe. */
+export class Tries implements PoolWaiter {
+  /** Where the last try goes. */
+  upstream: Upstream | undefined;
+  /** Present while it may be written to, or read from. */
+  stream: ClientStream | undefined;
+  /** Tries beyond the first. */
+  retries = 0;
+  readonly #context: ProxyContext;
+  readonly #plan: ExchangePlan;
+  readonly #head: RequestHead;
+  readonly #key: string | undefined;
+  readonly #owner: TriesOwner;
+  #tried: Set<EndpointState> | undefined;
+  /** The balancer counts it. */
+  #underWay = false;
+  #started = 0;
+  /** When the response began: how long its body takes is no matter of the endpoint's speed. */
+  #answered: number | undefined;
+  /** A connection was found, which had carried requests before if it is reused. */
+  #sent = false;
+  #reused = false;
+  #timer: Timer | undefined;
+
+  /** `key` is what the balancer reads of the request. */
+  constructor(
+    context: ProxyContext,
+    plan: ExchangePlan,
+    head: RequestHead,
+    key: string | undefined,
+    owner: TriesOwner,
+  ) {
+    this.#context = context;
+    this.#plan = plan;
+    this.#head = head;
+    this.#key = key;
+    this.#owner = owner;
+  }
+
+  /** How errors name where it goes. */
+  get target(): string {
+    return this.#plan.target ?? this.#plan.service;
+  }
+
+  /** The `set-cookie` that leads this client back here; absent where it has it, or sessions do not count. */
+  get session(): string | undefined {
+    const { session, state } = this.upstream ?? {};
+    return state?.id === this.#key ? undefined : session;
+  }
+
+  start(): void {
+    const { clock } = this.#context;
+    const upstream = this.#plan.pick(this.#tried, this.#key, this.#head.headers);
+    if (!upstream) {
+      this.#owner.onFailure(noEndpoint(this.target));
+      return;
+    }
+    this.upstream = upstream;
+    this.#sent = false;
+    this.#underWay = true;
+    this.#started = clock.now();
+    this.#answered = undefined;
+    if (upstream.state) upstream.state.active++;
+    const limit = this.#plan.timeouts.backendRequest;
+    if (limit) this.#timer = clock.schedule(limit, () => this.#onTimeout(limit));
+    upstream.pool.acquire(this);
+  }
+
+  onConnection(connection: ClientConnection, reused: boolean): void {
+    this.#reused = reused;
+    this.#sent = true;
+    const { retries } = this;
+    const { body } = this.#owner;
+    this.#owner.onSend();
+    const headOnly = body.isEmpty;
+    const stream = connection.request(this.#head, headOnly, this.#owner);
+    // A connection that breaks at once may already have ended this try and begun the next.
+    if (retries !== this.retries || !this.#underWay) return;
+    this.stream = stream;
+    if (this.#head.upgrade !== undefined) return;
+    if (!headOnly) body.sendTo(stream);
+    this.#owner.onSent();
+  }
+
+  onUnavailable(error: Error): void {
+    this.#onFailed(notConnected(this.target, this.upstream?.address, error));
+  }
+
+  /** The response has begun. Returns true when it is thrown away, and the request sent again. */
+  onStatus(status: number, complete: boolean): boolean {
+    if (this.#plan.retry?.codes.includes(status)) {
+      const delay = this.#planRetry({ kind: 'status', status }, false);
+      if (delay !== undefined) {
+        if (!complete || !this.#owner.body.ended) this.stream?.reset('cancelled');
+        this.#retry(delay);
+        return true;
+      }
+    }
+    this.#answered = this.#context.clock.now();
+    return false;
+  }
+
+  /** The try broke before its response began. */
+  onReset(reason: ResetReason): void {
+    this.stream = undefined;
+    this.#onFailed(brokenOff(this.target, reason, this.#sent, this.#reused));
+  }
+
+  /** What has begun may take as long as it likes. */
+  unlimit(): void {
+    this.#timer?.cancel();
+  }
+
+  /** Gives up what is under way. */
+  stop(): void {
+    if (this.stream) this.stream.reset('cancelled');
+    else this.upstream?.pool.forget(this);
+    this.stream = undefined;
+  }
+
+  /** Tells the balancer, once a try, and ends waiting. */
+  end(failed: boolean): void {
+    this.#timer?.cancel();
+    if (!this.#underWay) return;
+    this.#underWay = false;
+    const state = this.upstream?.state;
+    if (!state) return;
+    state.active--;
+    state.observe((this.#answered ?? this.#context.clock.now()) - this.#started, failed);
+  }
+
+  /** Milliseconds to wait before the next try; `undefined` when there is to be none. */
+  #planRetry(failure: TryFailure, stale: boolean): number | undefined {
+    // What an upgrade has begun on the other side cannot be known.
+    if (this.#head.upgrade !== undefined && failure.kind !== 'unprocessed') return undefined;
+    const { retry, budget } = this.#plan;
+    const policy = retry ?? (failure.kind === 'unprocessed' || stale ? safeRetry : undefined);
+    const { timeLeft, body } = this.#owner;
+    const failed = {
+      method: this.#head.method,
+      failure,
+      tries: this.retries + 1,
+      replayable: body.replayable,
+      ...(timeLeft !== undefined && { timeLeft }),
+    };
+    const planned = planRetry(policy, failed, budget, this.#context.random);
+    return planned.again ? planned.delay : undefined;
+  }
+
+  #onFailed(failure: Failure): void {
+    if (!this.#underWay) return;
+    const delay = this.#planRetry(failure.cause, failure.stale ?? false);
+    if (delay !== undefined) {
+      this.#retry(delay);
+      return;
+    }
+    this.end(true);
+    this.#owner.onFailure(failure);
+  }
+
+  #retry(delay: number): void {
+    const { clock, metrics } = this.#context;
+    this.end(true);
+    this.stream = undefined;
+    this.retries++;
+    this.#tried ??= new Set();
+    if (this.upstream?.state) this.#tried.add(this.upstream.state);
+    metrics.retries.with(this.#plan.service, this.#plan.route ?? '').add(1);
+    if (delay > 0) this.#timer = clock.schedule(delay, () => this.start());
+    else this.start();
+  }
+
+  #onTimeout(limit: number): void {
+    if (this.#answered !== undefined) {
+      this.#owner.onLateResponse(limit);
+      return;
+    }
+    this.stop();
+    this.#onFailed(tooSlow(this.target, limit));
+  }
+}
