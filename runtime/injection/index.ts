@@ -1,6 +1,6 @@
 /** Puts proxies beside pods: pure, for the admission webhook and for `meshwright inject`. */
 export { type Injection, injectPod } from './inject-pod.ts';
-export { injectorConfiguration, injectorName, injectPath } from './injector-configuration.ts';
+export { injectionPaths, injectorConfiguration, injectorName } from './injector-configuration.ts';
 export type { RawPod } from './pod-view.ts';
 export { defaultSettings, type InjectionSettings, trustBundle } from './settings.ts';
 export type { InjectionRequest } from './subject.ts';

@@ -4,8 +4,8 @@ import { excludedNamespaces } from './refusals.ts';
 /** Name of the MutatingWebhookConfiguration. */
 export const injectorName = 'meshwright-injector';
 
-/** Path of the webhook that injects. */
-export const injectPath = '/inject';
+/** Where the API server sends pods that are to get a proxy because of their namespace's label, and because of their own. */
+export const injectionPaths = { namespace: '/inject/namespace', pod: '/inject/pod' } as const;
 
 const namespaceName = 'kubernetes.io/metadata.name';
 
@@ -26,14 +26,14 @@ export function injectorConfiguration() {
     metadata: { name: injectorName, labels: { [labels.appPartOf]: 'meshwright' } },
     webhooks: [
       {
-        ...common('namespace.inject.meshwright.dev'),
+        ...common('namespace.inject.meshwright.dev', injectionPaths.namespace),
         namespaceSelector: {
           matchExpressions: [excluded, { key: labels.inject, operator: 'In', values: [injectEnabled] }],
         },
         objectSelector: { matchExpressions: [notDisabled] },
       },
       {
-        ...common('pod.inject.meshwright.dev'),
+        ...common('pod.inject.meshwright.dev', injectionPaths.pod),
         namespaceSelector: {
           matchExpressions: [excluded, { key: labels.inject, operator: 'NotIn', values: [injectEnabled] }],
         },
@@ -44,13 +44,11 @@ export function injectorConfiguration() {
   };
 }
 
-function common(name: string) {
+function common(name: string, path: string) {
   return {
     name,
     admissionReviewVersions: ['v1'],
-    clientConfig: {
-      service: { namespace: controlPlane.namespace, name: controlPlane.name, path: injectPath, port: 443 },
-    },
+    clientConfig: { service: { ...controlPlane, path, port: 443 } },
     failurePolicy: 'Fail',
     matchPolicy: 'Equivalent',
     // Another webhook may add containers after us: they have probes, too.
