@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import type * as kubernetes from '@pulumi/kubernetes';
 import * as pulumi from '@pulumi/pulumi';
-import { ApiObject } from 'cdk8s';
-import { App, Duration, Mesh, Port, Route, Service } from 'meshwright';
+import { ApiObject, Lazy } from 'cdk8s';
+import { App, Duration, Mesh, Port, Route, Service, validate } from 'meshwright';
 import { attribute, input, PulumiApp } from 'meshwright/pulumi';
 import { runInProcess } from './in-process.ts';
 
@@ -57,6 +57,39 @@ describe('an Output is refused', () => {
     const { mesh, web } = twoServices();
     spoil(mesh, web);
     expect(() => new PulumiApp('east', mesh)).toThrow(message);
+  });
+});
+
+describe('an Output that was put into an object as it is', () => {
+  function settings(data: Record<string, unknown>): Mesh {
+    const mesh = new Mesh(new App(), 'shop', { trustDomain: 'shop.local' });
+    new ApiObject(mesh, 'settings', { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'settings' }, data });
+    return mesh;
+  }
+  const found = (mesh: Mesh) => validate(mesh).map(({ id, construct, message }) => `${id} ${construct}: ${message}`);
+
+  test.each([
+    ['alone', { host: pulumi.output('db') }, 'data.host'],
+    ['in a list', { hosts: ['a', { name: pulumi.output('db') }] }, 'data.hosts[1].name'],
+    ['in a text', { url: `redis://${pulumi.output('db')}` }, 'data.url'],
+    ['in JSON', { json: JSON.stringify({ host: pulumi.output('db') }) }, 'data.json'],
+  ])('%s cannot be written by cdk8s: a finding names the place', (_, data, place) => {
+    expect(found(settings(data))).toEqual([
+      `MW1144 shop/settings: ${place} is an Output of Pulumi, which cdk8s cannot write`,
+    ]);
+    expect(() => App.of(settings(data)).synthYaml()).toThrow(`MW1144 shop/settings: ${place} is an Output`);
+  });
+
+  test('cannot be deployed by Pulumi either: the finding says how to give it', () => {
+    const mesh = settings({ host: pulumi.output('db') });
+    expect(() => new PulumiApp('east', mesh)).toThrow(
+      'MW1148 shop/settings: data.host is an Output that cdk8s cannot render\n    fix: write input(output)',
+    );
+  });
+
+  test('is not seen in values that are made when the object is written, nor where nothing is', () => {
+    const mesh = settings({ late: Lazy.any({ produce: () => 'now' }), none: undefined, nothing: null });
+    expect(found(mesh)).toEqual([]);
   });
 });
 

@@ -25,6 +25,7 @@ function written(program: string): KubernetesObject[] {
 describe.each([
   ['stacks/shop', 'examples/shop/main.ts', ['Namespace']],
   ['stacks/crds', 'stacks/crds/main.ts', []],
+  ['stacks/control-plane', 'stacks/control-plane/main.ts', []],
 ])('%s, as Pulumi starts it', (cwd, cdk8s, more) => {
   test.each([{ preview: true }, { preview: false }])(
     'registers what its cdk8s side writes (preview: $preview)',
@@ -55,4 +56,23 @@ test('the shop can be deployed without waiting', async () => {
   expect(monitor.at('shop/shop/Resource').inputs).toMatchObject({
     metadata: { annotations: { 'pulumi.com/skipAwait': 'true' } },
   });
+});
+
+test('the control plane is as its configuration has it', async () => {
+  const config = { 'shop:image': 'registry.example/meshwright:1', 'shop:replicas': '3' };
+  const { code, monitor } = await runProgram('pulumi.ts', { cwd: 'stacks/control-plane', config });
+  expect(code).toBe(0);
+  expect(monitor.at('meshwright/control-plane/Deployment').inputs).toMatchObject({
+    spec: { replicas: 3, template: { spec: { containers: [{ image: 'registry.example/meshwright:1' }] } } },
+  });
+});
+
+test('what the controller writes by itself is in no manifest, so that it cannot drift', async () => {
+  const { monitor } = await runProgram('pulumi.ts', { cwd: 'stacks/control-plane' });
+  const { inputs, ignoreChanges } = monitor.at('meshwright/control-plane/Injector');
+  expect(ignoreChanges).toEqual([]);
+  const { webhooks } = inputs as unknown as { readonly webhooks: readonly { readonly clientConfig: object }[] };
+  for (const { clientConfig } of webhooks) expect(Object.keys(clientConfig)).toEqual(['service']);
+  const kinds = monitor.objects.map(({ inputs }) => (inputs as { kind?: string }).kind);
+  for (const kind of ['Secret', 'Lease', 'ConfigMap']) expect(kinds).not.toContain(kind);
 });

@@ -1,10 +1,10 @@
-import { describe, expect, test } from '@jest/globals';
+import { beforeAll, describe, expect, test } from '@jest/globals';
 import { Construct } from 'constructs';
 import { App, Mesh, Port, Route, Service } from 'meshwright';
 import { configure, PulumiApp } from 'meshwright/pulumi';
 import { shop } from '../../examples/shop/main.ts';
 import { runInProcess } from './in-process.ts';
-import type { Monitor } from './monitor.ts';
+import type { Monitor, Registration } from './monitor.ts';
 
 const http = { http: Port.http(8080) };
 const workload = { image: 'example/service:1' };
@@ -18,6 +18,57 @@ describe('the shop', () => {
 
   test('is shown as its author thinks of it', async () => {
     expect(outline(await deployed)).toMatchSnapshot();
+  });
+});
+
+describe('renaming changes no URN and no object:', () => {
+  const deployed = (program: () => unknown) => runInProcess(program).then(({ sorted }) => sorted);
+  let before: readonly Registration[];
+
+  beforeAll(async () => {
+    before = await deployed(() => {
+      const shop = new Mesh(new App(), 'shop', { trustDomain: 'shop.local' });
+      const reviews = new Service(shop, 'reviews', { ports: http, workload, versions: { v1: {}, v2: {} } });
+      const canary = [{ name: 'split', to: reviews.split({ v1: 90, v2: 10 }) }];
+      new Route(reviews, 'canary', { parent: reviews, rules: canary });
+      new PulumiApp('east', shop);
+    });
+  });
+
+  test('a local variable', async () => {
+    const after = await deployed(() => {
+      const bookshop = new Mesh(new App(), 'shop', { trustDomain: 'shop.local' });
+      const feedback = new Service(bookshop, 'reviews', { ports: http, workload, versions: { v1: {}, v2: {} } });
+      const rules = [{ name: 'split', to: feedback.split({ v1: 90, v2: 10 }) }];
+      new Route(feedback, 'canary', { parent: feedback, rules });
+      new PulumiApp('east', bookshop);
+    });
+    expect(after.length).toBeGreaterThan(10);
+    expect(after).toEqual(before);
+  });
+
+  test('a class of its own', async () => {
+    class Feedback extends Service<typeof http, 'v1' | 'v2'> {}
+    const after = await deployed(() => {
+      const shop = new Mesh(new App(), 'shop', { trustDomain: 'shop.local' });
+      const reviews = new Feedback(shop, 'reviews', { ports: http, workload, versions: { v1: {}, v2: {} } });
+      const rules = [{ name: 'split', to: reviews.split({ v1: 90, v2: 10 }) }];
+      new Route(reviews, 'canary', { parent: reviews, rules });
+      new PulumiApp('east', shop);
+    });
+    expect(after).toEqual(before);
+  });
+
+  test('but another id does', async () => {
+    const after = await deployed(() => {
+      const shop = new Mesh(new App(), 'shop', { trustDomain: 'shop.local' });
+      const reviews = new Service(shop, 'feedback', { ports: http, workload, versions: { v1: {}, v2: {} } });
+      const rules = [{ name: 'split', to: reviews.split({ v1: 90, v2: 10 }) }];
+      new Route(reviews, 'canary', { parent: reviews, rules });
+      new PulumiApp('east', shop);
+    });
+    const urns = new Set(before.map(({ urn }) => urn));
+    expect(after.some(({ urn }) => !urns.has(urn))).toBe(true);
   });
 });
 
