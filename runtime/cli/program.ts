@@ -22,6 +22,7 @@ const commands: Readonly<Record<string, Entry>> = {
   stat: { summary: 'show how requests to services go', load: () => import('./stat.ts') },
   edges: { summary: 'show who calls whom', load: () => import('./edges.ts') },
   sidecar: { summary: 'run the proxy of one workload', load: () => import('./sidecar.ts') },
+  redirect: { summary: 'lead the connections of a pod through its proxy', load: () => import('./redirect.ts') },
   controller: { summary: 'run the control plane', load: () => import('./controller.ts') },
   completion: { summary: 'print a completion script for a shell', load: () => import('./completion.ts') },
 };

@@ -1,15 +1,26 @@
 import { Command } from 'commander';
 import { pino } from 'pino';
-import { readBootstrap, runSidecar } from '../proxy/index.ts';
+import { type Bootstrap, parseBootstrapText, readBootstrap, runSidecar } from '../proxy/index.ts';
+import { usageError } from './exit-code.ts';
+
+/** Where a pod's definition has the bootstrap document, so that Kubernetes can put the pod's name and address in. */
+const variable = 'MESHWRIGHT_BOOTSTRAP';
 
 export const command = new Command('sidecar')
-  .requiredOption('--config <file>', 'its bootstrap document')
+  .option('--config <file>', `its bootstrap document; else that of the environment variable ${variable}`)
   .addHelpText('before', 'Examples:\n  $ meshwright sidecar --config bootstrap.json\n')
-  .action(async ({ config }: { config: string }) => {
+  .action(async ({ config }: { config?: string }) => {
     const quit = Promise.withResolvers<void>();
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => quit.resolve());
-    const sidecar = await runSidecar(await readBootstrap(config), { logger: pino(), onQuit: quit.resolve });
+    const sidecar = await runSidecar(await bootstrapOf(config), { logger: pino(), onQuit: quit.resolve });
     // A port that cannot be had ends the process; who started it tries again.
     await Promise.race([quit.promise, sidecar.ready.then(() => quit.promise)]);
     await sidecar.close();
   });
+
+async function bootstrapOf(file: string | undefined): Promise<Bootstrap> {
+  if (file !== undefined) return readBootstrap(file);
+  const text = process.env[variable];
+  if (!text) throw usageError(`there is no bootstrap document: give --config or set ${variable}`);
+  return parseBootstrapText(text, variable);
+}

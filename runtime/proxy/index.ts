@@ -1,5 +1,5 @@
 /** The data path: what a sidecar or gateway process runs. */
-export { type Bootstrap, parseBootstrap, parseHostPort, readBootstrap } from './bootstrap.ts';
+export { type Bootstrap, parseBootstrap, parseBootstrapText, parseHostPort, readBootstrap } from './bootstrap.ts';
 export type { ProxyContext } from './exchange-plan.ts';
 export { defaultProxyLimits, type ProxyLimits } from './limits.ts';
 export { MeshProxy, type Subscriptions } from './mesh-proxy.ts';
