@@ -1,0 +1,125 @@
+/*
+ * Objects that everybody refuses: the API server, and who reads files. One for each rule at least.
+ */
+
+interface RefusedObject {
+  readonly kind: string;
+  readonly spec: Readonly<Record<string, unknown>>;
+  /** Where the API server says it is. */
+  readonly place: string;
+  /** What its rule says. */
+  readonly says: string;
+}
+
+const targetRefs = [{ group: '', kind: 'Service', name: 'cart' }];
+const access = (rule: object) => ({ targetRefs, rules: [{ action: 'Allow', ...rule }] });
+const balance = (spec: object) => ({ targetRefs, algorithm: 'LeastRequest', ...spec });
+const limit = (limit: object) => ({ targetRefs, limits: [{ requests: 1, interval: '1s', ...limit }] });
+const fault = (...faults: object[]) => ({ targetRefs, faults });
+const oneOf = (...names: string[]) => `must have exactly one of ${names.join(', ')}`;
+const principals = oneOf('serviceAccount', 'namespace', 'authenticated');
+const keys = oneOf('header', 'cookie', 'query', 'source');
+
+export const refusedObjects: readonly RefusedObject[] = [
+  { kind: 'AccessPolicy', spec: access({ from: [{}] }), place: 'spec.rules[0].from[0]', says: principals },
+  {
+    kind: 'AccessPolicy',
+    spec: access({ from: [{ namespace: 'a', authenticated: true }] }),
+    place: 'spec.rules[0].from[0]',
+    says: principals,
+  },
+  {
+    kind: 'AccessPolicy',
+    spec: access({ to: [{}] }),
+    place: 'spec.rules[0].to[0]',
+    says: 'must have methods, paths, or both',
+  },
+  {
+    kind: 'AccessPolicy',
+    spec: access({ to: [{ paths: [{ type: 'Exact', value: 'api' }] }] }),
+    place: 'spec.rules[0].to[0].paths[0]',
+    says: 'value must begin with /',
+  },
+  {
+    kind: 'AccessPolicy',
+    spec: { ...access({}), targetRefs: [...targetRefs, ...targetRefs] },
+    place: 'spec.targetRefs',
+    says: 'must not name a target twice',
+  },
+  {
+    kind: 'LoadBalancingPolicy',
+    spec: balance({ hashKey: { header: 'x-user' } }),
+    place: 'spec',
+    says: 'hashKey goes with RingHash and Maglev, and they with it',
+  },
+  {
+    kind: 'LoadBalancingPolicy',
+    spec: balance({ algorithm: 'Maglev' }),
+    place: 'spec',
+    says: 'hashKey goes with RingHash and Maglev, and they with it',
+  },
+  {
+    kind: 'LoadBalancingPolicy',
+    spec: balance({ algorithm: 'RingHash', hashKey: { source: true }, preferSameZone: { minEndpoints: 1 } }),
+    place: 'spec',
+    says: 'where a key decides, sessionPersistence, preferSameZone and slowStart cannot',
+  },
+  {
+    kind: 'LoadBalancingPolicy',
+    spec: balance({ algorithm: 'Maglev', hashKey: { header: 'a', cookie: 'b' } }),
+    place: 'spec.hashKey',
+    says: keys,
+  },
+  {
+    kind: 'LoadBalancingPolicy',
+    spec: balance({ sessionPersistence: { sameSite: 'None' } }),
+    place: 'spec.sessionPersistence',
+    says: 'browsers drop a cookie with sameSite None that is not secure',
+  },
+  {
+    kind: 'LoadBalancingPolicy',
+    spec: balance({ sessionPersistence: { absoluteTimeout: '169h' } }),
+    place: 'spec.sessionPersistence.absoluteTimeout',
+    says: 'must be from 1s to 168h',
+  },
+  {
+    kind: 'LoadBalancingPolicy',
+    spec: balance({ slowStart: { window: '500ms' } }),
+    place: 'spec.slowStart.window',
+    says: 'must be from 1s to 1h',
+  },
+  {
+    kind: 'RateLimitPolicy',
+    spec: limit({ interval: '0s' }),
+    place: 'spec.limits[0].interval',
+    says: 'must not be 0',
+  },
+  {
+    kind: 'RateLimitPolicy',
+    spec: limit({ key: { caller: true, header: 'x-user' } }),
+    place: 'spec.limits[0].key',
+    says: oneOf('caller', 'header'),
+  },
+  {
+    kind: 'FaultPolicy',
+    spec: fault({ percent: 10 }),
+    place: 'spec.faults[0]',
+    says: 'must have a delay, an abort, or both',
+  },
+  {
+    kind: 'FaultPolicy',
+    spec: fault({ abort: { httpStatus: 503, grpcStatus: 'UNAVAILABLE' } }),
+    place: 'spec.faults[0].abort',
+    says: oneOf('httpStatus', 'grpcStatus'),
+  },
+];
+
+/** The whole of an object. */
+export function refusedObject({ kind, spec }: RefusedObject, index: number) {
+  return {
+    apiVersion: 'meshwright.dev/v1alpha1',
+    kind,
+    metadata: { name: `refused-${index}`, namespace: 'shop' },
+    spec,
+  };
+}
