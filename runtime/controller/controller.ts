@@ -4,7 +4,9 @@ import { type Clock, type Finding, formatFinding, type Random, systemClock } fro
 import { createControlPlaneHandler, createControlPlaneServer, DiscoveryCache } from '../xds/server.ts';
 import { createApiServer } from './api/server.ts';
 import { nackFindings, viewProxy, viewServices } from './api/views.ts';
-import { openAuthority } from './authority-store.ts';
+import { AuthorityKeeper } from './authority/authority-keeper.ts';
+import { FileAuthorityStore } from './authority/file-authority-store.ts';
+import { watchAuthority } from './authority/watch-authority.ts';
 import { createFileProvider } from './files/file-provider.ts';
 import { listen } from './listen.ts';
 import { firstState, nextState } from './mesh-state.ts';
@@ -55,7 +57,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
     for (const end of opened.splice(0).reverse()) await end();
   };
   try {
-    return { ...(await start(options, opened)), close };
+    return Object.assign(await start(options, opened), { close });
   } catch (error) {
     await close();
     throw error;
@@ -73,9 +75,13 @@ async function start(options: ControllerOptions, opened: (() => unknown)[]): Pro
   logFindings(logger, [], mesh.findings);
 
   const { trustDomain } = mesh;
-  const authority = await openAuthority(options.stateDirectory, trustDomain, clock);
+  const store = new FileAuthorityStore({ directory: options.stateDirectory, trustDomain });
+  const authority = await AuthorityKeeper.open({ store, trustDomain, clock, logger });
+  const keeping = watchAuthority({ keeper: authority, isLeader: () => true, clock, logger });
+  opened.push(() => keeping.close());
   const svid = createAuthoritySvidSource({ authority, id: controllerIdentity(trustDomain), clock, random, logger });
   opened.push(() => svid.close());
+  authority.onChange(() => svid.renew());
   await svid.start();
   const handler = createControlPlaneHandler({
     authority,
@@ -102,7 +108,7 @@ async function start(options: ControllerOptions, opened: (() => unknown)[]): Pro
 
   const traffic = new Traffic();
   const proxies = () => handler.proxies().map((proxy) => viewProxy(proxy, (kind, name) => cache.version(kind, name)));
-  const findings = () => [...mesh.findings, ...nackFindings(proxies())];
+  const findings = () => [...mesh.findings, ...authority.findings(), ...nackFindings(proxies())];
   const scraper = startScraper({
     clock,
     targets: () =>
@@ -126,7 +132,9 @@ async function start(options: ControllerOptions, opened: (() => unknown)[]): Pro
     address: control.address,
     api: `http://${api.address}`,
     trustDomain,
-    bundlePem: authority.bundlePem,
+    get bundlePem() {
+      return authority.bundlePem;
+    },
     findings,
   };
 }

@@ -1,11 +1,11 @@
 import type { Clock, Random, SpiffeId } from '../model/index.ts';
-import type { CertificateAuthority } from './certificate-authority.ts';
+import type { Authority } from './certificate-authority.ts';
 import type { Logger } from './logger.ts';
 import type { SvidSource } from './svid.ts';
 import { SvidRenewal } from './svid-renewal.ts';
 
 export interface AuthoritySvidSourceOptions {
-  readonly authority: CertificateAuthority;
+  readonly authority: Authority;
   readonly id: SpiffeId;
   readonly clock: Clock;
   readonly random: Random;

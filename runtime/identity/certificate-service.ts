@@ -1,13 +1,13 @@
 import { Code, ConnectError, type ConnectRouter } from '@connectrpc/connect';
 import { formatSpiffeId, parseSpiffeId, type SpiffeId } from '../model/index.ts';
-import { type CertificateAuthority, CertificateRequestError } from './certificate-authority.ts';
+import { type Authority, AuthorityValidityError, CertificateRequestError } from './certificate-authority.ts';
 import { CertificateService } from './gen/meshwright/identity/v1/certificate_pb.js';
 import type { Logger } from './logger.ts';
 import { splitPem } from './pem-chain.ts';
 import { TokenError, type WorkloadClaims } from './workload-token.ts';
 
 export interface CertificateServiceOptions {
-  readonly authority: CertificateAuthority;
+  readonly authority: Authority;
   /** Whom a bearer token speaks for; rejects with {@link TokenError}. */
   readonly verifyToken: (token: string) => Promise<WorkloadClaims>;
   readonly logger: Logger;
@@ -49,5 +49,6 @@ function workloadIdentity(trustDomain: string, claims: WorkloadClaims): SpiffeId
 function asRefusal(error: unknown): ConnectError | undefined {
   if (error instanceof TokenError) return new ConnectError(error.message, Code.Unauthenticated);
   if (error instanceof CertificateRequestError) return new ConnectError(error.message, Code.InvalidArgument);
+  if (error instanceof AuthorityValidityError) return new ConnectError(error.message, Code.Unavailable);
   return undefined;
 }

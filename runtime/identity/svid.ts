@@ -1,5 +1,8 @@
 import type { SpiffeId } from '../model/index.ts';
 
+/** Milliseconds an SVID is valid, unless told otherwise. */
+export const svidLifetime = 24 * 60 * 60 * 1000;
+
 /** An X.509-SVID with its private key, and what to verify others with. */
 export interface Svid {
   readonly id: SpiffeId;

@@ -2,7 +2,7 @@ import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
 import { type ContextValues, createContextValues } from '@connectrpc/connect';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
-import { type CertificateAuthority, routeCertificateService, type WorkloadClaims } from '../identity/authority.ts';
+import { type Authority, routeCertificateService, type WorkloadClaims } from '../identity/authority.ts';
 import { type Logger, verifyPeerIdentity } from '../identity/index.ts';
 import type { Clock, ResourceKind, SpiffeId } from '../model/index.ts';
 import type { DiscoveryCache } from './discovery-cache.ts';
@@ -10,7 +10,7 @@ import { DiscoveryService, type Peer, peerKey } from './discovery-service.ts';
 import type { ProxyStatus } from './proxy-status.ts';
 
 export interface ControlPlaneOptions {
-  readonly authority: CertificateAuthority;
+  readonly authority: Authority;
   /** Whom a bearer token speaks for; rejects with `TokenError`. */
   readonly verifyToken: (token: string) => Promise<WorkloadClaims>;
   readonly cache: DiscoveryCache;
