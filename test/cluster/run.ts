@@ -1,7 +1,9 @@
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { apply } from './kubectl.ts';
 import { containerdSocket, kubeconfig, pidsFile, scripts } from './paths.ts';
 
 /*
@@ -12,6 +14,7 @@ import { containerdSocket, kubeconfig, pidsFile, scripts } from './paths.ts';
 const root = resolve(import.meta.dirname, '../..');
 const keep = process.env.MESHWRIGHT_CLUSTER_KEEP === '1';
 const image = join(root, 'dist/image.tar');
+const cli = join(root, 'runtime/cli/main.ts');
 const shopImage = join(root, 'dist/shop-image.tar');
 
 function say(text: string): void {
@@ -40,6 +43,13 @@ async function provideImage(archive: string, args: readonly string[]): Promise<v
   await must(`import ${archive}`, 'ctr', ['-a', containerdSocket, '-n', 'k8s.io', 'image', 'import', archive]);
 }
 
+/** As a user does: what `install` prints is applied, and `check` waits until it is well. */
+async function install(): Promise<void> {
+  const { stdout } = await promisify(execFile)(process.execPath, [cli, 'install'], { cwd: root, maxBuffer: 64 << 20 });
+  await apply(stdout);
+  await must('install the control plane', process.execPath, [cli, 'check', '--wait', '3m'], { KUBECONFIG: kubeconfig });
+}
+
 async function main(): Promise<number> {
   if (process.platform !== 'linux' || process.getuid?.() !== 0) {
     say('it starts a Kubernetes on this machine, which needs Linux and root; `npm test` needs neither');
@@ -52,7 +62,8 @@ async function main(): Promise<number> {
     await must('start the cluster', 'bash', [script('up.sh')]);
   }
   await provideImage(image, []);
-  await provideImage(shopImage, ['--app', 'examples/shop', '--tag', 'meshwright/shop:0.1.0']);
+  await provideImage(shopImage, ['--app', 'examples/shop', '--tag', 'meshwright/example-shop:0.1.0']);
+  await install();
   const jest = [
     '--experimental-vm-modules',
     '--disable-warning=ExperimentalWarning',
