@@ -1,4 +1,11 @@
-import type { Accepted, HeaderList, RequestHead, RequestReceiver, ServerStream } from '../net/index.ts';
+import type {
+  Accepted,
+  HeaderList,
+  Http1ServerHandler,
+  RequestHead,
+  RequestReceiver,
+  ServerStream,
+} from '../net/index.ts';
 import type { ProxyContext } from './exchange-plan.ts';
 import { withHyphens } from './header-names.ts';
 import { answerLocally } from './local-answer.ts';
@@ -35,11 +42,18 @@ export class GatewayListener {
     this.#parts = parts;
   }
 
+  /** Clients speak HTTP/1.1, or HTTP/2 from their first byte on. */
   accept(accepted: Accepted): void {
-    const remoteAddress = accepted.connection.remoteAddress;
-    this.#parts.servers.serveHttp(accepted, 'http1', {
+    const { servers } = this.#parts;
+    const { remoteAddress } = accepted.connection;
+    const handler: Http1ServerHandler = {
       onRequest: (head, stream, end) => this.#handle(head, stream, end, remoteAddress),
-    });
+      onHttp2(connection, bytes) {
+        servers.upgradeToHttp(connection, 'http2', handler);
+        connection.handler.onData(bytes);
+      },
+    };
+    servers.serveHttp(accepted, 'http1', handler);
   }
 
   #handle(head: RequestHead, stream: ServerStream, end: boolean, remoteAddress: string): RequestReceiver {
