@@ -21,6 +21,7 @@ const commands: Readonly<Record<string, Entry>> = {
   explain: { summary: 'tell which rules decide about a request, and why', load: () => import('./explain.ts') },
   stat: { summary: 'show how requests to services go', load: () => import('./stat.ts') },
   edges: { summary: 'show who calls whom', load: () => import('./edges.ts') },
+  inject: { summary: 'put proxies into manifests of pods', load: () => import('./inject.ts') },
   sidecar: { summary: 'run the proxy of one workload', load: () => import('./sidecar.ts') },
   redirect: { summary: 'lead the connections of a pod through its proxy', load: () => import('./redirect.ts') },
   controller: { summary: 'run the control plane', load: () => import('./controller.ts') },

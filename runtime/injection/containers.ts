@@ -97,13 +97,13 @@ function heapOptions(memoryLimit: string | number | undefined): string | undefin
 }
 
 function redirectArguments(options: ProxyOptions): readonly string[] {
-  const { inbound, outbound, admin } = proxyPorts;
+  const { inbound, outbound } = proxyPorts;
   const skipped = (flag: string, values: readonly unknown[]) => (values.length ? [flag, values.join(',')] : []);
   return [
     'redirect',
     ...['--proxy-uid', String(proxyUser)],
     ...['--inbound-port', String(inbound), '--outbound-port', String(outbound)],
-    ...skipped('--skip-inbound-ports', [...new Set([admin, ...options.skipInboundPorts])]),
+    ...skipped('--skip-inbound-ports', options.skipInboundPorts),
     ...skipped('--skip-outbound-ports', options.skipOutboundPorts),
     ...skipped('--skip-outbound-cidrs', options.skipOutboundCidrs),
   ];

@@ -1,5 +1,5 @@
 import { type Finding, finding } from '../model/index.ts';
-import { labels, proxyContainer, sidecarProxy, workloadName } from '../resources/index.ts';
+import { labels, proxyContainer, sidecarProxy } from '../resources/index.ts';
 import { bootstrapText } from './bootstrap.ts';
 import {
   proxySecurity,
@@ -119,26 +119,19 @@ function completeGateway(pod: RawPod, subject: Subject, options: ProxyOptions): 
   };
 }
 
-function identityOf({ pod, request }: Subject, options: ProxyOptions) {
+function identityOf({ pod, workload, request }: Subject, options: ProxyOptions) {
   return {
     serviceAccount: pod.spec.serviceAccountName || pod.spec.serviceAccount || 'default',
-    workload: request.workload ?? workloadName(pod),
+    workload,
     accessLog: options.accessLog ?? request.settings.accessLog,
   };
 }
 
 function labelled(pod: RawPod, subject: Subject, added: Readonly<Record<string, string>>): Raw {
   const metadata = (pod.metadata ?? {}) as Raw;
-  const workload = subject.request.workload ?? workloadName(subject.pod);
-  return {
-    ...metadata,
-    labels: {
-      ...subject.labels,
-      ...added,
-      // A longer name cannot be a label; then it is taken from the owner.
-      ...(!(labels.workload in subject.labels) && workload.length <= 63 && { [labels.workload]: workload }),
-    },
-  };
+  // A longer name cannot be a label; then it is taken from the owner.
+  const named = subject.workload.length <= 63 ? { [labels.workload]: subject.workload } : {};
+  return { ...metadata, labels: { ...named, ...subject.labels, ...added } };
 }
 
 /** The proxy is no root and listens on ports below 1024 all the same; Kubernetes counts this setting as safe. */

@@ -1,5 +1,5 @@
 import type { Finding } from '../model/index.ts';
-import { labels, proxyContainer } from '../resources/index.ts';
+import { labels, proxyContainer, workloadName } from '../resources/index.ts';
 import type { ContainerView, PodView } from './pod-view.ts';
 import { bootstrapVariable, type InjectionSettings } from './settings.ts';
 
@@ -14,7 +14,7 @@ export interface InjectionRequest {
   readonly namespaceLabels?: Labels;
   /** A proxy was asked for by command, not by label; a label can only refuse it. @default false */
   readonly explicit?: boolean;
-  /** Name of its workload. @default - as the pod's owner tells */
+  /** Name of its workload, where no label tells. @default - as the pod's owner tells */
   readonly workload?: string;
   /** What findings call it: `Deployment shop/reviews`. @default - the pod with its name */
   readonly place?: string;
@@ -27,6 +27,8 @@ export interface Subject {
   readonly labels: Labels;
   readonly request: InjectionRequest;
   readonly place: string;
+  /** Name of its workload. */
+  readonly workload: string;
   /** The container that a Gateway of ours runs; it is the proxy itself. */
   readonly gatewayProxy: ContainerView | undefined;
   /** The sidecar that it has already. */
@@ -48,6 +50,7 @@ export function subjectOf(pod: PodView, request: InjectionRequest): Subject {
     namespace,
     labels: podLabels,
     request,
+    workload: podLabels[labels.workload] || request.workload || workloadName(pod),
     place: request.place ?? `Pod ${namespace}/${name ?? generateName ?? ''}`,
     gatewayProxy: labels.gatewayName in podLabels ? pod.spec.containers.find(isProxy) : undefined,
     sidecar: pod.spec.initContainers?.find(
