@@ -65,11 +65,11 @@ const ownVersionOnly: Plugin = {
   },
 };
 
-/** `up` and `synth` start programs from their sources, with packages that the image does not have. */
+/** `up`, `synth` and `install` start programs from their sources, with packages that the image does not have. */
 const absentCommands: Plugin = {
   name: 'absent-commands',
   setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^\.\/(up|synth)\.ts$/ }, ({ path, kind, resolveDir }) =>
+    onResolve({ filter: /^\.\/(up|synth|install)\.ts$/ }, ({ path, kind, resolveDir }) =>
       kind === 'dynamic-import' && resolveDir === join(root, 'runtime/cli')
         ? { path: basename(path, '.ts'), namespace: 'absent-command' }
         : undefined,

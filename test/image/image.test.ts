@@ -5,7 +5,10 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { TemporaryDirectory } from '../support/temporary-directory.ts';
 
-const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
+const { version, devDependencies } = JSON.parse(readFileSync('package.json', 'utf8')) as {
+  version: string;
+  devDependencies: { node: string };
+};
 const temporary = new TemporaryDirectory();
 afterAll(() => temporary[Symbol.dispose]());
 
@@ -145,6 +148,21 @@ describe('the image of the mesh', () => {
     expect(inside('/usr/sbin/nft', '--version')).toMatch(/^nftables v/);
     expect(inside('/usr/local/bin/node', '-e', loadKoffi)).toBe('0');
     expect(() => cli('synth', 'examples/shop')).toThrow('meshwright synth needs the sources of a mesh');
+  });
+
+  it('starts as the one of the Dockerfile does, on the same Node', () => {
+    const dockerfile = readFileSync('image/Dockerfile', 'utf8').replaceAll('\\\n', ' ');
+    const values = (instruction: string) =>
+      [...dockerfile.matchAll(new RegExp(`^${instruction} (.*)$`, 'gm'))].map(([, value]) => value);
+    const { User, Entrypoint, Env, Labels } = mesh.config.config;
+    expect(values('USER')).toEqual([User]);
+    expect(values('ENTRYPOINT').map((list) => JSON.parse(list))).toEqual([Entrypoint]);
+    expect(values('ENV')).toEqual((Env as string[]).filter((variable) => !variable.startsWith('PATH=')));
+    expect(
+      Object.fromEntries([...values('LABEL')[0].matchAll(/(\S+)="(.*?)"/g)].map(([, name, value]) => [name, value])),
+    ).toEqual(Labels);
+    for (const base of values('FROM')) expect(base).toContain(`node:${devDependencies.node}-bookworm-slim`);
+    expect(values('COPY')).toContain('--from=bundle /opt/meshwright /opt/meshwright');
   });
 
   it('is told in one line a layer', () => {
