@@ -24,7 +24,7 @@ export const clusterRules: readonly k8s.PolicyRule[] = [
   // What it says of these.
   { apiGroups: [groups.gateway], resources: statusOf(gatewayApi), verbs: writeStatus },
   { apiGroups: [groups.meshwright], resources: statusOf(own), verbs: writeStatus },
-  { apiGroups: ['', 'events.k8s.io'], resources: ['events'], verbs: ['create', 'patch'] },
+  { apiGroups: ['events.k8s.io'], resources: ['events'], verbs: ['create'] },
   // Whose token it is that asks for a certificate.
   { apiGroups: ['authentication.k8s.io'], resources: ['tokenreviews'], verbs: ['create'] },
   // The trust bundle, in each namespace that has something of the mesh.
@@ -45,12 +45,12 @@ export const clusterRules: readonly k8s.PolicyRule[] = [
 
 /** In its own namespace. */
 export const ownRules: readonly k8s.PolicyRule[] = [
-  { apiGroups: [''], resources: ['secrets'], resourceNames: ['meshwright-ca'], verbs: ['get', 'update', 'patch'] },
+  { apiGroups: [''], resources: ['secrets'], resourceNames: ['meshwright-ca'], verbs: ['get', 'update'] },
   {
     apiGroups: ['coordination.k8s.io'],
     resources: ['leases'],
     resourceNames: [controlPlane.name],
-    verbs: ['get', 'update', 'patch'],
+    verbs: ['get', 'update'],
   },
   // What is to be created has no name that a rule could ask for.
   { apiGroups: [''], resources: ['secrets'], verbs: ['create'] },

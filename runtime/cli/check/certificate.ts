@@ -2,8 +2,9 @@ import { X509Certificate } from 'node:crypto';
 import { error, type Problem, warning } from './check.ts';
 
 const day = 24 * 60 * 60 * 1000;
-const soon = 30 * day;
-const atOnce = 7 * day;
+/** How much of a certificate's life must be left, and how long at most: certificates that live for days are renewed late. */
+const soon = { part: 0.15, longest: 30 * day };
+const atOnce = { part: 0.05, longest: 7 * day };
 
 /** The certificates of a PEM text, in its order; none where it holds none. */
 export function certificatesOf(pem: string): X509Certificate[] {
@@ -20,12 +21,14 @@ export function expiryOf(
 ): Problem | undefined {
   const last = certificates.toSorted((a, b) => b.validToDate.getTime() - a.validToDate.getTime())[0];
   if (!last) return error(`${what} holds no certificate`, hint);
+  const life = last.validToDate.getTime() - last.validFromDate.getTime();
   const left = last.validToDate.getTime() - now;
-  if (left >= soon) return undefined;
+  const isBelow = ({ part, longest }: typeof soon) => left < Math.min(part * life, longest);
+  if (!isBelow(soon)) return undefined;
   const when = last.validToDate.toISOString();
   if (left <= 0) return error(`${what} expired at ${when}`, hint);
-  const message = `${what} expires at ${when}, in ${Math.floor(left / day)} days`;
-  return left < atOnce ? error(message, hint) : warning(message, hint);
+  const message = `${what} expires at ${when}, in ${(left / day).toFixed(1)} days`;
+  return isBelow(atOnce) ? error(message, hint) : warning(message, hint);
 }
 
 /** Whether a chain, the leaf first, leads to one of the roots. */

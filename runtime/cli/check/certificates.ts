@@ -30,7 +30,7 @@ export const certificates: Category = {
       async run(cluster, { now }) {
         const chain = await signingChain(cluster);
         return chain
-          ? expiryOf(chain.slice(0, 1), `the certificate in Secret ${authority}`, rotate, now)
+          ? expiryOf(chain.slice(0, 1), `tls.crt of Secret ${authority}`, rotate, now)
           : error(`there is no Secret ${controlPlane.namespace}/${authority}`, logs);
       },
     },
@@ -39,7 +39,7 @@ export const certificates: Category = {
       description: 'the roots that proxies trust are valid for long',
       async run(cluster, { now }) {
         for (const [namespace, roots] of await trustBundles(cluster)) {
-          const problem = expiryOf(roots, `the last root in ConfigMap ${namespace}/${bundleName}`, rotate, now);
+          const problem = expiryOf(roots, `${bundleKey} of ConfigMap ${namespace}/${bundleName}`, rotate, now);
           if (problem) return problem;
         }
       },
@@ -64,9 +64,9 @@ export const certificates: Category = {
       settles: true,
       async run(cluster) {
         const chain = await signingChain(cluster);
-        const bundles = await trustBundles(cluster);
-        const strange = [...bundles]
-          .filter(([, roots]) => chain && !leadsTo(chain, roots))
+        if (!chain?.length) return;
+        const strange = [...(await trustBundles(cluster))]
+          .filter(([, roots]) => !leadsTo(chain, roots))
           .map(([namespace]) => namespace);
         if (strange.length === 0) return;
         return error(`those of ${some(strange.sort())} do not, so proxies there would refuse all others`, logs);

@@ -79,7 +79,7 @@ export const controller: Category = {
     },
     {
       id: 'controller-replicas',
-      description: 'it outlives the loss of a node',
+      description: 'it survives the loss of a node',
       async run(cluster) {
         const { spec } = (await controllerDeployment(cluster))!;
         if (spec.replicas >= 2) return;

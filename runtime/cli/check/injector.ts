@@ -36,7 +36,7 @@ export const injector: Category = {
     },
     {
       id: 'injector-certificate',
-      description: 'it knows by which certificate to trust it',
+      description: "it trusts the controller's certificate",
       fatal: true,
       settles: true,
       async run(cluster, { now }) {
