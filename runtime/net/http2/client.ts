@@ -104,7 +104,7 @@ class Http2Client extends Session<Http2ClientStream> implements ClientConnection
   request(head: RequestHead, end: boolean, receiver: ResponseReceiver): ClientStream {
     if (head.upgrade !== undefined && !this.settled && this.capacity > 0) return this.#await(head, receiver);
     const stream = new Http2ClientStream(this.#nextStream, this, this.peer.initialWindow, head, receiver);
-    const unsupported = head.upgrade !== undefined && !this.peer.takesUpgrades;
+    const unsupported = head.upgrade !== undefined && this.settled && !this.peer.takesUpgrades;
     if (this.capacity === 0 || unsupported) {
       stream.refuse(unsupported ? 'unsupported' : 'refused');
       return stream;
@@ -131,7 +131,7 @@ class Http2Client extends Session<Http2ClientStream> implements ClientConnection
     } else if (fault) {
       this.failStream(streamId, ErrorCode.ProtocolError);
     } else if (stream.headReceived) {
-      if (endStream && this.#heads.trailers(fields)) this.endStream(stream, fields);
+      if (endStream && !stream.tunnel && this.#heads.trailers(fields)) this.endStream(stream, fields);
       else this.failStream(streamId, ErrorCode.ProtocolError);
     } else {
       this.#onResponse(stream, fields, endStream);

@@ -171,7 +171,9 @@ class Http2Server extends Session<Http2ServerStream> implements ServerConnection
 
   #onTrailers(stream: Http2ServerStream, fields: HeaderList, endStream: boolean, fault: HeadFault): void {
     if (stream.remoteEnded) this.failStream(stream.id, ErrorCode.StreamClosed);
-    else if (!endStream || fault || !this.#heads.trailers(fields)) this.failStream(stream.id, ErrorCode.ProtocolError);
+    // Nothing but DATA belongs into a tunnel (RFC 9113 section 8.5).
+    else if (stream.tunnel || !endStream || fault || !this.#heads.trailers(fields))
+      this.failStream(stream.id, ErrorCode.ProtocolError);
     else this.endStream(stream, fields);
   }
 

@@ -123,6 +123,7 @@ export class Served implements RequestReceiver {
 export class RecordingHandler implements Http1ServerHandler {
   readonly served: Served[] = [];
   onConnect?: Http1ServerHandler['onConnect'];
+  onHttp2?: Http1ServerHandler['onHttp2'];
   readonly #onServed: (served: Served) => void;
 
   constructor(onServed: (served: Served) => void = () => {}) {
