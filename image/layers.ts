@@ -79,7 +79,7 @@ function sharedLibraries(executable: string): readonly TarEntry[] {
 }
 
 /** Files under a folder of the image. Executable is what has the bit set for its owner. */
-export function directoryEntries(directory: string, target: string, excluded: ReadonlySet<string>): TarEntry[] {
+function directoryEntries(directory: string, target: string, excluded: ReadonlySet<string>): TarEntry[] {
   return readdirSync(directory, { withFileTypes: true }).flatMap((one): TarEntry[] => {
     const path = join(directory, one.name);
     if (excluded.has(one.name)) return [];
