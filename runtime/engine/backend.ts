@@ -16,7 +16,7 @@ export function chooseBackend(rule: HttpRule, random: Random): WeightedBackend |
 }
 
 /** The sum that weights are relative to. */
-export function totalWeight(backends: readonly WeightedBackend[]): number {
+export function totalWeight(backends: readonly { readonly weight: number }[]): number {
   let total = 0;
   for (const { weight } of backends) total += weight;
   return total;

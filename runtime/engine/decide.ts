@@ -7,7 +7,10 @@ import {
   formatSpiffeId,
   type HeaderChange,
   type HttpRule,
+  rulesFor,
   type SpiffeId,
+  type TcpRoute,
+  tcpRouteFor,
   type WeightedBackend,
   type Workload,
 } from '../model/index.ts';
@@ -54,10 +57,13 @@ function decideAtSender(mesh: MeshSnapshot, simulated: SimulatedRequest): Decisi
   const principal = sender && principalOf(sender);
   const source = principal && formatSpiffeId(principal);
   const caller: Caller = { mesh, principal, source, zone: sender?.zone, asked: target };
-  if (port.protocol === 'tcp') return { ...decideTcp(caller, target), service: target };
-  const router = sender
-    ? compileServicePort(service.name, port)
-    : compileServicePort(service.name, { ...port, rules: [] });
+  if (port.protocol === 'tcp') {
+    const route = sender && tcpRouteFor(port, sender.namespace);
+    return { ...decideTcp(caller, target, route), service: target };
+  }
+  // Without a proxy nobody follows a route.
+  const rules = sender ? rulesFor(port, sender.namespace) : [];
+  const router = compileServicePort(service.name, { ...port, rules });
   return { ...decideHttp(caller, router, simulated), service: target };
 }
 
@@ -108,9 +114,15 @@ function decideHttp(caller: Caller, router: Router, simulated: SimulatedRequest)
   return { ...decided, outcome: 'forward', reason: `forwarded ${by}`, targets, delivered: deliveredTo(targets) };
 }
 
-function decideTcp(caller: Caller, target: BackendTarget): Decision {
-  const targets = [decideTarget(caller, { target, weight: 1 }, 1, undefined, undefined, undefined)];
-  const reason = 'forwarded as a stream of bytes';
+function decideTcp(caller: Caller, asked: BackendTarget, route: TcpRoute | undefined): Decision {
+  const backends = route?.backends ?? [{ target: asked, weight: 1 }];
+  const total = totalWeight(backends);
+  const by = route ? ` by ${describeReference(route.route)}` : '';
+  if (total === 0) return refuse(undefined, `closed${by}: it has no backend with a weight`);
+  const targets = backends
+    .filter(({ weight }) => weight > 0)
+    .map((backend) => decideTarget(caller, backend, backend.weight / total, undefined, undefined, undefined));
+  const reason = `forwarded as a stream of bytes${by}`;
   return { outcome: 'forward', reason, timeouts: {}, mirrors: [], targets, delivered: deliveredTo(targets) };
 }
 
@@ -179,11 +191,11 @@ function decideReceiver(
   const common = { workload: name, mtls };
   if (identity === undefined) return { ...common, allowed: true, reason: 'it has no sidecar, so nothing is checked' };
   if (!workload) return { ...common, allowed: false, reason: `its workload ${name ?? ''} is not known` };
-  if (!principal && workload.mtls === 'strict') {
-    return { ...common, allowed: false, reason: 'plain text is not accepted: mutual TLS is strict' };
-  }
   const inbound = workload.ports.find((each) => each.port === port);
   if (!inbound) return { ...common, allowed: false, reason: `${workload.name} has no port ${port}` };
+  if (!principal && (inbound.mtls ?? workload.mtls) === 'strict') {
+    return { ...common, allowed: false, reason: 'plain text is not accepted: mutual TLS is strict' };
+  }
   const asked: RateLimitRequest =
     request && inbound.protocol !== 'tcp'
       ? { principal, method: request.method, path: normalizePath(formatTarget(request)), headers: request.headers }
@@ -228,8 +240,16 @@ function deliveredTo(targets: readonly TargetDecision[]): number {
   return allowed.reduce((sum, { probability }) => sum + probability, 0);
 }
 
-function refuse(status: number, reason: string): Decision {
-  return { outcome: 'refuse', status, reason, timeouts: {}, mirrors: [], targets: [], delivered: 0 };
+function refuse(status: number | undefined, reason: string): Decision {
+  return {
+    outcome: 'refuse',
+    ...(status !== undefined && { status }),
+    reason,
+    timeouts: {},
+    mirrors: [],
+    targets: [],
+    delivered: 0,
+  };
 }
 
 function unknown(kind: string, name: string, known: ReadonlyMap<string, unknown>): Error {

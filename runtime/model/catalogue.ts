@@ -7,7 +7,7 @@ interface CatalogueEntry {
 }
 
 /**
- * Every finding there is. Ids are API: never reuse one. 10xx manifests, 11xx mesh and services, 12xx routes,
+ * Every finding there is. Ids are API: never reuse one (gone: MW1206). 10xx manifests, 11xx mesh and services, 12xx routes,
  * 13xx policies, 14xx gateways, 15xx running locally, 16xx identity, 17xx discovery, 18xx command line, 19xx injection.
  */
 export const catalogue = {

@@ -38,5 +38,7 @@ export type {
   ParentRef,
   PathModifier,
   RouteHeaderMatch,
+  TcpRouteObject,
+  TlsRouteObject,
 } from './routes.ts';
 export { workloadName } from './workload-name.ts';

@@ -16,7 +16,7 @@ import {
 import { loadBalancingPolicy } from './load-balancing.ts';
 import { accessPolicy, mesh } from './meshwright.ts';
 import { rateLimitPolicy } from './rate-limit.ts';
-import { grpcRoute, httpRoute } from './routes.ts';
+import { grpcRoute, httpRoute, tcpRoute, tlsRoute } from './routes.ts';
 
 /** Every kind the mesh reads, by name. Kinds are unique over the groups we read. */
 export const schemas = {
@@ -35,6 +35,8 @@ export const schemas = {
   ReferenceGrant: referenceGrant,
   HTTPRoute: httpRoute,
   GRPCRoute: grpcRoute,
+  TCPRoute: tcpRoute,
+  TLSRoute: tlsRoute,
   Mesh: mesh,
   AccessPolicy: accessPolicy,
   LoadBalancingPolicy: loadBalancingPolicy,

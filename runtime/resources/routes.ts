@@ -3,10 +3,17 @@ import { gatewayApiVersion, hostname } from './gateway-api.ts';
 import { objectMeta, objectName, portNumber } from './metadata.ts';
 
 /*
- * HTTPRoute and GRPCRoute of Gateway API v1, attached to a Gateway or, as GAMMA defines, to a Service.
+ * The routes of Gateway API v1, attached to a Gateway or, as GAMMA defines, to a Service.
  */
 
 const text = z.string();
+
+/** Of routes of connections, which never were `v1beta1`. */
+const connectionApiVersion = z.enum([
+  'gateway.networking.k8s.io/v1',
+  'gateway.networking.k8s.io/v1alpha3',
+  'gateway.networking.k8s.io/v1alpha2',
+]);
 
 /** GEP-2257: `1h30m`, `500ms`. */
 export const duration = text
@@ -155,6 +162,35 @@ export const httpRoute = z.object({
   }),
 });
 
+const tcpRule = z.object({
+  name: text.optional(),
+  backendRefs: z
+    .array(backendObjectRef.extend({ weight: weight.optional() }))
+    .min(1)
+    .max(16),
+});
+
+export const tcpRoute = z.object({
+  apiVersion: connectionApiVersion,
+  kind: z.literal('TCPRoute'),
+  metadata: objectMeta,
+  spec: z.object({
+    parentRefs: z.array(parentRef).max(32).optional(),
+    rules: z.array(tcpRule).min(1).max(1),
+  }),
+});
+
+export const tlsRoute = z.object({
+  apiVersion: connectionApiVersion,
+  kind: z.literal('TLSRoute'),
+  metadata: objectMeta,
+  spec: z.object({
+    parentRefs: z.array(parentRef).max(32).optional(),
+    hostnames: z.array(hostname).min(1).max(1024),
+    rules: z.array(tcpRule).min(1).max(1),
+  }),
+});
+
 export const grpcRoute = z.object({
   apiVersion: gatewayApiVersion,
   kind: z.literal('GRPCRoute'),
@@ -168,6 +204,8 @@ export const grpcRoute = z.object({
 
 export type HttpRouteObject = z.infer<typeof httpRoute>;
 export type GrpcRouteObject = z.infer<typeof grpcRoute>;
+export type TcpRouteObject = z.infer<typeof tcpRoute>;
+export type TlsRouteObject = z.infer<typeof tlsRoute>;
 export type HttpRouteRule = z.infer<typeof httpRule>;
 export type GrpcRouteRule = z.infer<typeof grpcRule>;
 export type HttpRouteMatch = z.infer<typeof httpMatch>;

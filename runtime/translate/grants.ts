@@ -1,16 +1,10 @@
-import {
-  type BackendObjectRef,
-  type GrpcRouteObject,
-  groups,
-  type HttpRouteObject,
-  namespaceOf,
-} from '../resources/index.ts';
+import { type BackendObjectRef, groups, type KubernetesObject, namespaceOf } from '../resources/index.ts';
 import type { Inventory } from './inventory.ts';
 import { namespaceOfRef } from './references.ts';
 
 /** Which references across namespaces the ReferenceGrants of the target namespaces allow. */
 export interface Grants {
-  permit(route: HttpRouteObject | GrpcRouteObject, backend: BackendObjectRef): boolean;
+  permit(route: KubernetesObject, backend: BackendObjectRef): boolean;
 }
 
 export function collectGrants(inventory: Inventory): Grants {

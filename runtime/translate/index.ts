@@ -1,3 +1,3 @@
 export { standIns } from './stand-ins.ts';
-export type { ObjectStatus } from './status.ts';
+export type { ListenerStatus, ObjectStatus, RouteParentStatus } from './status.ts';
 export { translate } from './translate.ts';

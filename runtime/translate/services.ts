@@ -1,10 +1,24 @@
-import type { Balancer, FaultPolicy, HttpRule, Protocol, QualifiedName, Service } from '../model/index.ts';
+import type {
+  Balancer,
+  FaultPolicy,
+  HttpRule,
+  Protocol,
+  QualifiedName,
+  Service,
+  ServicePort,
+  TcpRoute,
+  TlsRoute,
+} from '../model/index.ts';
 import { defaultBalancer, qualifiedName } from '../model/index.ts';
 import { namespaceOf, type ServiceObject } from '../resources/index.ts';
-import type { Inventory } from './inventory.ts';
+import { compareText, type Inventory } from './inventory.ts';
 import { type DeclaredProtocols, portKey, protocolOf } from './protocols.ts';
 import type { Report } from './report.ts';
 import { referenceTo } from './status.ts';
+
+/** The callers that a route is for: those of one namespace, or everyone. */
+export type Audience = string;
+export const everyone: Audience = '';
 
 /** A TCP port of a Service while routes are being attached to it. */
 export interface ServicePortEntry {
@@ -15,7 +29,10 @@ export interface ServicePortEntry {
   readonly declaredBy?: 'service' | 'route';
   /** Number, or name of a container port. */
   readonly targetPort: number | string;
-  readonly rules: HttpRule[];
+  /** By namespace of the callers they are for; {@link everyone} for those of routes in the Service's own namespace. */
+  readonly rules: Map<Audience, HttpRule[]>;
+  readonly tcpRoutes: Map<Audience, TcpRoute>;
+  readonly tlsRoutes: TlsRoute[];
   readonly faults: FaultPolicy[];
 }
 
@@ -66,7 +83,9 @@ export function readServices(inventory: Inventory, declared: DeclaredProtocols, 
         protocol: known ?? byRoute ?? 'tcp',
         ...(port.appProtocol !== undefined ? { declaredBy: 'service' } : byRoute ? { declaredBy: 'route' } : {}),
         targetPort: port.targetPort ?? port.port,
-        rules: [],
+        rules: new Map(),
+        tcpRoutes: new Map(),
+        tlsRoutes: [],
         faults: [],
       });
     }
@@ -101,13 +120,30 @@ export function toService({ object, namespace, name, ports, balancer }: ServiceE
     name,
     hosts: [short, `${short}.svc`, `${short}.svc.cluster.local`],
     addresses: (clusterIPs ?? (clusterIP ? [clusterIP] : [])).filter((address) => address && address !== 'None'),
-    ports: ports.map(({ port, name, protocol, rules, faults }) => ({
-      port,
-      name,
-      protocol,
-      rules,
-      ...(faults.length ? { faults } : {}),
-    })),
+    ports: ports.map(toServicePort),
     balancer,
   };
+}
+
+function toServicePort({ port, name, protocol, rules, tcpRoutes, tlsRoutes, faults }: ServicePortEntry): ServicePort {
+  const consumerRules = byConsumer(rules);
+  const consumerTcpRoutes = byConsumer(tcpRoutes);
+  const tcpRoute = tcpRoutes.get(everyone);
+  return {
+    port,
+    name,
+    protocol,
+    rules: rules.get(everyone) ?? [],
+    ...(consumerRules ? { consumerRules } : {}),
+    ...(tcpRoute ? { tcpRoute } : {}),
+    ...(consumerTcpRoutes ? { consumerTcpRoutes } : {}),
+    ...(tlsRoutes.length ? { tlsRoutes } : {}),
+    ...(faults.length ? { faults } : {}),
+  };
+}
+
+function byConsumer<T>(byAudience: ReadonlyMap<Audience, T>): Readonly<Record<string, T>> | undefined {
+  const consumers = [...byAudience].filter(([audience]) => audience !== everyone);
+  if (consumers.length === 0) return undefined;
+  return Object.fromEntries(consumers.sort(([a], [b]) => compareText(a, b)));
 }

@@ -42,6 +42,11 @@ export function condition(object: KubernetesObject, type: string, verdict: Verdi
 
 export const accepted: Verdict = { holds: true, reason: 'Accepted' };
 
+/** What a route's `ResolvedRefs` says, given the first of its references that leads nowhere. */
+export function resolvedRefs(problem: Omit<Verdict, 'holds'> | undefined): Verdict {
+  return problem ? { ...problem, holds: false } : { holds: true, reason: 'ResolvedRefs' };
+}
+
 export function referenceTo(object: KubernetesObject): ObjectReference {
   return { kind: object.kind, namespace: namespaceOf(object), name: object.metadata.name };
 }

@@ -3,7 +3,9 @@ import { apiVersions, groups, type Kind } from '../../resources/index.ts';
 
 /** Older installations of Gateway API serve some kinds as v1beta1 only. */
 const gatewayApi = [apiVersions.gateway, `${groups.gateway}/v1beta1`];
+const connectionRoutes = [apiVersions.gateway, `${groups.gateway}/v1alpha3`, `${groups.gateway}/v1alpha2`];
 const ours = [apiVersions.meshwright];
+const configuring: ReadonlySet<readonly string[]> = new Set([gatewayApi, connectionRoutes, ours]);
 
 /**
  * The versions in which each kind is read from a cluster, the first that it serves; none for kinds of which the cluster
@@ -25,6 +27,8 @@ const versions: Readonly<Record<Kind, readonly string[]>> = {
   ReferenceGrant: gatewayApi,
   HTTPRoute: gatewayApi,
   GRPCRoute: gatewayApi,
+  TCPRoute: connectionRoutes,
+  TLSRoute: connectionRoutes,
   Mesh: ours,
   AccessPolicy: ours,
   LoadBalancingPolicy: ours,
@@ -51,5 +55,5 @@ export const watchedKinds: readonly WatchedKind[] = (Object.keys(versions) as Ki
     kind,
     versions: versions[kind],
     selection: selections[kind] ?? {},
-    keepsStatus: versions[kind] === gatewayApi || versions[kind] === ours || kind === 'Service',
+    keepsStatus: configuring.has(versions[kind]) || kind === 'Service',
   }));

@@ -1,9 +1,29 @@
-import { type BackendTarget, qualifiedName, type WeightedBackend } from '../../model/index.ts';
-import type { BackendObjectRef, GrpcRouteObject, HttpBackendRef, HttpRouteObject } from '../../resources/index.ts';
-import type { Grants } from '../grants.ts';
+import { type BackendTarget, type Protocol, qualifiedName, type WeightedBackend } from '../../model/index.ts';
+import type {
+  BackendObjectRef,
+  GrpcRouteObject,
+  HttpBackendRef,
+  HttpRouteObject,
+  TcpRouteObject,
+  TlsRouteObject,
+} from '../../resources/index.ts';
 import { isServiceRef, namespaceOfRef } from '../references.ts';
 import type { ServiceEntries } from '../services.ts';
 import { headerChange } from './filters.ts';
+
+export type RouteObject = HttpRouteObject | GrpcRouteObject | TcpRouteObject | TlsRouteObject;
+
+/** Whether routes of a kind hold for what a port speaks. */
+export function speaks(kind: RouteObject['kind'], protocol: Protocol): boolean {
+  switch (kind) {
+    case 'GRPCRoute':
+      return protocol === 'grpc' || protocol === 'http2';
+    case 'HTTPRoute':
+      return protocol !== 'tcp';
+    default:
+      return protocol === 'tcp';
+  }
+}
 
 /** Why a reference leads nowhere, in words of the Gateway API's `ResolvedRefs` condition. */
 export interface BackendProblem {
@@ -17,21 +37,21 @@ type Resolution =
 
 export interface BackendContext {
   readonly services: ServiceEntries;
-  readonly grants: Grants;
+  /** Whether a route may lead there. */
+  permit(route: RouteObject, ref: BackendObjectRef): boolean;
 }
 
 export function resolveBackend(
-  route: HttpRouteObject | GrpcRouteObject,
+  route: RouteObject,
   ref: BackendObjectRef,
-  { services, grants }: BackendContext,
+  { services, permit }: BackendContext,
 ): Resolution {
   const fail = (reason: BackendProblem['reason'], message: string): Resolution => ({ problem: { reason, message } });
   if (!isServiceRef(ref))
     return fail('InvalidKind', `${ref.group ?? ''}/${ref.kind} is not a kind of backend; use a Service`);
   const name = qualifiedName(namespaceOfRef(ref, route), ref.name);
   // Before anything else: whoever may not refer to it must not learn whether it exists.
-  if (!grants.permit(route, ref))
-    return fail('RefNotPermitted', `no ReferenceGrant allows a reference to Service ${name}`);
+  if (!permit(route, ref)) return fail('RefNotPermitted', `no ReferenceGrant allows a reference to Service ${name}`);
   const service = services.get(name);
   if (!service) return fail('BackendNotFound', services.absence(name).message);
   if (ref.port === undefined) return fail('UnsupportedValue', `the reference to Service ${name} has no port`);
@@ -40,9 +60,8 @@ export function resolveBackend(
     const ports = service.ports.map((candidate) => candidate.port).join(', ') || 'none';
     return fail('BackendNotFound', `Service ${name} has no port ${ref.port}; its ports: ${ports}`);
   }
-  const fits =
-    route.kind === 'GRPCRoute' ? port.protocol === 'grpc' || port.protocol === 'http2' : port.protocol !== 'tcp';
-  if (!fits) return fail('UnsupportedProtocol', `port ${ref.port} of Service ${name} speaks ${port.protocol}`);
+  if (!speaks(route.kind, port.protocol))
+    return fail('UnsupportedProtocol', `port ${ref.port} of Service ${name} speaks ${port.protocol}`);
   return { target: { service: name, port: ref.port } };
 }
 

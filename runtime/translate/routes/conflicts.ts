@@ -1,8 +1,9 @@
 import { describeObject } from '../../resources/index.ts';
 import { valueAt } from '../collections.ts';
 import type { Report } from '../report.ts';
+import type { RouteObject } from './backends.ts';
 import { describeMatch } from './matches.ts';
-import type { CompiledRule, RouteObject } from './rules.ts';
+import type { CompiledRule } from './rules.ts';
 
 /** Finds matches that stand twice on one parent. The first one, of the oldest route, is the one that counts. */
 export interface ConflictCheck {

@@ -1,13 +1,14 @@
 import type { HttpAction, HttpMatch, HttpRule, Mirror, Retry, Timeouts, WeightedBackend } from '../../model/index.ts';
 import type { GrpcRouteObject, HttpRouteFilter, HttpRouteObject, HttpRouteRule } from '../../resources/index.ts';
 import type { Report } from '../report.ts';
-import { referenceTo, type Verdict } from '../status.ts';
+import { referenceTo, resolvedRefs, type Verdict } from '../status.ts';
 import { type BackendContext, type BackendProblem, resolveBackend, weightedBackend } from './backends.ts';
 import { parseDuration } from './duration.ts';
 import { translateFilters } from './filters.ts';
 import { grpcMatch, httpMatch, matchKey, matchProblem } from './matches.ts';
 
-export type RouteObject = HttpRouteObject | GrpcRouteObject;
+/** A route of requests. */
+export type RequestRouteObject = HttpRouteObject | GrpcRouteObject;
 
 /** A rule with one key for each of its matches, by which equal matches are found. */
 export interface CompiledRule {
@@ -15,8 +16,8 @@ export interface CompiledRule {
   readonly keys: readonly string[];
 }
 
-export interface CompiledRoute {
-  readonly object: RouteObject;
+export interface CompiledRequestRoute {
+  readonly object: RequestRouteObject;
   readonly rules: readonly CompiledRule[];
   readonly resolvedRefs: Verdict;
   /** Set where rules cannot be carried out; `all` where none can. */
@@ -28,7 +29,11 @@ const retriedCodes = [502, 503, 504];
 const retryBackoff = 25;
 
 /** Translates the rules of a route; they are the same on every parent it is attached to. */
-export function compileRoute(route: RouteObject, context: BackendContext, report: Report): CompiledRoute {
+export function compileRequestRoute(
+  route: RequestRouteObject,
+  context: BackendContext,
+  report: Report,
+): CompiledRequestRoute {
   let unresolved: BackendProblem | undefined;
   let invalid: { reason: string; message: string } | undefined;
   let faulty = 0;
@@ -85,13 +90,13 @@ export function compileRoute(route: RouteObject, context: BackendContext, report
   return {
     object: route,
     rules: compiled.filter(({ rule }) => rule.matches.length),
-    resolvedRefs: unresolved ? { holds: false, ...unresolved } : { holds: true, reason: 'ResolvedRefs' },
+    resolvedRefs: resolvedRefs(unresolved),
     ...(invalid ? { invalid: { ...invalid, all: faulty === rules.length } } : {}),
   };
 }
 
 /** The rules of either kind in one shape; no rules, or no matches, mean everything. */
-function rulesOf(route: RouteObject): { rule: HttpRouteRule; matches: HttpMatch[] }[] {
+function rulesOf(route: RequestRouteObject): { rule: HttpRouteRule; matches: HttpMatch[] }[] {
   if (route.kind === 'GRPCRoute') {
     const rules = route.spec.rules?.length ? route.spec.rules : [{}];
     return rules.map((rule) => {
@@ -122,7 +127,7 @@ function unanswerable(problem: string): HttpAction {
 }
 
 function mirrorsOf(
-  route: RouteObject,
+  route: RequestRouteObject,
   filters: readonly HttpRouteFilter[],
   context: BackendContext,
   note: (place: string, problem: BackendProblem) => void,

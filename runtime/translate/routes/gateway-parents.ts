@@ -1,0 +1,107 @@
+import { qualifiedName } from '../../model/index.ts';
+import { describeObject, groups, namespaceOf, type ParentRef } from '../../resources/index.ts';
+import { valueAt } from '../collections.ts';
+import type { GatewayEntry, ListenerEntry } from '../gateways.ts';
+import type { Inventory } from '../inventory.ts';
+import { namespaceOfRef } from '../references.ts';
+import { selects } from '../selector-index.ts';
+import { accepted, type Verdict } from '../status.ts';
+import type { RouteObject } from './backends.ts';
+import type { Attachment, CompiledRoute, RouteContext } from './compilation.ts';
+import type { ConflictCheck } from './conflicts.ts';
+import { intersectHostnames } from './hostnames.ts';
+
+/** Attaches a route to the listeners of a Gateway of ours; `undefined` where it is somebody else's. */
+export function attachToGateway(
+  route: CompiledRoute,
+  ref: ParentRef,
+  path: string,
+  context: RouteContext,
+  conflicts: ConflictCheck,
+): Attachment {
+  const { gateways, inventory, report } = context;
+  const { object } = route;
+  const rules = 'rules' in route ? route.rules : [];
+  const wanted = object.kind === 'TCPRoute' ? undefined : object.spec.hostnames;
+  const namespace = namespaceOfRef(ref, object);
+  const name = qualifiedName(namespace, ref.name);
+  const gateway = gateways.get(name);
+  if (!gateway) {
+    if (inventory.find('Gateway', namespace, ref.name)) return undefined;
+    const message = `Gateway ${name} is not there`;
+    report('MW1201', object, { path, message, hint: 'correct the name, or add the Gateway' });
+    return { holds: false, reason: 'NoMatchingParent', message };
+  }
+  const named = gateway.listeners.filter(
+    ({ spec }) =>
+      (ref.sectionName === undefined || spec.name === ref.sectionName) &&
+      (ref.port === undefined || spec.port === ref.port),
+  );
+  const allowed = named.filter((listener) => listener.verdict.holds && allows(listener, gateway, object, inventory));
+  const attachable = allowed
+    .map((listener) => ({ listener, hostnames: intersectHostnames(listener.spec.hostname, wanted) }))
+    .filter(({ hostnames }) => hostnames.length);
+  if (!attachable.length) {
+    const refusal: Verdict = !named.length
+      ? { holds: false, reason: 'NoMatchingParent', message: `Gateway ${name} has no such listener` }
+      : !allowed.length
+        ? {
+            holds: false,
+            reason: 'NotAllowedByListeners',
+            message: `no listener of Gateway ${name} allows ${describeObject(object)}`,
+          }
+        : {
+            holds: false,
+            reason: 'NoMatchingListenerHostname',
+            message: `no listener of Gateway ${name} has a hostname in common with ${wanted?.join(', ')}`,
+          };
+    report('MW1403', object, {
+      path,
+      message: refusal.message!,
+      hint: "compare the route with the gateway's listeners",
+    });
+    return refusal;
+  }
+  for (const { listener, hostnames } of attachable) {
+    listener.attachedRoutes++;
+    for (const hostname of hostnames) {
+      const hostRules = valueAt(listener.hosts, hostname, () => []);
+      const place = `listener ${listener.spec.name} of Gateway ${name}, host ${hostname}`;
+      for (const rule of rules) conflicts.check(hostRules, object, rule, place);
+      hostRules.push(...rules);
+    }
+  }
+  for (const { rule } of rules) {
+    if (rule.action.kind === 'forward') {
+      for (const { target } of rule.action.backends) if (target) gateway.calls.add(target.service);
+    }
+    for (const { target } of rule.mirrors) gateway.calls.add(target.service);
+  }
+  return accepted;
+}
+
+/** `allowedRoutes` of a listener: the gateway's own namespace and every kind of route where it says nothing. */
+function allows({ spec }: ListenerEntry, gateway: GatewayEntry, route: RouteObject, inventory: Inventory): boolean {
+  // All listeners are of protocol HTTP.
+  if (route.kind === 'TCPRoute' || route.kind === 'TLSRoute') return false;
+  const { kinds, namespaces } = spec.allowedRoutes ?? {};
+  if (
+    kinds?.length &&
+    !kinds.some(({ group = groups.gateway, kind }) => group === groups.gateway && kind === route.kind)
+  ) {
+    return false;
+  }
+  const namespace = namespaceOf(route);
+  switch (namespaces?.from ?? 'Same') {
+    case 'All':
+      return true;
+    case 'None':
+      return false;
+    case 'Same':
+      return namespace === namespaceOf(gateway.object);
+    case 'Selector': {
+      const labels = namespaces?.selector?.matchLabels;
+      return labels !== undefined && selects(labels, inventory.namespaceLabels(namespace));
+    }
+  }
+}
