@@ -1,5 +1,6 @@
 import type { AddressInfo } from 'node:net';
 import {
+  type Authority,
   CertificateAuthority,
   createAuthoritySvidSource,
   createTokenKeys,
@@ -21,7 +22,7 @@ export const random = () => 0.5;
 export const silent: Logger = { info: () => {}, warn: () => {} };
 
 export interface ControlPlaneSettings {
-  readonly authority?: CertificateAuthority;
+  readonly authority?: Authority;
   readonly identity?: SpiffeId;
   readonly authorize?: (identity: SpiffeId, kind: ResourceKind, name: string) => boolean;
   readonly clock?: Clock;
@@ -31,7 +32,7 @@ export interface ControlPlaneSettings {
 
 /** A control plane on a loopback port, with its authority and an issuer of workload tokens. */
 export class TestControlPlane implements AsyncDisposable {
-  readonly authority: CertificateAuthority;
+  readonly authority: Authority;
   readonly cache: DiscoveryCache;
   readonly handler: ControlPlaneHandler;
   readonly address: string;
