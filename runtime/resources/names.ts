@@ -77,5 +77,8 @@ export const gatewayControllerName = 'meshwright.dev/gateway-controller';
 /** Trust domain of a mesh without a `Mesh` object. */
 export const defaultTrustDomain = 'cluster.local';
 
+/** Of Meshwright, as in package.json. */
+export const version = '0.1.0';
+
 /** Image of the sidecar and the controller of this version. */
-export const defaultImage = 'meshwright/meshwright:0.1.0';
+export const defaultImage = `meshwright/meshwright:${version}`;

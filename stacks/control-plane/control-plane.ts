@@ -1,9 +1,8 @@
 import { ApiObject, Chart } from 'cdk8s';
 import { k8s } from 'cdk8s-plus-27';
 import type { Construct } from 'constructs';
-import packageJson from '../../package.json' with { type: 'json' };
 import { injectorConfiguration } from '../../runtime/injection/index.ts';
-import { controlPlane, defaultImage, labels } from '../../runtime/resources/index.ts';
+import { controlPlane, defaultImage, labels, version } from '../../runtime/resources/index.ts';
 import { Definitions, partOf } from '../crds/crds.ts';
 import { clusterRules, ownRules } from './rbac.ts';
 
@@ -129,7 +128,7 @@ export class ControlPlane extends Chart {
   #deployment(): void {
     const { replicas = 2, nodeSelector, tolerations } = this.#props;
     new k8s.KubeDeployment(this, 'Deployment', {
-      metadata: { name, namespace, labels: { ...identity, [labels.appVersion]: packageJson.version } },
+      metadata: { name, namespace, labels: { ...identity, [labels.appVersion]: version } },
       spec: {
         replicas,
         selector: { matchLabels: identity },

@@ -1,5 +1,6 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
-import { customResourceDefinitions } from '../../runtime/resources/index.ts';
+import { customResourceDefinitions, version } from '../../runtime/resources/index.ts';
 
 /** Every schema node below `node`, with its path. */
 function* nodes(node: unknown, path = ''): Generator<[string, Record<string, unknown>]> {
@@ -50,4 +51,8 @@ describe('customResourceDefinitions', () => {
       expect(JSON.stringify(definition)).toContain('"name":"Accepted"');
     }
   });
+});
+
+it('is the version of package.json that images and control planes are told of', () => {
+  expect(version).toBe((JSON.parse(readFileSync('package.json', 'utf8')) as { version: string }).version);
 });
