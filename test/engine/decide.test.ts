@@ -245,6 +245,74 @@ describe('a decision', () => {
     expect(decision.targets[0].receivers.map(({ allowed }) => allowed)).toEqual([true, false, true]);
   });
 
+  test("follows the routes of the namespace that calls, in place of the service's own", () => {
+    const [http, redis] = service('reviews', [canary]).ports;
+    const stub = rule('stub', all, { action: forward(to('shop/reviews-v2')) });
+    const tcp = (name: string) => ({
+      route: { kind: 'TCPRoute', namespace: 'shop', name },
+      backends: [
+        { target: { service: 'shop/cart', port: 6379 }, weight: 3 },
+        { problem: 'Service shop/gone does not exist', weight: 1 },
+      ],
+    });
+    const routed = createSnapshot([
+      ...[...mesh.services.values()].filter(({ name }) => name !== 'shop/reviews'),
+      ...mesh.endpoints.values(),
+      ...mesh.workloads.values(),
+      workload('web', { name: 'test/web', namespace: 'test' }),
+      {
+        ...service('reviews'),
+        ports: [
+          { ...http, consumerRules: { test: [stub] } },
+          { ...redis, tcpRoute: tcp('all'), consumerTcpRoutes: { test: { ...tcp('none'), backends: [] } } },
+        ],
+      },
+    ]);
+    const decided = (from: string | undefined, to: string) => {
+      const { reason, targets } = decide(routed, { from, to, path: '/reviews' });
+      return [reason, targets.map(({ target, probability }) => [target?.service, probability])];
+    };
+    expect([
+      decided('shop/web', 'reviews.shop'),
+      decided('test/web', 'reviews.shop'),
+      decided('shop/web', 'reviews.shop:6379'),
+      decided('test/web', 'reviews.shop:6379'),
+      decided(undefined, 'reviews.shop:6379'),
+    ]).toStrictEqual([
+      [
+        expect.stringContaining('rule canary'),
+        [
+          ['shop/reviews-v1', 0.9],
+          ['shop/reviews-v2', 0.1],
+        ],
+      ],
+      [expect.stringContaining('rule stub'), [['shop/reviews-v2', 1]]],
+      [
+        'forwarded as a stream of bytes by TCPRoute shop/all',
+        [
+          ['shop/cart', 0.75],
+          [undefined, 0.25],
+        ],
+      ],
+      ['closed by TCPRoute shop/none: it has no backend with a weight', []],
+      ['forwarded as a stream of bytes', [['shop/reviews', 1]]],
+    ]);
+  });
+
+  test('takes plain text from outside on a port that is permissive, and on no other', () => {
+    const ports = [
+      { port: 9080, protocol: 'http', mtls: 'permissive' },
+      { port: 6379, protocol: 'tcp' },
+    ] as const;
+    const open = createSnapshot([
+      service('reviews'),
+      endpoints('reviews', 'reviews-v1'),
+      workload('reviews-v1', { ports }),
+    ]);
+    const delivered = (to: string) => decide(open, { to }).delivered;
+    expect([delivered('reviews.shop'), delivered('reviews.shop:6379')]).toStrictEqual([1, 0]);
+  });
+
   test('needs a sender that exists', () => {
     expect(() => ask('/', { from: 'shop/wbe' })).toThrow('unknown workload shop/wbe; known: shop/batch, shop/edge');
     expect(() => ask('/', { gateway: 'shop/x' })).toThrow('unknown gateway shop/x; known: shop/public');
