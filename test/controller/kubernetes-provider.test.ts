@@ -3,11 +3,13 @@ import {
   createKubernetesProvider,
   type KubernetesProvider,
 } from '../../runtime/controller/kubernetes/kubernetes-provider.ts';
+import { watchedKinds } from '../../runtime/controller/kubernetes/watched-kinds.ts';
 import { ApiError, type RawObject } from '../../runtime/kubernetes/index.ts';
 import type { Kind, Manifest } from '../../runtime/resources/index.ts';
 import { MemoryApi } from '../kubernetes/memory-api.ts';
 import { eventually } from '../support/eventually.ts';
 import { ManualClock } from '../support/manual-clock.ts';
+import { silent } from './proxy.ts';
 
 const service = (name: string, port = 80): RawObject => ({
   apiVersion: 'v1',
@@ -37,7 +39,7 @@ async function start(): Promise<Manifest> {
   return manifest;
 }
 
-const kinds = 15;
+const kinds = watchedKinds.length;
 const watching = () => eventually(() => api.openWatches === kinds);
 /** Lets time pass until a condition holds. */
 const inTime = (condition: () => boolean, step = 50) =>
@@ -53,7 +55,7 @@ const count = (verb: string, kind: string) =>
 beforeEach(() => {
   clock = new ManualClock();
   api = new MemoryApi(clock);
-  provider = createKubernetesProvider({ api, clock, random: () => 0.5 });
+  provider = createKubernetesProvider({ api, clock, random: () => 0.5, logger: silent });
   told = [];
 });
 
@@ -247,7 +249,7 @@ describe('when watches fail, the provider', () => {
     expect(names(told.at(-1)!.manifest)).toStrictEqual(['a']);
     const [before, calls] = [clock.now(), api.calls.length];
     await inTime(() => clock.now() - before > 60_000, 500);
-    // 15 kinds, each about every 7.5 seconds in the end.
+    // Each kind about every 7.5 seconds in the end.
     expect(api.calls.length - calls).toBeLessThan(kinds * 15);
     api.put(service('b'));
     api.down = false;

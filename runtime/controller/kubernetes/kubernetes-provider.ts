@@ -1,3 +1,4 @@
+import type { Logger } from '../../identity/index.ts';
 import type { KubernetesApi } from '../../kubernetes/index.ts';
 import { type Clock, type Finding, finding, type ObjectReference, type Random } from '../../model/index.ts';
 import type { Kind, Manifest } from '../../resources/index.ts';
@@ -11,12 +12,14 @@ export interface KubernetesProviderOptions {
   readonly api: KubernetesApi;
   readonly clock: Clock;
   readonly random: Random;
+  readonly logger: Logger;
 }
 
 /** Provides the objects of a cluster. Where the API server is away the last ones stay. */
 export interface KubernetesProvider extends Provider {
   /** What the cluster has of an object now. */
   live(reference: ObjectReference): LiveObject | undefined;
+  liveOfKind(kind: Kind): Iterable<readonly [ObjectReference, LiveObject]>;
   /** Calls back whenever an object has a new version, be it only that its status changed. */
   onTouch(listener: (reference: ObjectReference) => void): void;
 }
@@ -37,7 +40,13 @@ class Watched {
       onChange: () => on.change(kind),
       onTouch: (key) => on.touch(kind, key),
     });
-    const onState = () => on.state();
+    const onState = () => {
+      const { missing, problem } = this.reflector;
+      if (problem !== undefined)
+        options.logger.warn({ kind, reason: problem }, 'objects of the cluster cannot be read');
+      else options.logger.info({ kind, missing }, 'what is known of a kind is up to date');
+      on.state();
+    };
     this.reflector = new Reflector({ ...options, kind, versions, selection, sink: this.store, onState });
   }
 
@@ -77,8 +86,7 @@ export function createKubernetesProvider(options: KubernetesProviderOptions): Ku
       poke();
     },
     touch(kind, key) {
-      const [namespace, name] = key.split('/');
-      for (const listener of listeners) listener({ kind, namespace, name });
+      for (const listener of listeners) listener(referenceOf(kind, key));
     },
     state: poke,
   };
@@ -102,13 +110,21 @@ export function createKubernetesProvider(options: KubernetesProviderOptions): Ku
       if (changed.size > 0) debounce.poke();
     },
     live: ({ kind, namespace, name }) => watched.get(kind)?.store.get(objectKey({ namespace, name })),
+    *liveOfKind(kind) {
+      for (const [key, object] of watched.get(kind)?.store.entries() ?? []) yield [referenceOf(kind, key), object];
+    },
     onTouch: (listener) => listeners.push(listener),
     async close() {
       onChange = undefined;
       debounce.cancel();
-      await Promise.all(all.map(({ reflector }) => reflector.close()));
+      for (const { reflector } of all) reflector.close();
     },
   };
+}
+
+function referenceOf(kind: Kind, key: string): ObjectReference {
+  const [namespace, name] = key.split('/');
+  return { kind, namespace, name };
 }
 
 function missingKinds(all: readonly Watched[]): Finding[] {

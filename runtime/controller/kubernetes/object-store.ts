@@ -5,15 +5,17 @@ import { type KubernetesObject, parseObject } from '../../resources/index.ts';
 import { objectKey, type ReflectorSink } from './reflector.ts';
 import { slim } from './slim.ts';
 
-/** What the cluster has of an object besides what the mesh reads. */
+/** What the cluster has of an object. */
 export interface LiveObject {
+  readonly apiVersion: string;
   readonly resourceVersion: string | undefined;
+  /** Of the last version that could be read. */
+  readonly object?: KubernetesObject;
+  /** `undefined` for kinds whose status nobody wants. */
   readonly status: unknown;
 }
 
 interface Entry extends LiveObject {
-  /** Of the last version that could be read. */
-  readonly object?: KubernetesObject;
   /** Of the newest version. */
   readonly findings: readonly Finding[];
 }
@@ -43,6 +45,10 @@ export class ObjectStore implements ReflectorSink {
     return this.#entries.get(key);
   }
 
+  entries(): Iterable<[string, LiveObject]> {
+    return this.#entries;
+  }
+
   objects(): KubernetesObject[] {
     return [...this.#entries.values()].flatMap(({ object }) => object ?? []);
   }
@@ -65,6 +71,7 @@ export class ObjectStore implements ReflectorSink {
     const parsed = object && slim(object);
     const same = parsed === undefined || isDeepStrictEqual(parsed, before?.object);
     this.#entries.set(key, {
+      apiVersion: raw.apiVersion,
       resourceVersion,
       object: same ? before?.object : parsed,
       findings,

@@ -54,7 +54,7 @@ export class Reflector {
   readonly #options: ReflectorOptions;
   readonly #closing = new AbortController();
   readonly #settle: () => void;
-  #running: Promise<void> | undefined;
+  #started = false;
   /** Index into the versions. */
   #version = 0;
   /** Where the next watch goes on from; without it all is listed first. */
@@ -72,12 +72,14 @@ export class Reflector {
   }
 
   start(): void {
-    this.#running ??= this.#run();
+    if (this.#started) return;
+    this.#started = true;
+    void this.#run();
   }
 
-  async close(): Promise<void> {
+  /** Ends it at once; an answer that is still to come is not used. */
+  close(): void {
     this.#closing.abort();
-    await this.#running;
   }
 
   async #run(): Promise<void> {
@@ -92,6 +94,7 @@ export class Reflector {
         await this.#watch();
         if (this.#failures > 0) delay = backoff(this.#failures, random);
       } catch (error) {
+        if (signal.aborted) return;
         delay = this.#judge(error);
       }
       if (delay > 0) await pause(clock, delay, signal);

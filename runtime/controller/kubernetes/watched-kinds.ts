@@ -3,6 +3,7 @@ import { apiVersions, groups, type Kind } from '../../resources/index.ts';
 
 /** Older installations of Gateway API serve some kinds as v1beta1 only. */
 const gatewayApi = [apiVersions.gateway, `${groups.gateway}/v1beta1`];
+/** Routes of connections became v1 later than others. */
 const connectionRoutes = [apiVersions.gateway, `${groups.gateway}/v1alpha3`, `${groups.gateway}/v1alpha2`];
 const ours = [apiVersions.meshwright];
 const configuring: ReadonlySet<readonly string[]> = new Set([gatewayApi, connectionRoutes, ours]);
@@ -34,6 +35,7 @@ const versions: Readonly<Record<Kind, readonly string[]>> = {
   LoadBalancingPolicy: ours,
   RateLimitPolicy: ours,
   FaultPolicy: ours,
+  MtlsPolicy: ours,
 };
 
 /** Pods that are done take no part in the mesh any more. */
