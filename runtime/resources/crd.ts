@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { faultPolicy } from './fault.ts';
 import { loadBalancingPolicy } from './load-balancing.ts';
 import { accessPolicy, mesh } from './meshwright.ts';
+import { mtlsPolicy } from './mtls.ts';
 import { groups } from './names.ts';
 import { rateLimitPolicy } from './rate-limit.ts';
 
@@ -80,6 +81,14 @@ const definitions: readonly Definition[] = [
     categories: ['meshwright', 'meshwright-policy'],
     schema: faultPolicy,
     columns: [target],
+  },
+  {
+    kind: 'MtlsPolicy',
+    plural: 'mtlspolicies',
+    shortNames: ['mtls'],
+    categories: ['meshwright', 'meshwright-policy'],
+    schema: mtlsPolicy,
+    columns: [target, { name: 'Mode', type: 'string', jsonPath: '.spec.mode' }],
   },
 ];
 

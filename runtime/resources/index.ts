@@ -14,6 +14,7 @@ export type { LoadBalancingPolicyObject } from './load-balancing.ts';
 export { type Manifest, type ParsedDocuments, parseManifest } from './manifest.ts';
 export type { AccessPolicyObject, AccessPolicyRule, MeshObject } from './meshwright.ts';
 export type { Condition } from './metadata.ts';
+export type { MtlsPolicyObject } from './mtls.ts';
 export * from './names.ts';
 export {
   describeObject,

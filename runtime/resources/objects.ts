@@ -15,6 +15,7 @@ import {
 } from './kubernetes.ts';
 import { loadBalancingPolicy } from './load-balancing.ts';
 import { accessPolicy, mesh } from './meshwright.ts';
+import { mtlsPolicy } from './mtls.ts';
 import { rateLimitPolicy } from './rate-limit.ts';
 import { grpcRoute, httpRoute, tcpRoute, tlsRoute } from './routes.ts';
 
@@ -42,6 +43,7 @@ export const schemas = {
   LoadBalancingPolicy: loadBalancingPolicy,
   RateLimitPolicy: rateLimitPolicy,
   FaultPolicy: faultPolicy,
+  MtlsPolicy: mtlsPolicy,
 } as const;
 
 export type Kind = keyof typeof schemas;

@@ -22,7 +22,7 @@ export const servicePortRef = serviceRef.extend({
 });
 
 /** What a policy is attached to (GEP-713). */
-export function targetRefs<T extends typeof serviceRef | typeof servicePortRef>(reference: T) {
+export function targetRefs<T extends z.ZodType<object>>(reference: T) {
   return withRule(z.array(reference).min(1).max(16).describe('What it is attached to (GEP-713).'), {
     message: 'must not name a target twice',
     cel: 'self.all(a, self.exists_one(b, a == b))',

@@ -1,6 +1,7 @@
 import type { AccessPolicyObject, RateLimitPolicyObject } from '../resources/index.ts';
 import { valueAt } from './collections.ts';
-import type { Report } from './report.ts';
+import type { Place, Report } from './report.ts';
+import type { ServiceEntry } from './services.ts';
 import type { PolicyTarget } from './targets.ts';
 import { targetPortsOf, type WorkloadEntry, type Workloads } from './workloads.ts';
 
@@ -17,12 +18,7 @@ export function enforcersOf(
   const portsOf = new Map<WorkloadEntry, Set<number | undefined>>();
   for (const { service, ports } of targets) {
     const selected = workloads.of(service);
-    if (!selected.some((workload) => workload.inMesh)) {
-      report('MW1305', policy, {
-        message: `no workload with a sidecar is behind Service ${service.name}, so nothing enforces the policy`,
-        hint: 'put the pods into the mesh with the label meshwright.dev/inject: enabled',
-      });
-    }
+    warnOfNobody(policy, service, workloads, report);
     for (const workload of selected) {
       const known = valueAt(portsOf, workload, () => new Set<number | undefined>());
       for (const port of ports) {
@@ -32,6 +28,15 @@ export function enforcersOf(
     }
   }
   return new Map(Array.from(portsOf, ([workload, ports]) => [workload, numbersOf(ports)]));
+}
+
+/** Reports where no proxy is behind a Service that could do what a policy says. */
+export function warnOfNobody(policy: Place, service: ServiceEntry, workloads: Workloads, report: Report): void {
+  if (workloads.of(service).some((workload) => workload.inMesh)) return;
+  report('MW1305', policy, {
+    message: `no workload with a sidecar is behind Service ${service.name}, so nothing enforces the policy`,
+    hint: 'put the pods into the mesh with the label meshwright.dev/inject: enabled',
+  });
 }
 
 /** A port whose number is not known might be any: the policy then holds for them all. */

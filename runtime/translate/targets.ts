@@ -3,6 +3,7 @@ import {
   type AccessPolicyObject,
   type FaultPolicyObject,
   type LoadBalancingPolicyObject,
+  type MtlsPolicyObject,
   namespaceOf,
   type RateLimitPolicyObject,
 } from '../resources/index.ts';
@@ -15,31 +16,44 @@ export interface PolicyTarget {
   readonly ports: readonly ServicePortEntry[];
 }
 
+type Policy =
+  | AccessPolicyObject
+  | FaultPolicyObject
+  | LoadBalancingPolicyObject
+  | MtlsPolicyObject
+  | RateLimitPolicyObject;
+
 /** The Services a policy is attached to; `verdict` says which one is missing. */
 export function resolveTargets(
-  policy: AccessPolicyObject | FaultPolicyObject | LoadBalancingPolicyObject | RateLimitPolicyObject,
+  policy: Exclude<Policy, MtlsPolicyObject>,
   services: ServiceEntries,
   report: Report,
 ): { targets: PolicyTarget[]; verdict?: Verdict } {
-  const targets: PolicyTarget[] = [];
-  let verdict: Verdict | undefined;
-  for (const [index, ref] of policy.spec.targetRefs.entries()) {
-    const name = qualifiedName(namespaceOf(policy), ref.name);
-    const service = services.get(name);
-    const section = 'sectionName' in ref ? ref.sectionName : undefined;
-    const ports = service?.ports.filter((port) => section === undefined || port.name === section) ?? [];
-    if (service && (section === undefined || ports.length)) {
-      targets.push({ service, ports });
-      continue;
-    }
-    const { message, hint } = service
-      ? {
-          message: `Service ${name} has no port named ${section}`,
-          hint: `its ports are ${service.ports.map((port) => port.name).join(', ')}`,
-        }
-      : services.absence(name);
-    verdict ??= { holds: false, reason: 'TargetNotFound', message };
-    report('MW1301', policy, { path: `spec.targetRefs[${index}]`, message, hint });
-  }
-  return { targets, verdict };
+  const found = policy.spec.targetRefs.map((ref, index) => resolveTarget(policy, ref, index, services, report));
+  return {
+    targets: found.flatMap(({ target }) => target ?? []),
+    verdict: found.find(({ verdict }) => verdict)?.verdict,
+  };
+}
+
+/** The Service that the reference at `index` means, or why there is none. */
+export function resolveTarget(
+  policy: Policy,
+  { name: service, sectionName }: { readonly name: string; readonly sectionName?: string },
+  index: number,
+  services: ServiceEntries,
+  report: Report,
+): { readonly target?: PolicyTarget; readonly verdict?: Verdict } {
+  const name = qualifiedName(namespaceOf(policy), service);
+  const entry = services.get(name);
+  const ports = entry?.ports.filter((port) => sectionName === undefined || port.name === sectionName) ?? [];
+  if (entry && (sectionName === undefined || ports.length)) return { target: { service: entry, ports } };
+  const { message, hint } = entry
+    ? {
+        message: `Service ${name} has no port named ${sectionName}`,
+        hint: `its ports are ${entry.ports.map((port) => port.name).join(', ')}`,
+      }
+    : services.absence(name);
+  report('MW1301', policy, { path: `spec.targetRefs[${index}]`, message, hint });
+  return { verdict: { holds: false, reason: 'TargetNotFound', message } };
 }

@@ -9,6 +9,7 @@ import { collectGrants } from './grants.ts';
 import { compareText, type Inventory, takeInventory } from './inventory.ts';
 import { applyLoadBalancingPolicies } from './load-balancing.ts';
 import { translateMesh } from './meshes.ts';
+import { readMtlsPolicies } from './mtls.ts';
 import { protocolsDeclaredByRoutes } from './protocols.ts';
 import { attachRateLimits } from './rate-limits.ts';
 import { type Report, reportTo } from './report.ts';
@@ -48,6 +49,7 @@ export function translate(objects: readonly KubernetesObject[]): Translation {
   attachRateLimits(inventory, services, workloads, report, statuses);
   attachFaults(inventory, services, report, statuses);
   applyLoadBalancingPolicies(inventory, services, report, statuses);
+  const mtls = readMtlsPolicies(inventory, services, workloads, mesh, report, statuses);
   statuses.push(...gatewayClassStatuses(inventory), ...gatewayStatuses(gateways, workloads, report));
   warnOfIdleServices(services, workloads, inventory, report);
 
@@ -58,7 +60,9 @@ export function translate(objects: readonly KubernetesObject[]): Translation {
     resources: [
       ...sorted.map(toService),
       ...sorted.map((service) => endpointsOf(service, slicesOf.get(service.name) ?? [], findPod, workloads, mesh)),
-      ...workloads.entries.map((entry) => toWorkload(entry, mesh, callsOf(entry, services, gateways, report), report)),
+      ...workloads.entries.map((entry) =>
+        toWorkload(entry, mesh, mtls, callsOf(entry, services, gateways, report), report),
+      ),
       ...[...gateways.values()].map(toGateway).sort((a, b) => compareText(a.name, b.name)),
     ],
     findings,

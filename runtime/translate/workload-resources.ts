@@ -3,6 +3,7 @@ import { annotations } from '../resources/index.ts';
 import { inboundPorts } from './inbound-ports.ts';
 import { compareText } from './inventory.ts';
 import type { MeshSettings } from './meshes.ts';
+import type { MtlsModes } from './mtls.ts';
 import type { Report } from './report.ts';
 import type { ServiceEntries, ServiceEntry } from './services.ts';
 import type { WorkloadEntry } from './workloads.ts';
@@ -10,12 +11,14 @@ import type { WorkloadEntry } from './workloads.ts';
 /** `calls` are those of the gateway it serves, where it serves one. */
 export function toWorkload(
   entry: WorkloadEntry,
-  mesh: MeshSettings,
+  { trustDomain }: MeshSettings,
+  modes: MtlsModes,
   calls: Workload['calls'],
   report: Report,
 ): Workload {
   const { name, namespace, serviceAccount, otherServiceAccounts, version, zone, gateway, access, rateLimits } = entry;
   const service = bestKnownService(entry);
+  const mtls = modes.ofWorkload(entry);
   return {
     kind: 'workload',
     name,
@@ -25,9 +28,12 @@ export function toWorkload(
     ...(service ? { service: service.name } : {}),
     ...(version ? { version } : {}),
     ...(zone ? { zone } : {}),
-    trustDomain: mesh.trustDomain,
-    mtls: mesh.mtls,
-    ports: inboundPorts(entry, report),
+    trustDomain,
+    mtls,
+    ports: inboundPorts(entry, report).map((port) => {
+      const own = modes.ofPort(entry, port.port);
+      return own === mtls ? port : { ...port, mtls: own };
+    }),
     access,
     ...(rateLimits.length ? { rateLimits } : {}),
     calls,
