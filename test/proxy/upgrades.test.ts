@@ -302,6 +302,52 @@ describe('an upgrade', () => {
     );
   });
 
+  it('lets the client go on when the application has said all it had', async () => {
+    const heard = Promise.withResolvers<string>();
+    const app = await startRawApp((socket) => {
+      let text = '';
+      socket.once('data', () => {
+        socket.end(`${switching('echo')}goodbye`);
+        socket.on('data', (chunk) => {
+          text += chunk;
+        });
+        socket.on('end', () => heard.resolve(text));
+      });
+    });
+    const { outbound, client, server } = await startPairTo(app);
+    const socket = connect({ port: outbound, host: '127.0.0.1', allowHalfOpen: true });
+    socket.write(upgradeTo('echo'));
+    let answer = '';
+    socket.on('data', (chunk) => {
+      answer += chunk;
+    });
+    await new Promise((resolve) => socket.once('end', resolve));
+    expect(answer).toMatch(/goodbye$/);
+    expect(client.metrics.activeRequests.value + server.metrics.activeRequests.value).toBe(2);
+    socket.write('one more thing');
+    socket.end();
+    expect(await heard.promise).toBe('one more thing');
+    await eventually(() => client.log.entries.length + server.log.entries.length === 2);
+    for (const { log } of [client, server]) expect(log.entries[0]).toMatchObject({ status: 101, error: undefined });
+  });
+
+  it('is not mirrored', async () => {
+    let connections = 0;
+    const mirror = await startRawApp(() => connections++);
+    const mirrors = [{ target: { service: 'shop/shadow', port: 80 }, percent: 100 }];
+    const { client, outbound } = await startChat({ rules: [forwardTo('shop/reviews', 9080, { mirrors })] });
+    client.proxy.apply([service('shadow', 80, 'http')], 'service', []);
+    client.proxy.apply([endpointsOf('shadow', 80, [{ port: mirror }])], 'endpoints', []);
+    const { peer } = await openWebSocket(outbound, '/chat');
+    peer.send(opcode.text, 'once');
+    await peer.next();
+    peer.stream.end();
+    await eventually(() => client.log.entries.length === 1);
+    await send(outbound, { path: '/page' });
+    await eventually(() => connections > 0);
+    expect(connections).toBe(1);
+  });
+
   it('carries what the application says together with 101, and what the client says before it', async () => {
     const app = await startRawApp((socket) => {
       socket.once('data', () => {
@@ -598,6 +644,15 @@ describe('an upgrade by RFC 8441', () => {
     expect((await peer.next()).payload.toString()).toBe('from HTTP/2');
     peer.close(1000);
     await peer.untilEnd();
+    // What comes before the answer waits for it.
+    const hasty = session.request({
+      ...{ ':method': 'CONNECT', ':protocol': 'websocket', ':scheme': 'http', ':authority': 'shop.example' },
+      ':path': '/chat',
+    });
+    const early = new WebSocketPeer(hasty, true);
+    early.send(opcode.text, 'too early');
+    expect((await early.next()).payload.toString()).toBe('too early');
+    hasty.destroy();
     // The connection goes on, for other requests, and clients of HTTP/1.1 are served as before.
     const request = session.request({ ':path': '/page', ':authority': 'shop.example' });
     const answer = await new Promise<Record<string, unknown>>((resolve) => request.once('response', resolve));

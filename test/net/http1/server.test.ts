@@ -481,4 +481,12 @@ describe('Flow control', () => {
     stream.end();
     expect(handler.served[0]).toMatchObject({ body: '', ended: false, reset: undefined });
   });
+
+  test('stays silent to it inside onRequest as well', () => {
+    const handler = new RecordingHandler(({ stream }) => stream.reset('cancelled'));
+    const { connection } = overMemory(handler);
+    connection.receive(post);
+    expect(connection.destroyed).toBe(true);
+    expect(handler.served[0].reset).toBeUndefined();
+  });
 });

@@ -235,6 +235,13 @@ describe('the client', () => {
     expect(response.text).toBe('late');
   });
 
+  test('resets a tunnel in which there is more than data', async () => {
+    const { receive, response } = openUpgrade();
+    await receive(frame(type.settings, 0, 0, takesUpgrades), head([':status', '200']));
+    await receive(head(['x-trailer', '1'], flag.endStream));
+    expect(response).toMatchObject({ ended: false, resetReason: 'protocol' });
+  });
+
   test.each(['101', '100x'])('takes no status %s for an answer', async (status) => {
     const { receive, response } = openUpgrade();
     await receive(frame(type.settings, 0, 0, takesUpgrades), head([':status', status]));
