@@ -7,7 +7,7 @@ import { controlPlane, customResourceDefinitions, groups } from '../../runtime/r
  */
 
 const watch = ['get', 'list', 'watch'];
-const writeStatus = ['update', 'patch'];
+const writeStatus = ['update'];
 
 /** Kinds of the Gateway API whose status it writes. */
 const gatewayApi = ['gatewayclasses', 'gateways', 'httproutes', 'grpcroutes', 'tcproutes', 'tlsroutes'];
@@ -32,14 +32,14 @@ export const clusterRules: readonly k8s.PolicyRule[] = [
     apiGroups: [''],
     resources: ['configmaps'],
     resourceNames: [trustBundle.configMap],
-    verbs: ['get', 'create', 'patch'],
+    verbs: [...watch, 'create', 'patch'],
   },
   // The certificate of its webhook.
   {
     apiGroups: ['admissionregistration.k8s.io'],
     resources: ['mutatingwebhookconfigurations'],
     resourceNames: [injectorName],
-    verbs: ['get', 'patch'],
+    verbs: [...watch, 'patch'],
   },
 ];
 

@@ -1,6 +1,11 @@
 import * as z from 'zod';
 import type { RawObject } from '../../kubernetes/index.ts';
-import { apiVersions, defaultTrustDomain, gatewayControllerName } from '../../resources/index.ts';
+import {
+  apiVersions,
+  customResourceDefinitions,
+  defaultTrustDomain,
+  gatewayControllerName,
+} from '../../resources/index.ts';
 import { type Category, error, some, warning } from './check.ts';
 import type { ClusterView } from './cluster-view.ts';
 
@@ -24,7 +29,7 @@ const objectSchema = z.object({
 });
 type Judged = z.infer<typeof objectSchema>;
 
-const ownKinds = ['Mesh', 'AccessPolicy', 'LoadBalancingPolicy', 'RateLimitPolicy', 'FaultPolicy'];
+const ownKinds = customResourceDefinitions().map(({ spec }) => spec.names.kind);
 const routeKinds = ['HTTPRoute', 'GRPCRoute'];
 /** Conditions that say whether an object is in force. */
 const verdicts = ['Accepted', 'ResolvedRefs', 'Programmed'];
