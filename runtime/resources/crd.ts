@@ -29,7 +29,7 @@ export interface CustomResourceDefinition {
   readonly apiVersion: 'apiextensions.k8s.io/v1';
   readonly kind: 'CustomResourceDefinition';
   readonly metadata: { readonly name: string; readonly labels: Readonly<Record<string, string>> };
-  readonly spec: Readonly<Record<string, unknown>>;
+  readonly spec: { readonly names: { readonly kind: string } } & Readonly<Record<string, unknown>>;
 }
 
 const target: PrinterColumn = {

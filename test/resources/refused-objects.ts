@@ -112,6 +112,12 @@ export const refusedObjects: readonly RefusedObject[] = [
     place: 'spec.faults[0].abort',
     says: oneOf('httpStatus', 'grpcStatus'),
   },
+  {
+    kind: 'MtlsPolicy',
+    spec: { mode: 'Strict', targetRefs: [{ group: '', kind: 'Namespace', name: 'shop', sectionName: 'http' }] },
+    place: 'spec.targetRefs[0]',
+    says: 'a Namespace has no ports: sectionName is for a Service',
+  },
 ];
 
 /** The whole of an object. */
