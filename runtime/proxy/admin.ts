@@ -1,15 +1,19 @@
 import type { Clock } from '../model/index.ts';
 import {
   createHttp1Server,
+  type HeaderList,
   type HttpLimits,
   type Listener,
   listenPlain,
   type RequestHead,
+  type RequestReceiver,
   type ServerConnection,
   type ServerHandler,
   type ServerStream,
 } from '../net/index.ts';
 import { parseHostPort } from './bootstrap.ts';
+import type { ProbeResult, RunningProbe } from './probe.ts';
+import { ignoreBody } from './reply.ts';
 
 /** What the admin port tells and does. */
 export interface AdminActions {
@@ -20,6 +24,8 @@ export interface AdminActions {
   config(): unknown;
   /** Drains and ends the process. */
   quit(): void;
+  /** Makes a probe of the application; `caller` holds who asks' own header fields. `undefined` where there is none of that name. */
+  probe(name: string, caller: HeaderList, finished: (result: ProbeResult) => void): RunningProbe | undefined;
 }
 
 interface Answer {
@@ -34,8 +40,12 @@ const text = (status: number, body: string): Answer => ({
   body: `${body}\n`,
 });
 
-function answer(method: string, path: string, actions: AdminActions): Answer {
-  switch (`${method} ${path}`) {
+/** Paths that everybody may ask for: probes come from the node, scrapes from wherever metrics are collected. */
+const openPaths: ReadonlySet<string> = new Set(['GET /ready', 'GET /live', 'GET /metrics']);
+const probePrefix = '/probe/';
+
+function answer(action: string, actions: AdminActions): Answer {
+  switch (action) {
     case 'GET /live':
       return text(200, 'live');
     case 'GET /ready': {
@@ -50,13 +60,23 @@ function answer(method: string, path: string, actions: AdminActions): Answer {
       actions.quit();
       return text(200, 'draining');
     default:
-      return text(404, 'GET /ready /live /metrics /config, POST /quit');
+      return text(404, 'GET /ready /live /metrics /config /probe/<name>, POST /quit');
   }
+}
+
+/** A probe's answer comes later; who asked may be gone before. */
+function probe(name: string, head: RequestHead, stream: ServerStream, actions: AdminActions): RequestReceiver {
+  const finished = ({ status, words }: ProbeResult): void => send(stream, text(status, words));
+  const running = actions.probe(name, head.headers, finished);
+  if (!running) send(stream, text(404, `there is no probe ${name}`));
+  return { ...ignoreBody, onReset: () => running?.cancel() };
 }
 
 /** The only names a host that is called by its address has. */
 const ownNames = /^(?:localhost|\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-f:.]+\])?(?::\d+)?$/;
 const notForBrowsers = text(403, 'not for web pages');
+const notForOthers = text(403, 'only for who is in the pod');
+const loopback = /^(?:127\.\d+\.\d+\.\d+|::1)$/;
 
 /**
  * A web page can have the browser of whoever looks at it send requests here: with its origin, or under a host name of
@@ -73,22 +93,36 @@ function send(stream: ServerStream, { status, type, body }: Answer): void {
   stream.end();
 }
 
-/** Serves the admin port; see DESIGN, "Ports of a sidecar". */
-export async function serveAdmin(
-  address: string,
-  actions: AdminActions,
-  options: { readonly clock: Clock; readonly limits: HttpLimits },
-): Promise<Listener> {
-  const ignoreBody = { onData() {}, onEnd() {}, onReset() {}, onDrain() {} };
-  const handler: ServerHandler = {
+export interface AdminOptions {
+  readonly clock: Clock;
+  readonly limits: HttpLimits;
+  /** The pod's own address: who calls from there is as near as who calls from loopback. */
+  readonly ownAddress?: string;
+}
+
+/**
+ * Serves the admin port; see DESIGN, "Ports of a sidecar". Where it listens for the whole network, others than the
+ * pod itself get nothing but health and metrics.
+ */
+export async function serveAdmin(address: string, actions: AdminActions, options: AdminOptions): Promise<Listener> {
+  const handlerFor = (isNear: boolean): ServerHandler => ({
     onRequest(head, stream) {
-      send(stream, comesFromBrowser(head) ? notForBrowsers : answer(head.method, head.path.split('?', 1)[0], actions));
+      const path = head.path.split('?', 1)[0];
+      const action = `${head.method} ${path}`;
+      if (comesFromBrowser(head)) send(stream, notForBrowsers);
+      else if (action.startsWith(`GET ${probePrefix}`)) {
+        return probe(path.slice(probePrefix.length), head, stream, actions);
+      } else send(stream, isNear || openPaths.has(action) ? answer(action, actions) : notForOthers);
       return ignoreBody;
     },
-  };
+  });
+  const [near, far] = [handlerFor(true), handlerFor(false)];
   const open = new Set<ServerConnection>();
   const listener = await listenPlain({ ...parseHostPort(address), maxConnections: 100 }, (accepted) => {
-    const server = createHttp1Server(accepted.connection, handler, { ...options, scheme: 'http' });
+    const { connection } = accepted;
+    const caller = connection.remoteAddress.slice(0, connection.remoteAddress.lastIndexOf(':'));
+    const handler = loopback.test(caller) || caller === options.ownAddress ? near : far;
+    const server = createHttp1Server(connection, handler, { ...options, scheme: 'http' });
     open.add(server);
     accepted.onceClosed(() => open.delete(server));
   });

@@ -104,9 +104,8 @@ export function parseHostPort(text: HostPort): { host: string; port: number } {
   const match = /^(?:\[([0-9a-fA-F:]+)\]|([^[\]\s]+)):(\d{1,5})$/.exec(text);
   const host = match?.[1] ?? match?.[2] ?? '';
   const port = Number(match?.[3]);
-  if (!match || port > 65_535 || (host.includes(':') && !isIPv6(host))) {
-    throw new Error(`expected host:port, got "${text}"`);
-  }
+  const isAddress6 = match?.[1] !== undefined || host.includes(':');
+  if (!match || port > 65_535 || (isAddress6 && !isIPv6(host))) throw new Error(`expected host:port, got "${text}"`);
   return { host, port };
 }
 

@@ -12,11 +12,12 @@ import {
 import { noAccessLog, openAccessLog } from '../telemetry/index.ts';
 import { DiscoveryClient, type DiscoveryUpdate } from '../xds/index.ts';
 import { serveAdmin } from './admin.ts';
-import type { Bootstrap } from './bootstrap.ts';
+import { type Bootstrap, parseHostPort } from './bootstrap.ts';
 import type { ProxyContext } from './exchange-plan.ts';
 import { defaultProxyLimits } from './limits.ts';
 import { MeshProxy } from './mesh-proxy.ts';
 import { ProxyMetrics } from './metrics.ts';
+import { RunningProbe } from './probe.ts';
 import { StateDirectory } from './state.ts';
 
 export interface SidecarOptions {
@@ -54,6 +55,8 @@ export async function runSidecar(bootstrap: Bootstrap, options: SidecarOptions):
 
   let svid: Svid | undefined = await state.loadSvid(clock.wallTime());
   let closing: Promise<void> | undefined;
+  const { transparent, adminAddress } = bootstrap;
+  const ownAddress = transparent?.podIp ?? (adminAddress && parseHostPort(adminAddress).host);
   const admin = await serveAdmin(
     bootstrap.admin,
     {
@@ -64,8 +67,13 @@ export async function runSidecar(bootstrap: Bootstrap, options: SidecarOptions):
       },
       config: () => ({ id: bootstrap.id, workload: bootstrap.workload, resources: proxy.resources }),
       quit: () => options.onQuit?.(),
+      probe(name, caller, finished) {
+        const { probes = {} } = bootstrap;
+        const app = { host: ownAddress ?? '127.0.0.1', clock, limits: context.limits.http };
+        return Object.hasOwn(probes, name) ? new RunningProbe(probes[name], caller, app, finished) : undefined;
+      },
     },
-    { clock, limits: context.limits.http },
+    { clock, limits: context.limits.http, ownAddress },
   );
 
   const opened = Promise.withResolvers<void>();
