@@ -10,5 +10,6 @@ export {
 export { type AbortProps, Fault, FaultPolicy, type FaultPolicyProps, type FaultProps } from './fault.ts';
 export { HashKey } from './hash-key.ts';
 export { LoadBalancingPolicy, type LoadBalancingPolicyProps } from './load-balancing.ts';
+export { MtlsPolicy, type MtlsPolicyProps } from './mtls.ts';
 export type { Operation } from './operation.ts';
 export { RateLimit, RateLimitPolicy, type RateLimitPolicyProps, type RateLimitProps } from './rate-limit.ts';

@@ -92,6 +92,7 @@ export const catalogue = {
   MW1339: { severity: 'error', title: 'a policy reaches into another namespace' },
   MW1340: { severity: 'error', title: 'a rate limit is invalid' },
   MW1341: { severity: 'error', title: 'a fault is invalid' },
+  MW1342: { severity: 'error', title: 'two mTLS policies hold for one target' },
   MW1351: { severity: 'error', title: 'a way to choose endpoints is invalid' },
   MW1401: { severity: 'error', title: 'a listener cannot be served' },
   MW1402: { severity: 'warning', title: 'no workload serves a gateway' },

@@ -59,7 +59,7 @@ describe('parseObject', () => {
   it('says more loudly that it ignores a kind of a group it should know', () => {
     const unknown = (apiVersion: string, kind: string) => parseObject({ apiVersion, kind }, 'a').findings;
     expect(unknown('v1', 'ConfigMap')).toMatchObject([{ id: 'MW1003', severity: 'info' }]);
-    expect(unknown('gateway.networking.k8s.io/v1', 'TLSRoute')).toMatchObject([{ severity: 'warning' }]);
+    expect(unknown('gateway.networking.k8s.io/v1', 'UDPRoute')).toMatchObject([{ severity: 'warning' }]);
     expect(unknown('meshwright.dev/v9', 'Mesh')).toMatchObject([{ severity: 'warning' }]);
     expect(unknown('v1', 'constructor')).toMatchObject([{ id: 'MW1003' }]);
   });
