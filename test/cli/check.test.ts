@@ -52,4 +52,10 @@ describe('check', () => {
       expect(stderr).toMatch(/^error: /);
     },
   );
+
+  it('helps with examples first', async () => {
+    const { code, stdout } = await meshwright(['check', '--help']);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^Examples:\n {2}\$ meshwright check /);
+  });
 });

@@ -53,4 +53,10 @@ describe('install', () => {
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
     expect(stderr).toContain(complaint);
   });
+
+  it('helps with examples first', async () => {
+    const { code, stdout } = await meshwright(['install', '--help']);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^Examples:\n {2}\$ meshwright install /);
+  });
 });
