@@ -218,6 +218,35 @@ describe('a pod that is injected', () => {
   });
 });
 
+describe('the heap of a proxy', () => {
+  const heapOf = (limit: string) => {
+    const annotations = { 'meshwright.dev/proxy-memory-limit': limit };
+    const { spec } = inject({ metadata: { name: 'p', annotations }, spec: { containers: [{ name: 'app' }] } });
+    const variables = spec.initContainers?.find(({ name }) => name === 'meshwright-proxy')?.env;
+    return variables?.find(({ name }) => name === 'NODE_OPTIONS')?.value;
+  };
+
+  it.each([
+    ['64Mi', 32, 4],
+    ['128Mi', 64, 8],
+    ['134217728', 64, 8],
+    ['0.5Gi', 256, 16],
+    ['268435456000m', 128, 16],
+    ['1e9', 476, 16],
+    ['1G', 476, 16],
+    ['+1Gi', 512, 16],
+  ])('leaves half of %s to what is not in it', (limit, old, young) => {
+    expect(heapOf(limit)).toBe(`--max-old-space-size=${old} --max-semi-space-size=${young}`);
+  });
+
+  it.each(['', '0', '-1Gi', '1gb', '1 Gi', '1Gi1', '0x40000000', 'NaN', '.', '1e999'])(
+    'is not bound by %j',
+    (limit) => {
+      expect(() => heapOf(limit)).toThrow('it must be a quantity above zero');
+    },
+  );
+});
+
 describe('the document of a gateway', () => {
   it('names its ports and redirects nothing', () => {
     const bootstrap = bootstrapOf(
