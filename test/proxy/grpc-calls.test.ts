@@ -192,6 +192,16 @@ describe('the deadline of a call', () => {
     expect(pair.client.log.entries[0]).toMatchObject({ status: 504, grpc_status: 'DEADLINE_EXCEEDED' });
   });
 
+  it('that has passed lets the call go nowhere', async () => {
+    const { client, pair } = await startTalkPair();
+    expect(await client.unary('opens the connections', none)).toMatchObject({ code: 0 });
+    const metadata = new Metadata();
+    metadata.set('grpc-timeout', '0m');
+    expect(await client.unary('x', metadata)).toMatchObject({ code: status.DEADLINE_EXCEEDED });
+    expect(await client.unary('comes after it', none)).toMatchObject({ code: 0 });
+    expect(pair.server.log.entries).toHaveLength(2);
+  });
+
   it('of the route alone is told to who set none', async () => {
     const { app, heard } = silence();
     const rule: Partial<HttpRule> = { timeouts: { request: 50 } };
