@@ -169,7 +169,7 @@ describe('an inbound port', () => {
     expect(server.log.entries).toMatchObject([{ mtls: true, source: identityOf('web') }]);
   });
 
-  it('lets a server speak first to a plain client in permissive mode', async () => {
+  it('lets a server speak first to a plain client in permissive mode, after a moment', async () => {
     const authority = await createAuthority();
     const inbound = await freePort();
     await startProxy({
@@ -177,7 +177,7 @@ describe('an inbound port', () => {
       svid: await svidOf(authority, 'store'),
       ports: [{ port: 6380, protocol: 'tcp' }],
       mtls: 'permissive',
-      limits: { connectTimeout: 50 },
+      limits: { serverFirstDelay: 50, connectTimeout: 60_000 },
       bootstrap: {
         inbound: [{ listen: `127.0.0.1:${inbound}`, port: 6380, app: `127.0.0.1:${await startEcho('READY\n')}` }],
       },

@@ -153,7 +153,7 @@ export interface ProxyOptions {
   readonly rateLimits?: readonly RateLimitPolicy[];
   readonly mtls?: Workload['mtls'];
   readonly resources?: readonly Resource[];
-  readonly bootstrap?: Partial<Pick<Bootstrap, 'inbound' | 'outbound' | 'gateway' | 'zone'>>;
+  readonly bootstrap?: Partial<Pick<Bootstrap, 'inbound' | 'outbound' | 'gateway' | 'zone' | 'transparent'>>;
   readonly gateway?: string;
   readonly limits?: Partial<ProxyLimits>;
   readonly svid: Svid;

@@ -1,0 +1,121 @@
+import { connect } from 'node:net';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import type { AccessPolicy, InboundPort, MtlsMode } from '../../runtime/model/index.ts';
+import { eventually } from '../support/eventually.ts';
+import {
+  closeAll,
+  createAuthority,
+  endpointsOf,
+  freePort,
+  identityOf,
+  readAll,
+  readUntil,
+  send,
+  service,
+  startApp,
+  startEcho,
+  startProxy,
+  svidOf,
+} from './mesh.ts';
+
+afterEach(closeAll);
+
+/** The inbound stacks of two ports of one pod. */
+async function startPod(mtls: MtlsMode, ports: readonly InboundPort[], access: readonly AccessPolicy[] = []) {
+  const [http, tcp] = [await freePort(), await freePort()];
+  const app = await startApp((_request, response) => response.end('in'));
+  const echo = await startEcho('READY\n');
+  const running = await startProxy({
+    serviceAccount: 'reviews',
+    svid: await svidOf(await createAuthority(), 'reviews'),
+    mtls,
+    ports,
+    access,
+    bootstrap: {
+      inbound: [
+        { listen: `127.0.0.1:${http}`, port: 9080, app: `127.0.0.1:${app}` },
+        { listen: `127.0.0.1:${tcp}`, port: 6379, app: `127.0.0.1:${echo}` },
+      ],
+    },
+  });
+  return { http, tcp, running };
+}
+
+describe("a pod's own port", () => {
+  it('takes plain text where that is allowed for it alone', async () => {
+    const { http, tcp } = await startPod('strict', [
+      { port: 9080, protocol: 'http', mtls: 'permissive' },
+      { port: 6379, protocol: 'tcp' },
+    ]);
+    expect((await send(http)).body.toString()).toBe('in');
+    const socket = connect(tcp, '127.0.0.1');
+    socket.write('plain');
+    expect(await readAll(socket)).toBe('');
+  });
+
+  it('takes none where that is forbidden for it alone', async () => {
+    const { http } = await startPod('permissive', [{ port: 9080, protocol: 'http', mtls: 'strict' }]);
+    await expect(send(http)).rejects.toThrow();
+  });
+
+  it('that is not declared carries TCP, by the rules that hold for all ports', async () => {
+    const { tcp, running } = await startPod('permissive', []);
+    const socket = connect(tcp, '127.0.0.1');
+    socket.write('hello');
+    expect(await readUntil(socket, 'hello')).toBe('READY\nhello');
+    socket.destroy();
+
+    const policy = { kind: 'AccessPolicy', namespace: 'shop', name: 'nobody' } as const;
+    const workload = running.proxy.resources.find((each) => each.kind === 'workload')!;
+    const nobody: AccessPolicy = { policy, rules: [{ name: 'all', action: 'deny', from: [], to: [] }] };
+    running.proxy.apply([{ ...workload, access: [nobody] }], 'workload', []);
+    const refused = connect(tcp, '127.0.0.1');
+    refused.write('hello');
+    expect(await readAll(refused)).toBe('');
+    expect(running.metrics.registry.expose()).toContain(
+      'meshwright_access_denied_total{policy="AccessPolicy shop/nobody"} 1',
+    );
+  });
+
+  it('is spoken to by its newest protocol', async () => {
+    const { http, running } = await startPod('permissive', [{ port: 9080, protocol: 'http2' }]);
+    const workload = running.proxy.resources.find((each) => each.kind === 'workload')!;
+    await expect(send(http)).rejects.toThrow();
+    running.proxy.apply([{ ...workload, ports: [{ port: 9080, protocol: 'http' }] }], 'workload', []);
+    expect((await send(http)).body.toString()).toBe('in');
+  });
+});
+
+describe('a pod that reaches itself through a service', () => {
+  it.each(['http', 'tcp'] as const)(
+    'speaks to its application without TLS, which it would not understand (%s)',
+    async (protocol) => {
+      const app =
+        protocol === 'http' ? await startApp((_request, response) => response.end('me')) : await startEcho('me\n');
+      const [outbound, inbound, sending] = [await freePort(), await freePort(), await freePort()];
+      const { metrics } = await startProxy({
+        serviceAccount: 'reviews',
+        svid: await svidOf(await createAuthority(), 'reviews'),
+        resources: [
+          service('reviews', 80, protocol),
+          endpointsOf('reviews', 80, [{ port: app, identity: identityOf('reviews') }]),
+        ],
+        bootstrap: {
+          transparent: { inbound: `127.0.0.1:${inbound}`, outbound: `127.0.0.1:${sending}`, podIp: '127.0.0.1' },
+          outbound: { services: [{ listen: `127.0.0.1:${outbound}`, service: 'shop/reviews', port: 80 }] },
+        },
+      });
+      if (protocol === 'http') expect((await send(outbound)).body.toString()).toBe('me');
+      else {
+        const socket = connect(outbound, '127.0.0.1');
+        expect(await readUntil(socket, 'me\n')).toBe('me\n');
+        socket.destroy();
+      }
+      const series =
+        protocol === 'http' ? 'http_client_request_duration_seconds_count' : 'tcp_connections_opened_total';
+      // Nothing leaves the pod, so that nobody need worry.
+      const line = new RegExp(`^${series}\\{.*mtls="true".*\\} 1$`, 'm');
+      await eventually(() => line.test(metrics.registry.expose()));
+    },
+  );
+});
