@@ -1,21 +1,43 @@
 import type { Server as HttpServer } from 'node:http';
-import type { Http2SecureServer } from 'node:http2';
+import type { Http2SecureServer, ServerHttp2Session } from 'node:http2';
+import type { Server as HttpsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
+import type { Clock } from '../model/index.ts';
 
 export interface Listening {
   /** `host:port`, with the port that was given where it was 0. */
   readonly address: string;
+  /**
+   * Takes no more connections, and asks those of HTTP/2 that there are to go elsewhere, then ends them: not all at once,
+   * as those on the other side come back elsewhere.
+   *
+   * @param duration - milliseconds until the last one is asked
+   */
+  drain(duration: number, clock: Clock): Promise<void>;
   /** Stops listening and ends every connection. */
   close(): Promise<void>;
 }
 
-/** Starts to listen on `host:port`; rejects where the port is in use. */
-export async function listen(server: HttpServer | Http2SecureServer, address: string): Promise<Listening> {
+/** Milliseconds between two groups of connections that are asked to go. */
+const drainStep = 100;
+/** Milliseconds that what is under way on a connection has until it ends. */
+const farewell = 1_000;
+
+/** Starts to listen on `host:port`, or on all addresses at `:port`; rejects where the port is in use. */
+export async function listen(
+  server: HttpServer | HttpsServer | Http2SecureServer,
+  address: string,
+): Promise<Listening> {
   const { host, port } = parseAddress(address);
   const sockets = new Set<Socket>();
+  const sessions = new Set<ServerHttp2Session>();
   server.on('connection', (socket: Socket) => {
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket));
+  });
+  server.on('session', (session: ServerHttp2Session) => {
+    sessions.add(session);
+    session.on('close', () => sessions.delete(session));
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -24,20 +46,38 @@ export async function listen(server: HttpServer | Http2SecureServer, address: st
       resolve();
     });
   });
+  // A connection that could not be accepted is none.
+  server.on('error', () => {});
   const bound = server.address() as AddressInfo;
+  const pause = (clock: Clock, delay: number) => new Promise<void>((resolve) => clock.schedule(delay, resolve));
+  const stopListening = () => new Promise<void>((resolve) => server.close(() => resolve()));
   return {
     address: `${bound.family === 'IPv6' ? `[${bound.address}]` : bound.address}:${bound.port}`,
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        for (const socket of sockets) socket.destroy();
-      }),
+    async drain(duration, clock) {
+      void stopListening();
+      const leaving = [...sessions];
+      const steps = Math.max(1, Math.ceil(duration / drainStep));
+      const size = Math.max(1, Math.ceil(leaving.length / steps));
+      for (let start = 0; start < leaving.length; start += size) {
+        if (start > 0) await pause(clock, drainStep);
+        for (const session of leaving.slice(start, start + size)) {
+          session.close();
+          clock.schedule(farewell, () => session.destroy());
+        }
+      }
+      if (leaving.length > 0) await pause(clock, farewell);
+    },
+    async close() {
+      const stopped = stopListening();
+      for (const socket of sockets) socket.destroy();
+      await stopped;
+    },
   };
 }
 
-function parseAddress(address: string): { host: string; port: number } {
-  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(address);
+function parseAddress(address: string): { host: string | undefined; port: number } {
+  const match = /^(?:\[([^\]]+)\]|([^:]*)):(\d{1,5})$/.exec(address);
   const port = Number(match?.[3]);
   if (!match || port > 65535) throw new Error(`${address} is not host:port`);
-  return { host: match[1] ?? match[2], port };
+  return { host: match[1] || match[2] || undefined, port };
 }

@@ -1,29 +1,52 @@
 import { type Finding, finding, type Resource } from '../model/index.ts';
-import type { Manifest } from '../resources/index.ts';
+import type { Kind, KubernetesObject, Manifest } from '../resources/index.ts';
 import { type ObjectStatus, translate } from '../translate/index.ts';
 
 /** What the controller knows of the mesh. */
 export interface MeshState {
+  /** Of the newest manifests. */
+  readonly objects: readonly KubernetesObject[];
   /** Of the last manifests that could be used. */
   readonly resources: readonly Resource[];
   readonly statuses: readonly ObjectStatus[];
-  /** Of the newest manifests. */
-  readonly findings: readonly Finding[];
+  readonly findings: {
+    /** What is wrong with the manifests themselves. */
+    readonly reading: readonly Finding[];
+    /** What is wrong with what they say. */
+    readonly meaning: readonly Finding[];
+  };
   readonly trustDomain: string;
 }
 
+/** Turns objects into what the mesh is. `changed` names the kinds of objects that differ from the call before. */
+export type Translate = (
+  objects: readonly KubernetesObject[],
+  changed?: ReadonlySet<Kind>,
+) => ReturnType<typeof translate>;
+
 /** The state after the first manifests were read. */
-export function firstState(manifest: Manifest): MeshState {
-  const { findings, ...rest } = translate(manifest.objects);
-  return { ...rest, findings: [...manifest.findings, ...findings] };
+export function firstState(manifest: Manifest, translateObjects: Translate = translate): MeshState {
+  return stateOf(manifest, translateObjects(manifest.objects));
 }
 
-/** The state after the manifests changed. What cannot be used leaves the resources as they were. */
-export function nextState(before: MeshState, manifest: Manifest): MeshState {
-  const keep = (reason: Finding): MeshState => ({ ...before, findings: [...manifest.findings, reason] });
+/**
+ * The state after the manifests changed. What cannot be used leaves the resources as they were.
+ *
+ * @param changed - the kinds of what changed, where that is known; where nothing did, only what is wrong with the
+ *   manifests is new
+ */
+export function nextState(
+  before: MeshState,
+  manifest: Manifest,
+  changed?: ReadonlySet<Kind>,
+  translateObjects: Translate = translate,
+): MeshState {
+  const { objects, findings: reading } = manifest;
+  const keep = (...meaning: readonly Finding[]): MeshState => ({ ...before, objects, findings: { reading, meaning } });
+  if (changed?.size === 0) return keep(...before.findings.meaning);
   let next: MeshState;
   try {
-    next = firstState(manifest);
+    next = stateOf(manifest, translateObjects(objects, changed));
   } catch (error) {
     return keep(
       finding('MW1006', {
@@ -39,4 +62,13 @@ export function nextState(before: MeshState, manifest: Manifest): MeshState {
       hint: 'restart the mesh; until then its last configuration goes on',
     }),
   );
+}
+
+export function findingsOf({ findings }: MeshState): readonly Finding[] {
+  return [...findings.reading, ...findings.meaning];
+}
+
+function stateOf({ objects, findings: reading }: Manifest, translation: ReturnType<Translate>): MeshState {
+  const { findings: meaning, ...rest } = translation;
+  return { objects, ...rest, findings: { reading, meaning } };
 }

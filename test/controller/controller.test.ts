@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import {
   type Controller,
-  type ControllerOptions,
+  type FileControllerOptions,
   type ProxyView,
-  startController,
+  startFileController,
 } from '../../runtime/controller/index.ts';
 import { createTokenKeys } from '../../runtime/identity/authority.ts';
 import { type Finding, finding, type Service, type Workload } from '../../runtime/model/index.ts';
@@ -66,8 +66,8 @@ let manifests: TemporaryDirectory;
 let state: TemporaryDirectory;
 const closing: (() => unknown)[] = [];
 
-async function start(options: Partial<ControllerOptions> = {}): Promise<Controller> {
-  const controller = await startController({
+async function start(options: Partial<FileControllerOptions> = {}): Promise<Controller> {
+  const controller = await startFileController({
     manifests: [manifests.path],
     listen: '127.0.0.1:0',
     stateDirectory: state.path,

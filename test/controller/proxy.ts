@@ -6,8 +6,11 @@ import { DiscoveryClient, type DiscoveryUpdate } from '../../runtime/xds/index.t
 
 export const silent: Logger = { info: () => {}, warn: () => {} };
 
+type Reachable = Pick<Controller, 'address' | 'bundlePem' | 'trustDomain'>;
+
 interface ProxySettings {
-  readonly keys: TokenKeys;
+  /** What its token is signed with; or the token itself. */
+  readonly keys: TokenKeys | string;
   readonly serviceAccount: string;
   readonly subscribe: Partial<Record<ResourceKind, readonly string[]>>;
   /** `host:port` of its admin port. */
@@ -23,7 +26,7 @@ export class TestProxy {
   readonly svid: SvidSource;
   readonly client: DiscoveryClient;
 
-  private constructor(controller: Controller, settings: ProxySettings) {
+  private constructor(controller: Reachable, settings: ProxySettings) {
     const { keys, serviceAccount, subscribe, judge, admin } = settings;
     const pod = `${serviceAccount}-0`;
     this.svid = TestProxy.svidSource(controller, keys, serviceAccount);
@@ -32,7 +35,8 @@ export class TestProxy {
       credentials: () => this.svid.current(),
       node: { id: `${pod}.shop`, metadata: { workload: `shop/${serviceAccount}`, ...(admin ? { admin } : {}) } },
       onUpdate: (update) => {
-        this.updates.push(update);
+        // One that is empty says that there is nothing.
+        if (update.updates.length + update.removed.length > 0) this.updates.push(update);
         const findings = judge?.(update) ?? [];
         if (findings.length) return findings;
         for (const resource of update.updates) this.resources.set(`${resource.kind} ${resource.name}`, resource);
@@ -47,15 +51,15 @@ export class TestProxy {
   }
 
   /** The certificate of a service account, asked for with a token made with these keys. */
-  static svidSource(controller: Controller, keys: TokenKeys, serviceAccount: string): SvidSource {
+  static svidSource(controller: Reachable, keys: TokenKeys | string, serviceAccount: string): SvidSource {
     return createSvidSource({
       controllerAddress: controller.address,
       bundlePem: async () => controller.bundlePem,
-      token: () =>
-        issueWorkloadToken(
-          { namespace: 'shop', serviceAccount, pod: `${serviceAccount}-0` },
-          { privateKeyPem: keys.privateKeyPem, ttl: 60_000, clock: systemClock },
-        ),
+      token: async () => {
+        if (typeof keys === 'string') return keys;
+        const claims = { namespace: 'shop', serviceAccount, pod: `${serviceAccount}-0` };
+        return issueWorkloadToken(claims, { privateKeyPem: keys.privateKeyPem, ttl: 60_000, clock: systemClock });
+      },
       id: { trustDomain: controller.trustDomain, namespace: 'shop', serviceAccount },
       clock: systemClock,
       random: () => 0,
@@ -63,7 +67,7 @@ export class TestProxy {
     });
   }
 
-  static async start(controller: Controller, settings: ProxySettings): Promise<TestProxy> {
+  static async start(controller: Reachable, settings: ProxySettings): Promise<TestProxy> {
     const proxy = new TestProxy(controller, settings);
     await proxy.svid.start();
     proxy.client.start();

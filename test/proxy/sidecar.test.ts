@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { type Controller, startController } from '../../runtime/controller/index.ts';
+import { type Controller, startFileController } from '../../runtime/controller/index.ts';
 import { createTokenKeys, issueWorkloadToken } from '../../runtime/identity/authority.ts';
 import { systemClock } from '../../runtime/model/index.ts';
 import { type Bootstrap, runSidecar, type Sidecar } from '../../runtime/proxy/index.ts';
@@ -86,7 +86,7 @@ spec:
 `;
 
 async function control(listen = '127.0.0.1:0'): Promise<Controller> {
-  const controller = await startController({
+  const controller = await startFileController({
     manifests: [manifests.path],
     listen,
     stateDirectory: join(state.path, 'controller'),

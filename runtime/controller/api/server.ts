@@ -18,9 +18,9 @@ export interface ApiSources {
 const requestTimeout = 5_000;
 
 /** The controller's API: JSON for reading, nothing to change. Not listening yet. */
-export function createApiServer(sources: ApiSources): Server {
+export function createApiServer(sources: ApiSources, isReady: () => boolean): Server {
   const routes = new Map<string, () => unknown>([
-    ['/ready', () => ({ ready: true })],
+    ['/ready', () => ({ ready: isReady() })],
     ...Object.entries(sources).map(([name, source]): [string, () => unknown] => [`/api/v1/${name}`, source]),
   ]);
   const server = createServer({ requestTimeout, headersTimeout: requestTimeout }, (request, response) => {
@@ -31,7 +31,7 @@ export function createApiServer(sources: ApiSources): Server {
     if (!isLocalHost(request.headers.host)) return answer(response, 403, { error: 'only for this machine' });
     if (!route) return answer(response, 404, { error: `no such path; there are ${[...routes.keys()].join(', ')}` });
     if (request.method !== 'GET' && request.method !== 'HEAD') return answer(response, 405, { error: 'use GET' });
-    return answer(response, 200, route());
+    return answer(response, path === '/ready' && !isReady() ? 503 : 200, route());
   });
   return server;
 }

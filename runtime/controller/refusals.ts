@@ -1,0 +1,30 @@
+import type { Resource } from '../model/index.ts';
+import type { ProxyStatus } from '../xds/server.ts';
+
+/** A resource that proxies do not take. */
+export interface Refusal {
+  readonly resource: Resource;
+  /** Which proxy says so, and why. */
+  readonly message: string;
+}
+
+const maxMessage = 1_024;
+
+/** What proxies refuse now. Of several that refuse the same, the first by name speaks. */
+export function readRefusals(proxies: readonly ProxyStatus[], resources: readonly Resource[]): Refusal[] {
+  const messages = new Map<string, string>();
+  for (const { id, subscriptions } of proxies.toSorted((a, b) => (a.id < b.id ? -1 : 1))) {
+    for (const [kind, { error, rejected }] of Object.entries(subscriptions)) {
+      if (error === undefined) continue;
+      for (const name of Object.keys(rejected)) {
+        const key = `${kind} ${name}`;
+        if (!messages.has(key)) messages.set(key, `proxy ${id} refused it: ${error}`.slice(0, maxMessage));
+      }
+    }
+  }
+  if (messages.size === 0) return [];
+  return resources.flatMap((resource) => {
+    const message = messages.get(`${resource.kind} ${resource.name}`);
+    return message === undefined ? [] : { resource, message };
+  });
+}
