@@ -15,6 +15,9 @@ export const hostname = text
   .max(253)
   .regex(/^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/, 'must be a lower-case host name');
 
+/** A host name without wildcard. */
+export const preciseHostname = hostname.regex(/^[^*]*$/, 'must not have a wildcard');
+
 const allowedRoutes = z.object({
   namespaces: z
     .object({

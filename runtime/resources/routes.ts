@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { gatewayApiVersion, hostname } from './gateway-api.ts';
+import { gatewayApiVersion, hostname, preciseHostname } from './gateway-api.ts';
 import { objectMeta, objectName, portNumber } from './metadata.ts';
 
 /*
@@ -81,13 +81,13 @@ const httpFilter = grpcFilter.extend({
   requestRedirect: z
     .object({
       scheme: z.enum(['http', 'https']).optional(),
-      hostname: hostname.optional(),
+      hostname: preciseHostname.optional(),
       path: pathModifier.optional(),
       port: portNumber.optional(),
       statusCode: z.literal([301, 302, 303, 307, 308]).optional(),
     })
     .optional(),
-  urlRewrite: z.object({ hostname: hostname.optional(), path: pathModifier.optional() }).optional(),
+  urlRewrite: z.object({ hostname: preciseHostname.optional(), path: pathModifier.optional() }).optional(),
 });
 
 const weight = z.int().min(0).max(1_000_000);

@@ -10,6 +10,7 @@ import type {
 import { isServiceRef, namespaceOfRef } from '../references.ts';
 import type { ServiceEntries } from '../services.ts';
 import { headerChange } from './filters.ts';
+import { headerProblem } from './values.ts';
 
 export type RouteObject = HttpRouteObject | GrpcRouteObject | TcpRouteObject | TlsRouteObject;
 
@@ -76,13 +77,16 @@ export function weightedBackend(
   const foreign = ref.filters?.find(
     ({ type }) => type !== 'RequestHeaderModifier' && type !== 'ResponseHeaderModifier',
   );
-  const problem: BackendProblem | undefined =
-    resolution.problem ??
-    (foreign && { reason: 'UnsupportedValue', message: `filter ${foreign.type} cannot be used on a backendRef` });
-  if (problem) return { backend: { problem: `${problem.reason}: ${problem.message}`, weight }, problem };
-
   const requestHeaders = ref.filters?.find(({ type }) => type === 'RequestHeaderModifier')?.requestHeaderModifier;
   const responseHeaders = ref.filters?.find(({ type }) => type === 'ResponseHeaderModifier')?.responseHeaderModifier;
+  const unsupported = foreign
+    ? `filter ${foreign.type} cannot be used on a backendRef`
+    : ((requestHeaders && headerProblem(requestHeaders)) ?? (responseHeaders && headerProblem(responseHeaders)));
+  const problem: BackendProblem | undefined =
+    resolution.problem ??
+    (unsupported === undefined ? undefined : { reason: 'UnsupportedValue', message: unsupported });
+  if (problem) return { backend: { problem: `${problem.reason}: ${problem.message}`, weight }, problem };
+
   return {
     backend: {
       target: resolution.target,

@@ -1,5 +1,7 @@
 import type { HeaderChange, HttpMatch, PathChange, Redirect, Rewrite } from '../../model/index.ts';
 import type { HeaderModifier, HttpRouteFilter, PathModifier } from '../../resources/index.ts';
+import { firstOfEachName } from './matches.ts';
+import { headerProblem, pathProblem } from './values.ts';
 
 /** What the filters of one rule ask for, mirrors aside. */
 export interface FilterResult {
@@ -34,6 +36,12 @@ export function translateFilters(filters: readonly HttpRouteFilter[], matches: r
   if (replacesPrefix && matches.some(({ path }) => path.kind !== 'prefix')) {
     return fail('UnsupportedValue', 'ReplacePrefixMatch needs every match of the rule to be of type PathPrefix');
   }
+  const bad =
+    (requestHeaders && headerProblem(requestHeaders)) ??
+    (responseHeaders && headerProblem(responseHeaders)) ??
+    pathProblem(rewrite?.path) ??
+    pathProblem(redirect?.path);
+  if (bad) return fail('UnsupportedValue', bad);
   return {
     ...(requestHeaders ? { requestHeaders: headerChange(requestHeaders) } : {}),
     ...(responseHeaders ? { responseHeaders: headerChange(responseHeaders) } : {}),
@@ -54,7 +62,11 @@ export function translateFilters(filters: readonly HttpRouteFilter[], matches: r
 
 export function headerChange({ set = [], add = [], remove = [] }: HeaderModifier): HeaderChange {
   const lowered = ({ name, value }: { name: string; value: string }) => ({ name: name.toLowerCase(), value });
-  return { set: set.map(lowered), add: add.map(lowered), remove: remove.map((name) => name.toLowerCase()) };
+  return {
+    set: firstOfEachName(set.map(lowered)),
+    add: firstOfEachName(add.map(lowered)),
+    remove: remove.map((name) => name.toLowerCase()),
+  };
 }
 
 function hostOf({ hostname }: { hostname?: string }): { host?: string } {

@@ -38,8 +38,8 @@ function headerMatches(headers: readonly RouteHeaderMatch[] = []): HttpMatch['he
   return firstOfEachName(lowered).map((header) => ({ name: header.name, value: valueMatch(header) }));
 }
 
-/** Gateway API: of conditions with the same name only the first counts. */
-function firstOfEachName<T extends { readonly name: string }>(conditions: readonly T[]): T[] {
+/** Gateway API: of entries with the same name only the first counts. */
+export function firstOfEachName<T extends { readonly name: string }>(conditions: readonly T[]): T[] {
   return conditions.filter(({ name }, index) => conditions.findIndex((other) => other.name === name) === index);
 }
 
