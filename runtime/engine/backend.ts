@@ -5,12 +5,18 @@ import type { HttpRule, Random, WeightedBackend } from '../model/index.ts';
  * not forward.
  */
 export function chooseBackend(rule: HttpRule, random: Random): WeightedBackend | undefined {
-  if (rule.action.kind !== 'forward') return undefined;
-  const { backends } = rule.action;
-  let left = random() * totalWeight(backends);
-  for (const backend of backends) {
-    if (left < backend.weight) return backend;
-    left -= backend.weight;
+  return rule.action.kind === 'forward' ? chooseByWeight(rule.action.backends, random) : undefined;
+}
+
+/** Each is chosen as often as its share of all weights says; `undefined` where none has a weight. */
+export function chooseByWeight<T extends { readonly weight: number }>(
+  choices: readonly T[],
+  random: Random,
+): T | undefined {
+  let left = random() * totalWeight(choices);
+  for (const choice of choices) {
+    if (left < choice.weight) return choice;
+    left -= choice.weight;
   }
   return undefined;
 }

@@ -9,7 +9,7 @@ export {
   type CompiledAccessRule,
   compileAccess,
 } from './access.ts';
-export { chooseBackend } from './backend.ts';
+export { chooseBackend, chooseByWeight } from './backend.ts';
 export { decide } from './decide.ts';
 export {
   abortStatus,

@@ -25,6 +25,8 @@ import {
   type ResourceKind,
   rulesFor,
   type Service,
+  type TcpRoute,
+  tcpRouteFor,
   type Workload,
 } from '../model/index.ts';
 
@@ -34,6 +36,8 @@ export interface CompiledPort {
   readonly port: number;
   readonly protocol: Protocol;
   readonly router: Router;
+  /** Where its connections go, on a tcp port; absent: to its own endpoints. */
+  readonly tcpRoute?: TcpRoute;
 }
 
 /** A listener of a gateway, ready to route. */
@@ -201,6 +205,7 @@ export class MeshView {
         port: port.port,
         protocol: port.protocol,
         router: compileServicePort(service.name, { ...port, rules: rulesFor(port, this.#namespace) }),
+        tcpRoute: tcpRouteFor(port, this.#namespace),
       }),
     );
     const faults = service.ports.flatMap(({ port, faults }) => {

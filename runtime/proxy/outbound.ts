@@ -1,5 +1,5 @@
-import { hostOf, portOf } from '../engine/index.ts';
-import type { QualifiedName } from '../model/index.ts';
+import { chooseByWeight, hostOf, portOf } from '../engine/index.ts';
+import { type BackendTarget, describeReference, type QualifiedName } from '../model/index.ts';
 import type { Accepted, Connection, RequestHead, RequestReceiver, ServerHandler, ServerStream } from '../net/index.ts';
 import type { Clusters } from './cluster.ts';
 import type { ProxyContext } from './exchange-plan.ts';
@@ -36,13 +36,13 @@ export class Outbound {
     const compiled = this.#parts.view.port(service, port);
     if (!compiled) turnAway(accepted, `service ${service} has no port ${port}`);
     else if (compiled.protocol === 'tcp') {
-      const peer = this.#pickPeer(compiled);
-      if (!peer) {
-        turnAway(accepted, `${service} has no ready endpoint`);
+      const choice = this.#choose(compiled);
+      if ('problem' in choice) {
+        turnAway(accepted, choice.problem);
         return;
       }
       this.#parts.servers.keep(accepted);
-      this.#joinTcp(accepted.connection, compiled, peer, undefined);
+      this.#joinTcp(accepted.connection, choice, undefined);
     } else {
       this.#parts.servers.serveHttp(
         accepted,
@@ -73,14 +73,14 @@ export class Outbound {
     }
     const established = 'HTTP/1.1 200 Connection Established\r\n\r\n';
     if (compiled.protocol === 'tcp') {
-      const peer = this.#pickPeer(compiled);
-      if (!peer) {
+      const choice = this.#choose(compiled);
+      if ('problem' in choice) {
         refuse(503);
         return;
       }
       connection.write(established);
       servers.upgradeToTcp(connection);
-      this.#joinTcp(connection, compiled, peer, rest);
+      this.#joinTcp(connection, choice, rest);
       return;
     }
     connection.write(established);
@@ -109,15 +109,33 @@ export class Outbound {
     };
   }
 
-  #pickPeer({ service, port }: CompiledPort): PeerAddress | undefined {
-    return this.#parts.clusters.get({ service, port }).pickPeer();
+  /** Where a connection goes: by the route of the port, else to one of its own endpoints. */
+  #choose({ service, port, tcpRoute }: CompiledPort): TcpChoice | { readonly problem: string } {
+    const { clusters, context } = this.#parts;
+    let target: BackendTarget = { service, port };
+    if (tcpRoute) {
+      const backend = chooseByWeight(tcpRoute.backends, context.random);
+      if (!backend?.target) {
+        return { problem: `${describeReference(tcpRoute.route)}: ${backend?.problem ?? 'no backend has a weight'}` };
+      }
+      target = backend.target;
+    }
+    const peer = clusters.get(target).pickPeer();
+    return peer ? { service: target.service, peer } : { problem: `${target.service} has no ready endpoint` };
   }
 
-  #joinTcp(connection: Connection, { service }: CompiledPort, peer: PeerAddress, rest: Buffer | undefined): void {
+  #joinTcp(connection: Connection, { service, peer }: TcpChoice, rest: Buffer | undefined): void {
     const { context, link, source } = this.#parts;
     const secure = peer.identity !== undefined || peer.ownPod === true;
-    joinTcp(context, link, connection, peer, rest, this.#meter.open(service, source(), secure));
+    const closed = this.#meter.open(service, source(), secure, `${peer.host}:${peer.port}`);
+    joinTcp(context, link, connection, peer, rest, closed);
   }
+}
+
+/** An endpoint of a service for one connection. */
+interface TcpChoice {
+  readonly service: QualifiedName;
+  readonly peer: PeerAddress;
 }
 
 /** What an application speaks to a port, as it declared. */

@@ -19,6 +19,7 @@ import {
   formatSpiffeId,
   type HttpRule,
   type Protocol,
+  type Random,
   type RateLimitPolicy,
   type Resource,
   type Service,
@@ -156,6 +157,7 @@ export interface ProxyOptions {
   readonly bootstrap?: Partial<Pick<Bootstrap, 'inbound' | 'outbound' | 'gateway' | 'zone' | 'transparent'>>;
   readonly gateway?: string;
   readonly limits?: Partial<ProxyLimits>;
+  readonly random?: Random;
   readonly svid: Svid;
 }
 
@@ -165,7 +167,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const log = new MemoryLog();
   const context: ProxyContext = {
     clock: systemClock,
-    random: Math.random,
+    random: options.random ?? Math.random,
     limits: { ...defaultProxyLimits, drainTimeout: 2_000, ...options.limits },
     metrics: new ProxyMetrics(),
     accessLog: log,
