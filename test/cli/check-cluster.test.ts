@@ -340,6 +340,15 @@ const wrongAfter: readonly Wrong[] = [
     spoil: (cluster) => cluster.remove('Mesh', 'default'),
   },
   {
+    id: 'mesh-trust-domain',
+    result: 'error',
+    message: 'Mesh shop/default says other.local, but certificates are of shop.local',
+    spoil: (cluster) =>
+      cluster.edit('Mesh', 'shop/default', ({ spec }) => {
+        spec.trustDomain = 'other.local';
+      }),
+  },
+  {
     id: 'objects-judged',
     result: 'error',
     message: 'it says nothing yet of AccessPolicy shop/cart-access',
@@ -438,7 +447,7 @@ describe('certificates', () => {
   it('that may not be read are not known, which is no error', async () => {
     const results = await check(after, (cluster) => cluster.secret.add('Secret'));
     expect(results.filter(({ result }) => result !== 'ok')).toMatchObject(
-      ['authority-expiry', 'authority-trusted'].map((id) => ({
+      ['authority-expiry', 'authority-trusted', 'mesh-trust-domain'].map((id) => ({
         id,
         result: 'warning',
         message: 'not known: Secret is forbidden: you cannot read it',

@@ -75,8 +75,8 @@ export const certificates: Category = {
   ],
 };
 
-/** Of the authority, itself first. */
-async function signingChain(cluster: ClusterView) {
+/** The certificate of the authority, then those above it. */
+export async function signingChain(cluster: ClusterView) {
   const { namespace } = controlPlane;
   const object = await cluster.read({ apiVersion: 'v1', kind: 'Secret', namespace, name: authority });
   const { data = {} } = object ? secretSchema.parse(object) : {};

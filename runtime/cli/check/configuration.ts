@@ -6,6 +6,7 @@ import {
   defaultTrustDomain,
   gatewayControllerName,
 } from '../../resources/index.ts';
+import { signingChain } from './certificates.ts';
 import { type Category, error, some, warning } from './check.ts';
 import type { ClusterView } from './cluster-view.ts';
 
@@ -29,6 +30,11 @@ const objectSchema = z.object({
 });
 type Judged = z.infer<typeof objectSchema>;
 
+const meshSchema = z.object({
+  metadata: z.object({ name: z.string(), namespace: z.string() }),
+  spec: z.object({ trustDomain: z.string() }),
+});
+
 const ownKinds = customResourceDefinitions().map(({ spec }) => spec.names.kind);
 const routeKinds = ['HTTPRoute', 'GRPCRoute'];
 /** Conditions that say whether an object is in force. */
@@ -45,6 +51,28 @@ export const configuration: Category = {
       async run(cluster) {
         if ((await cluster.list({ apiVersion: apiVersions.meshwright, kind: 'Mesh' })).length > 0) return;
         return warning(`there is none, so identities are of trust domain ${defaultTrustDomain}`, 'apply a Mesh object');
+      },
+    },
+    {
+      id: 'mesh-trust-domain',
+      description: 'its trust domain is that of the certificates',
+      async run(cluster) {
+        const [authority] = (await signingChain(cluster)) ?? [];
+        const trustDomain = /URI:spiffe:\/\/([^/,]+)/.exec(authority?.subjectAltName ?? '')?.[1];
+        // An authority of the user's need not name one.
+        if (trustDomain === undefined) return;
+        const meshes = await cluster.list({ apiVersion: apiVersions.meshwright, kind: 'Mesh' });
+        const others = meshes
+          .map((object) => meshSchema.parse(object))
+          .filter(({ spec }) => spec.trustDomain !== trustDomain);
+        if (others.length === 0) return;
+        const names = others.map(
+          ({ metadata, spec }) => `Mesh ${metadata.namespace}/${metadata.name} says ${spec.trustDomain}`,
+        );
+        return error(
+          `${some(names)}, but certificates are of ${trustDomain}`,
+          'see docs/install.md#the-trust-domain for how to begin anew',
+        );
       },
     },
     {

@@ -169,7 +169,12 @@ export async function soundCluster(clock: ManualClock): Promise<FakeCluster> {
       status: { ...ready, initContainerStatuses: [{ name: 'meshwright-redirect', ready: true }, proxyReady] },
     },
     object('Pod', 'other/plain', { spec: { containers: [{ name: 'app', image: 'plain:1' }] }, status: ready }),
-    object('Mesh', 'shop/default', { status: { conditions: [accepted] } }, { generation: 2 }),
+    object(
+      'Mesh',
+      'shop/default',
+      { spec: { trustDomain: 'shop.local' }, status: { conditions: [accepted] } },
+      { generation: 2 },
+    ),
     object('AccessPolicy', 'shop/cart-access', { status: { conditions: [accepted] } }, { generation: 2 }),
     object('HTTPRoute', 'shop/canary', {
       status: {
