@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import type { ClientRequest } from 'node:http';
 import { type RequestOptions, request } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
@@ -77,6 +78,23 @@ export class WebhookServer implements AsyncDisposable {
     const [response] = await once(sent, 'response');
     const serial = (response.socket as TLSSocket).getPeerCertificate().serialNumber;
     return { status: response.statusCode, body: await text(response), serial };
+  }
+
+  /** Sends a part of a body of that length, and then nothing. */
+  begin(path: string, length: number, part: Buffer): ClientRequest {
+    const begun = request({
+      host: '127.0.0.1',
+      port: this.port,
+      method: 'POST',
+      path,
+      headers: { 'content-length': length },
+      ca: this.authority.bundlePem,
+      servername: 'webhook.test',
+      agent: false,
+    });
+    begun.on('error', () => {});
+    begun.write(part);
+    return begun;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

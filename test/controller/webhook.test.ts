@@ -5,6 +5,7 @@ import type { Notice } from '../../runtime/controller/webhook/events.ts';
 import { createEventRecorder } from '../../runtime/controller/webhook/events.ts';
 import { ServingCertificateRenewal } from '../../runtime/controller/webhook/serving-certificate.ts';
 import type { RawObject } from '../../runtime/kubernetes/index.ts';
+import { eventually } from '../support/eventually.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { silent, WebhookServer } from './webhook-server.ts';
 
@@ -153,6 +154,16 @@ describe('the server of the webhook', () => {
     await using server = await WebhookServer.start();
     expect(await server.send('POST', '/inject/pod', ' '.repeat(4 * 2 ** 20 + 1))).toMatchObject({ status: 413 });
     expect(await server.send('POST', '/inject/pod', ' '.repeat(4 * 2 ** 20))).toMatchObject({ status: 400 });
+  });
+
+  it('holds no more than sixty-four megabytes of what is being sent', async () => {
+    await using server = await WebhookServer.start();
+    const size = 4 * 2 ** 20;
+    const unfinished = Array.from({ length: 16 }, () => server.begin('/inject/pod', size, Buffer.alloc(size - 1, ' ')));
+    const small = () => server.send('POST', '/inject/pod', ' '.repeat(20)).then(({ status }) => status);
+    await eventually(async () => (await small()) === 503);
+    for (const each of unfinished) each.destroy();
+    await eventually(async () => (await small()) === 400);
   });
 
   it('survives connections that speak no TLS, and such as break off', async () => {

@@ -1,0 +1,210 @@
+import { request } from 'node:https';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import {
+  type KubernetesController,
+  type KubernetesControllerOptions,
+  startKubernetesController,
+} from '../../runtime/controller/index.ts';
+import { injectorConfiguration, injectorName } from '../../runtime/injection/index.ts';
+import type { RawObject } from '../../runtime/kubernetes/index.ts';
+import { type Finding, finding, systemClock } from '../../runtime/model/index.ts';
+import { MemoryApi } from '../kubernetes/memory-api.ts';
+import { eventually } from '../support/eventually.ts';
+import { silent, TestProxy } from './proxy.ts';
+
+const namespace = {
+  apiVersion: 'v1',
+  kind: 'Namespace',
+  metadata: { name: 'shop', labels: { 'meshwright.dev/inject': 'enabled' } },
+};
+const service = (name: string): RawObject => ({
+  apiVersion: 'v1',
+  kind: 'Service',
+  metadata: { name, namespace: 'shop' },
+  spec: {
+    clusterIP: '10.96.0.7',
+    clusterIPs: ['10.96.0.7'],
+    selector: { app: name },
+    ports: [{ port: 80, appProtocol: 'http' }],
+  },
+});
+const pod = (name: string): RawObject => ({
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: {
+    name: `${name}-0`,
+    namespace: 'shop',
+    labels: { app: name, 'meshwright.dev/proxy': 'sidecar', 'meshwright.dev/workload': name },
+  },
+  spec: { serviceAccountName: name, containers: [{ name: 'app', ports: [{ containerPort: 8080 }] }] },
+  status: { podIP: '10.244.0.9', phase: 'Running', conditions: [{ type: 'Ready', status: 'True' }] },
+});
+const route = (timeout: string): RawObject => ({
+  apiVersion: 'gateway.networking.k8s.io/v1',
+  kind: 'HTTPRoute',
+  metadata: { name: 'reviews', namespace: 'shop' },
+  spec: {
+    parentRefs: [{ group: '', kind: 'Service', name: 'reviews' }],
+    rules: [{ backendRefs: [{ name: 'reviews', port: 80 }], timeouts: { request: timeout } }],
+  },
+});
+const subscribe = { workload: ['shop/web'], service: ['shop/reviews'] };
+
+let api: MemoryApi;
+const closing: (() => unknown)[] = [];
+
+async function start(options: Partial<KubernetesControllerOptions> = {}): Promise<KubernetesController> {
+  const controller = await startKubernetesController({
+    api,
+    listen: '127.0.0.1:0',
+    webhook: '127.0.0.1:0',
+    apiAddress: '127.0.0.1:0',
+    pod: 'controller-0',
+    farewell: 0,
+    drain: 0,
+    logger: silent,
+    ...options,
+  });
+  closing.push(() => controller.close());
+  return controller;
+}
+
+async function connect(controller: KubernetesController, judge?: (update: unknown) => readonly Finding[]) {
+  const proxy = await TestProxy.start(controller, { keys: 'web-token', serviceAccount: 'web', subscribe, judge });
+  closing.push(() => proxy.close());
+  return proxy;
+}
+
+/** What a kubelet, or the API server, is answered. */
+function ask(controller: KubernetesController, path: string): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    const [host, port] = controller.webhook.split(':');
+    const servername = 'meshwright-controller.meshwright-system.svc';
+    const options = { host, port, path, servername, ca: controller.bundlePem, agent: false as const };
+    request(options, (response) => {
+      response.resume();
+      resolve(response.statusCode);
+    })
+      .on('error', reject)
+      .end();
+  });
+}
+
+const routeStatus = () =>
+  api.get('HTTPRoute', 'reviews')?.status as
+    | { parents: { conditions: { type: string; status: string; reason: string; message: string }[] }[] }
+    | undefined;
+
+beforeEach(() => {
+  api = new MemoryApi(systemClock);
+  api.tokens.set('web-token', {
+    authenticated: true,
+    username: 'system:serviceaccount:shop:web',
+    audiences: ['meshwright.dev'],
+    extra: { 'authentication.kubernetes.io/pod-name': ['web-0'] },
+  });
+  for (const object of [namespace, service('web'), service('reviews'), pod('web'), pod('reviews'), route('1s')]) {
+    api.put(object);
+  }
+  api.put(injectorConfiguration() as unknown as RawObject);
+});
+
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close();
+});
+
+describe('the controller of a cluster', () => {
+  it('gives a pod its certificate by its token, and its slice', async () => {
+    const controller = await start();
+    const proxy = await connect(controller);
+    expect(proxy.svid.current()?.notAfter).toBeGreaterThan(Date.now());
+    await eventually(() => proxy.resources.has('service shop/reviews'));
+    expect([...proxy.resources.keys()].sort()).toStrictEqual(['service shop/reviews', 'workload shop/web']);
+    const before = performance.now();
+    api.put(route('2s'));
+    await eventually(() => JSON.stringify(proxy.resources.get('service shop/reviews')).includes('2000'));
+    expect(performance.now() - before).toBeLessThan(1_000);
+  });
+
+  it('keeps its authority in a Secret, and tells everybody of it', async () => {
+    const controller = await start();
+    const secret = api.get('Secret', 'meshwright-ca', 'meshwright-system');
+    expect(secret).toMatchObject({ type: 'kubernetes.io/tls' });
+    const rootPem = (object: RawObject | undefined) =>
+      (object?.data as Record<string, string> | undefined)?.['root.pem'];
+    await eventually(() => rootPem(api.get('ConfigMap', 'meshwright-root', 'shop')) === controller.bundlePem);
+    const { webhooks } = await eventually(() => {
+      const configuration = api.get('MutatingWebhookConfiguration', injectorName) as unknown as {
+        webhooks: { clientConfig: { caBundle?: string } }[];
+      };
+      return configuration.webhooks.every(({ clientConfig }) => clientConfig.caBundle) && configuration;
+    });
+    expect(Buffer.from(webhooks[0].clientConfig.caBundle!, 'base64').toString()).toBe(controller.bundlePem);
+    expect(await ask(controller, '/ready')).toBe(200);
+    expect(await ask(controller, '/live')).toBe(200);
+  });
+
+  it('says on objects how they stand, and that a proxy refuses one', async () => {
+    const controller = await start();
+    await eventually(() => routeStatus()?.parents[0].conditions[0].status === 'True');
+    const judge = (update: unknown): Finding[] =>
+      JSON.stringify(update).includes('4000') ? [finding('MW1702', { message: 'four is too long', hint: 'less' })] : [];
+    const proxy = await connect(controller, judge);
+    await eventually(() => proxy.resources.has('service shop/reviews'));
+    api.put(route('4s'));
+    const programmed = () => routeStatus()?.parents[0].conditions.find(({ type }) => type === 'Programmed');
+    const refused = await eventually(() => programmed(), 10_000);
+    expect(refused).toMatchObject({ status: 'False', reason: 'Invalid' });
+    expect(refused.message).toContain('web-0.shop');
+    expect(refused.message).toContain('four is too long');
+    expect(controller.findings()).toMatchObject([{ id: 'MW1703' }]);
+    api.put(route('5s'));
+    await eventually(() => !programmed(), 10_000);
+  }, 20_000);
+
+  it('hands over when it stops: not ready, then the lead, then the proxies', async () => {
+    const first = await start({ pod: 'controller-0', farewell: 300 });
+    await eventually(() => first.leading);
+    const second = await start({ pod: 'controller-1' });
+    const proxy = await connect(first);
+    await eventually(() => proxy.resources.has('service shop/reviews'));
+    expect(second.leading).toBe(false);
+    expect(second.bundlePem).toBe(first.bundlePem);
+    const closed = first.close();
+    expect(await ask(first, '/ready')).toBe(503);
+    expect((await fetch(`${first.api}/ready`)).status).toBe(503);
+    await eventually(() => second.leading);
+    await closed;
+    await expect(ask(first, '/live')).rejects.toThrow('ECONNREFUSED');
+    expect(await ask(second, '/ready')).toBe(200);
+  });
+
+  it('stays ready with what it knows while the API server is away', async () => {
+    const controller = await start();
+    const proxy = await connect(controller);
+    await eventually(() => proxy.resources.has('service shop/reviews'));
+    api.down = true;
+    await eventually(() => controller.findings().some(({ id }) => id === 'MW1008'));
+    expect(await ask(controller, '/ready')).toBe(200);
+    expect(proxy.resources.has('service shop/reviews')).toBe(true);
+    api.down = false;
+    await eventually(() => controller.findings().length === 0, 15_000);
+  }, 25_000);
+
+  it('takes no token that the API server does not know', async () => {
+    const controller = await start();
+    const source = TestProxy.svidSource(controller, 'stolen', 'web');
+    const started = source.start().catch(() => 'closed');
+    await eventually(() => api.calls.some(({ verb }) => verb === 'reviewToken'));
+    expect(source.current()).toBeUndefined();
+    source.close();
+    expect(await started).toBe('closed');
+  });
+
+  it('fails to start where a port is in use, and leaves nothing open', async () => {
+    const controller = await start();
+    const other = new MemoryApi(systemClock);
+    await expect(start({ api: other, webhook: controller.webhook })).rejects.toThrow('EADDRINUSE');
+    expect(other.openWatches).toBe(0);
+  });
+});
