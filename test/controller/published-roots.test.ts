@@ -76,9 +76,16 @@ describe('the trust bundle', () => {
     publisher.update(new Set(['shop', 'blog']));
     publisher.start();
     await pass(5_000);
+    const calls = api.calls.length;
+    publisher.checkAll();
+    await pass(5_000);
+    expect(api.calls).toHaveLength(calls);
     expect(configMap('shop')?.data).toStrictEqual({ 'root.pem': 'first root', other: 'kept' });
     expect(rootIn('blog')).toBe('stale');
     expect(warnings).toMatchObject([{ namespace: 'blog' }]);
+    api.delete('ConfigMap', 'meshwright-root', 'blog');
+    await pass(2_000);
+    expect(rootIn('blog')).toBe('first root');
   });
 
   it('is written by the leader only', async () => {

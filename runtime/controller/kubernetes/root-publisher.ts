@@ -27,6 +27,8 @@ export class RootPublisher {
   readonly #queue: WorkQueue;
   #watch: ObjectWatch | undefined;
   #namespaces: ReadonlySet<string> = new Set();
+  /** Those that have a ConfigMap of that name which is not ours. */
+  readonly #foreign = new Set<string>();
   /** Whether it is known what there is. */
   #ready = false;
 
@@ -72,6 +74,7 @@ export class RootPublisher {
 
   update(namespaces: ReadonlySet<string>): void {
     this.#namespaces = namespaces;
+    for (const namespace of this.#foreign) if (!namespaces.has(namespace)) this.#foreign.delete(namespace);
     this.checkAll();
   }
 
@@ -82,7 +85,23 @@ export class RootPublisher {
 
   #check(namespace: string): void {
     if (!this.#ready || !this.#namespaces.has(namespace)) return;
-    if (!this.#isRight(this.#watch?.objects.get(`${namespace}/${trustBundle.configMap}`))) this.#queue.add(namespace);
+    const current = this.#watch?.objects.get(`${namespace}/${trustBundle.configMap}`);
+    if (!this.#isRight(current) && !this.#isForeign(namespace, current)) this.#queue.add(namespace);
+  }
+
+  /** Whether it is somebody else's; which is told once. */
+  #isForeign(namespace: string, object: RawObject | undefined): boolean {
+    if (!object || object.metadata.labels?.[labels.appManagedBy] === managedBy) {
+      this.#foreign.delete(namespace);
+      return false;
+    }
+    if (!this.#foreign.has(namespace)) {
+      this.#foreign.add(namespace);
+      const reason = `it has no label ${labels.appManagedBy}: ${managedBy}`;
+      const details = { namespace, name: trustBundle.configMap, reason };
+      this.#options.logger.warn(details, 'a ConfigMap with the name of the trust bundle is not ours');
+    }
+    return true;
   }
 
   #isRight(object: RawObject | undefined): boolean {
@@ -91,15 +110,10 @@ export class RootPublisher {
   }
 
   async #publish(namespace: string): Promise<void> {
-    const { api, bundlePem, logger } = this.#options;
+    const { api, bundlePem } = this.#options;
     const name = trustBundle.configMap;
     const current = await api.read({ ...kind, namespace, name });
-    if (!this.#ready || this.#isRight(current)) return;
-    if (current && current.metadata.labels?.[labels.appManagedBy] !== managedBy) {
-      const reason = `it has no label ${labels.appManagedBy}: ${managedBy}`;
-      logger.warn({ namespace, name, reason }, 'a ConfigMap with the name of the trust bundle is not ours');
-      return;
-    }
+    if (!this.#ready || this.#isRight(current) || this.#isForeign(namespace, current)) return;
     const metadata = { name, namespace, labels: { [labels.appManagedBy]: managedBy } };
     try {
       await api.apply({ ...kind, metadata, data: { [trustBundle.key]: bundlePem() } }, { fieldManager, force: true });
