@@ -152,6 +152,7 @@ spec:
       adminAddress: `${at.address}:${admin}`,
       stateDir: join(state, 'kept'),
       accessLog: '-',
+      probes: { 'app/readiness': { kind: 'http', port: http, path: '/well', timeoutMs: 1000 } },
     };
     // As in a pod: the rules are there before anything else runs.
     at.start(cli, ['redirect']);
@@ -299,6 +300,20 @@ spec:
     expect(['closed', 'ECONNRESET']).toContain(ended);
     expect(milliseconds).toBeLessThan(1000);
     expect((await talk(outside, reviews.address, echo, 'plain')).heard).toBe('');
+  });
+
+  it('has the application probed by who may not call it, and tells others no more than health and metrics', async () => {
+    const ask = async (from: NetworkPod, path: string) => {
+      const { status, body } = await get(from, reviews.address, admin, {}, path);
+      return [status, body.split('\n')[0]];
+    };
+    expect(await ask(outside, '/probe/app/readiness')).toEqual([200, 'healthy']);
+    expect(await ask(outside, '/ready')).toEqual([200, 'ready']);
+    expect((await ask(outside, '/metrics'))[0]).toBe(200);
+    for (const from of [outside, web]) {
+      expect(await ask(from, '/config')).toEqual([403, 'only for who is in the pod']);
+    }
+    expect((await ask(reviews, '/config'))[0]).toBe(200);
   });
 
   it('takes plain text besides mutual TLS once that is allowed', async () => {
