@@ -18,7 +18,7 @@ export interface RunOptions {
   look(): ClusterView;
   readonly clock: Clock;
   readonly version: string;
-  /** How long is waited, in total, for what may come right by itself. Milliseconds. */
+  /** How long is waited for what may come right by itself, in total and from the first failure. Milliseconds. */
   readonly wait: number;
   /** Told why it waits, once for each reason. */
   onWaiting(check: Check, problem: Problem): void;
@@ -30,7 +30,7 @@ const interval = 1000;
 /** Runs checks in order, each as soon as its result is asked for. */
 export async function* runChecks(categories: readonly Category[], options: RunOptions): AsyncGenerator<CheckResult> {
   const { clock, wait } = options;
-  const deadline = clock.now() + wait;
+  let deadline: number | undefined;
   const failed = new Set<string>();
   let cluster = options.look();
   for (const category of categories) {
@@ -53,6 +53,8 @@ export async function* runChecks(categories: readonly Category[], options: RunOp
   /** What is wrong, once it is right or the time is over. */
   async function settled(check: Check): Promise<Problem | undefined> {
     let problem = await ask(check, cluster, options);
+    if (!problem) return undefined;
+    deadline ??= clock.now() + wait;
     let told: string | undefined;
     while (problem?.severity === 'error' && check.settles && clock.now() < deadline) {
       if (problem.message !== told) options.onWaiting(check, problem);
