@@ -28,6 +28,12 @@ export const defaultRedirect: RedirectOptions = {
 };
 
 /**
+ * An address of loopback that nobody uses. Connections to it, at the proxy's outbound port, are redirected as all
+ * others are, unless they are the proxy's own: so a proxy finds out that its user is not the one that is left alone.
+ */
+export const canaryAddress = '127.0.0.6';
+
+/**
  * The nftables ruleset that leads the TCP connections of a pod through its proxy, IPv4 and IPv6. It replaces what it
  * made before as one transaction and touches no table but its own.
  *
@@ -39,6 +45,7 @@ export function redirectRules(options: RedirectOptions): string {
   const cidrs = [...new Set(options.skipOutboundCidrs.map(parseCidr))];
   const outbound = [
     `meta skuid ${proxyUid} accept`,
+    `ip daddr ${canaryAddress} tcp dport ${outboundPort} redirect to :${outboundPort}`,
     'oifname "lo" accept',
     ...skipPorts(options.skipOutboundPorts),
     ...cidrs.map((cidr) => `${isIPv4(cidr.split('/')[0]) ? 'ip' : 'ip6'} daddr ${cidr} accept`),

@@ -13,6 +13,7 @@ import { noAccessLog, openAccessLog } from '../telemetry/index.ts';
 import { DiscoveryClient, type DiscoveryUpdate } from '../xds/index.ts';
 import { serveAdmin } from './admin.ts';
 import { type Bootstrap, parseHostPort } from './bootstrap.ts';
+import { refuseOwnTraffic } from './canary.ts';
 import type { ProxyContext } from './exchange-plan.ts';
 import { defaultProxyLimits } from './limits.ts';
 import { MeshProxy } from './mesh-proxy.ts';
@@ -44,6 +45,7 @@ const saveDelay = 200;
  */
 export async function runSidecar(bootstrap: Bootstrap, options: SidecarOptions): Promise<Sidecar> {
   const { logger, clock = systemClock, random = Math.random } = options;
+  if (bootstrap.transparent) await refuseOwnTraffic(bootstrap.transparent.outbound, clock);
   const metrics = new ProxyMetrics();
   const accessLog = bootstrap.accessLog
     ? openAccessLog(bootstrap.accessLog, clock, (entries) => metrics.logEntriesDropped.add(entries))

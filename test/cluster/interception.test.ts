@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -129,6 +130,25 @@ spec:
   const passedThrough = (): Promise<number> =>
     opened(web, 'direction="outbound"', 'service="passthrough"', 'source="shop/web"', 'mtls="false"');
 
+  const bootstrapOf = (name: string, at: NetworkPod) => ({
+    id: `${name}-0.shop`,
+    namespace: 'shop',
+    serviceAccount: name,
+    workload: `shop/${name}`,
+    trustDomain: 'shop.local',
+    controller: { address: `${network.node.address}:15010`, bundleFile: join(directory.path, 'bundle.pem') },
+    tokenFile: join(directory.path, `${name}.token`),
+    transparent: { inbound: '0.0.0.0:15006', outbound: '127.0.0.1:15001', podIp: at.address },
+    inbound: [],
+    outbound: { services: [] },
+    gateway: [],
+    admin: `0.0.0.0:${admin}`,
+    adminAddress: `${at.address}:${admin}`,
+    stateDir: join(directory.path, name, 'kept'),
+    accessLog: '-',
+    probes: { 'app/readiness': { kind: 'http', port: http, path: '/well', timeoutMs: 1000 } },
+  });
+
   async function startSidecar(name: string, at: NetworkPod): Promise<void> {
     const state = join(directory.path, name);
     await mkdir(state);
@@ -136,31 +156,13 @@ spec:
     const claims = { namespace: 'shop', serviceAccount: name, pod: `${name}-0` };
     const settings = { privateKeyPem: keys.privateKeyPem, ttl: 3_600_000, clock: systemClock };
     await writeFile(join(directory.path, `${name}.token`), await issueWorkloadToken(claims, settings));
-    const bootstrap = {
-      id: `${name}-0.shop`,
-      namespace: 'shop',
-      serviceAccount: name,
-      workload: `shop/${name}`,
-      trustDomain: 'shop.local',
-      controller: { address: `${network.node.address}:15010`, bundleFile: join(directory.path, 'bundle.pem') },
-      tokenFile: join(directory.path, `${name}.token`),
-      transparent: { inbound: '0.0.0.0:15006', outbound: '127.0.0.1:15001', podIp: at.address },
-      inbound: [],
-      outbound: { services: [] },
-      gateway: [],
-      admin: `0.0.0.0:${admin}`,
-      adminAddress: `${at.address}:${admin}`,
-      stateDir: join(state, 'kept'),
-      accessLog: '-',
-      probes: { 'app/readiness': { kind: 'http', port: http, path: '/well', timeoutMs: 1000 } },
-    };
     // As in a pod: the rules are there before anything else runs.
     at.start(cli, ['redirect']);
     await eventually(() => at.run('nft', 'list', 'tables').includes('meshwright'));
     at.start(fixture('application'), [http, greeting, echo].map(String));
     sidecars[name] = at.start(cli, ['sidecar'], {
       asProxy: true,
-      env: { MESHWRIGHT_BOOTSTRAP: JSON.stringify(bootstrap) },
+      env: { MESHWRIGHT_BOOTSTRAP: JSON.stringify(bootstrapOf(name, at)) },
     });
   }
 
@@ -347,6 +349,15 @@ spec:
     }
     expect((await talk(outside, reviews.address, 15001)).ended).toBe('ECONNREFUSED');
     expect(await streams()).toEqual(before);
+  });
+
+  it('ends a proxy whose own connections would come back to it, and says why', async () => {
+    outside.run(process.execPath, cli, 'redirect');
+    const env = { MESHWRIGHT_BOOTSTRAP: JSON.stringify(bootstrapOf('outside', outside)) };
+    const sidecar = outside.start(cli, ['sidecar'], { env });
+    await once(sidecar.process, 'close');
+    expect(sidecar.process.exitCode).toBe(1);
+    expect(sidecar.output()).toContain("this proxy's own connections are redirected to it: it runs as user 0");
   });
 
   it('sets its rules anew as often as it is asked to, and only its own', async () => {

@@ -11,6 +11,7 @@ table inet meshwright {
   chain outbound {
     type nat hook output priority -100; policy accept;
     meta skuid 1337 accept
+    ip daddr 127.0.0.6 tcp dport 15001 redirect to :15001
     oifname "lo" accept
     meta l4proto tcp redirect to :15001
   }
@@ -40,6 +41,7 @@ table inet meshwright {
   chain outbound {
     type nat hook output priority -100; policy accept;
     meta skuid 2000 accept
+    ip daddr 127.0.0.6 tcp dport 4001 redirect to :4001
     oifname "lo" accept
     tcp dport { 53, 3306 } accept
     ip daddr 169.254.0.0/16 accept
