@@ -47,6 +47,23 @@ describe('injection into manifests', () => {
     expect(workloads).toEqual(['$(POD_NAMESPACE)/store', '$(POD_NAMESPACE)/store-agent']);
   });
 
+  it('leaves alone what shares by an alias with an object that gets a proxy', () => {
+    const pod = (name: string, labels: string, volumes: string) =>
+      `- {apiVersion: v1, kind: Pod, metadata: {name: ${name}, labels: {${labels}}}, spec: {containers: [{name: app}], volumes: ${volumes}}}\n`;
+    const items = pod('in', '', '&v [{name: data}]') + pod('out', 'meshwright.dev/inject: disabled', '*v');
+    const { text } = inject(`apiVersion: v1\nkind: List\nitems:\n${items}`);
+    const [meshed, outside] = parse(text).items;
+    expect(meshed.spec.volumes).toHaveLength(3);
+    expect(outside.spec.volumes).toEqual([{ name: 'data' }]);
+  });
+
+  it('takes times and dates for text, as kubectl does', () => {
+    const annotations = '{since: 2001-01-01, at: 12:30:00}';
+    const text = `apiVersion: v1\nkind: Pod\nmetadata: {name: p, annotations: ${annotations}}\nspec: {containers: []}\n`;
+    const { objects } = inject(text);
+    expect(objects).toMatchObject([{ injection: { kind: 'injected' } }]);
+  });
+
   it.each(injectedKinds)('knows where the pods of a %s are', (kind) => {
     const pod = { spec: { containers: [{ name: 'app' }] } };
     const [apiVersion, spec] = (
@@ -89,13 +106,10 @@ describe('injection into manifests', () => {
   });
 
   it('says the same as before about everything else of an object with pods', () => {
-    const others = fc.dictionary(
-      fc.stringMatching(/^[a-z]{1,5}$/),
-      fc.jsonValue({ maxDepth: 2, noUnicodeString: false }),
-      {
-        maxKeys: 5,
-      },
-    );
+    const others = fc
+      .dictionary(fc.stringMatching(/^[a-z]{1,5}$/), fc.jsonValue({ maxDepth: 2 }), { maxKeys: 5 })
+      // JSON has no negative zero.
+      .map((value) => JSON.parse(JSON.stringify(value)));
     const strings = fc.array(
       fc.oneof(fc.string(), fc.constantFrom('yes', '012', '1e3', '12:30', '~', '2001-01-01', '')),
     );
@@ -110,8 +124,8 @@ describe('injection into manifests', () => {
         };
         const [document] = parseAllDocuments(inject(stringify(before, { version: '1.1' })).text, { version: '1.1' });
         const { spec } = document.toJS();
-        expect(spec.containers).toEqual(JSON.parse(JSON.stringify([container])));
-        expect(spec.ofTheFuture).toEqual(JSON.parse(JSON.stringify(other)));
+        expect(spec.containers).toEqual([container]);
+        expect(spec.ofTheFuture).toEqual(other);
         expect(spec.initContainers).toHaveLength(2);
       }),
     );

@@ -51,7 +51,6 @@ export function createWebhook(options: WebhookOptions): Webhook {
     (request, response) => void handle.request(request, response),
   );
   server.maxConnections = maxConnections;
-  server.on('tlsClientError', (_error, socket) => socket.destroy());
   return {
     server,
     setCertificate: ({ chainPem, key }) => server.setSecureContext({ cert: chainPem, key, minVersion: 'TLSv1.3' }),
