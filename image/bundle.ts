@@ -45,7 +45,7 @@ export async function bundle(): Promise<Bundle> {
     banner: {
       js: `import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);`,
     },
-    plugins: [ownVersionOnly, absentCommands, nativeKoffi, onlyKubeConfig, lazyHttp],
+    plugins: [ownVersionOnly, absentCommands, nativeKoffi, onlyKubeConfig, lazyHttp, ownHeaders],
     logLevel: 'silent',
   });
   const files = new Map(outputFiles.map(({ path, contents }) => [basename(path), contents]));
@@ -115,6 +115,20 @@ const lazyHttp: Plugin = {
     onLoad({ filter: /^/, namespace: 'lazy-http' }, ({ path }) => ({
       contents: `module.exports = process.getBuiltinModule('${path}');`,
     }));
+  },
+};
+
+/** The gRPC library works without undici; see headers.ts. */
+const ownHeaders: Plugin = {
+  name: 'own-headers',
+  setup({ onLoad }) {
+    const from = JSON.stringify(join(import.meta.dirname, 'headers.ts'));
+    onLoad({ filter: /\/@connectrpc\/.+\.js$/ }, async ({ path }) => {
+      const source = await readFile(path, 'utf8');
+      return source.includes('new Headers')
+        ? { contents: `import{HeaderMap as Headers}from${from};${source}` }
+        : undefined;
+    });
   },
 };
 

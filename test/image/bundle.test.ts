@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import type { Metafile } from 'esbuild';
 import { type Bundle, bundle } from '../../image/bundle.ts';
@@ -62,6 +63,13 @@ describe('the sidecar', () => {
       [],
     );
     expect([...packages(sidecar)].filter((name) => !allowed.has(name))).toEqual([]);
+  });
+
+  it('does not touch the global Headers, whose first use loads undici', () => {
+    const texts = Object.keys(loadedByCommand('sidecar')).map((path) =>
+      Buffer.from(built.files.get(basename(path))!).toString(),
+    );
+    expect(texts.join('').match(/new Headers\b/g)).toBeNull();
   });
 
   it('stays small: each byte of source is a byte of memory in every pod', () => {
