@@ -59,7 +59,8 @@ async function main(): Promise<number> {
   if (!keep || !running) {
     await must('set up', 'bash', [script('setup.sh')]);
     if (running) await must('stop the cluster of an earlier run', 'bash', [script('down.sh')]);
-    await must('start the cluster', 'bash', [script('up.sh')]);
+    // The retries of the shop are an experimental field of the Gateway API.
+    await must('start the cluster', 'bash', [script('up.sh')], { GATEWAY_API: 'experimental' });
   }
   await provideImage(image, []);
   await provideImage(shopImage, ['--app', 'examples/shop', '--tag', 'meshwright/example-shop:0.1.0']);

@@ -35,9 +35,10 @@ beforeAll(async () => {
     .map((file) => readFileSync(join(dist, file), 'utf8'))
     .join('---\n');
   rmSync(dist, { recursive: true });
-  await apply(manifests);
+  const home = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } };
+  await apply(`${JSON.stringify(home)}\n---\n${manifests}`);
   await rollouts();
-  const callers = ['web', 'reviews', 'catalog'];
+  const callers = new Set(readCorpus('shop').flatMap(({ request }) => request.from ?? []));
   for (const name of callers) agents.set(name, await Agent.start(namespace, name, image));
   const service = await get<Service>('-n', namespace, 'service', 'shop-meshwright');
   const nodes = await get<Nodes>('nodes');
@@ -58,7 +59,7 @@ async function rollouts(): Promise<void> {
 
 /** The pod that speaks as a workload: they share a service account. */
 function agentOf(workload: string): Agent {
-  return agents.get(workload.replace(/-v\d+$/, ''))!;
+  return agents.get(workload)!;
 }
 
 /** A request from outside, through the node's port of the gateway. */
