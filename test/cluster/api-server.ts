@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:https';
@@ -34,6 +34,10 @@ export class ApiServer implements AsyncDisposable {
   readonly #children: ChildProcess[] = [];
   readonly #token = 'meshwright-test';
   #port = 0;
+  #serve: () => ChildProcess = () => {
+    throw new Error('it was not started');
+  };
+  #server: ChildProcess | undefined;
 
   private constructor(directory: string) {
     this.#directory = directory;
@@ -84,7 +88,7 @@ export class ApiServer implements AsyncDisposable {
       `--listen-peer-url=${peers}`,
       '--unsafe-no-fsync',
     ]);
-    this.#run(binary, 'kube-apiserver', [
+    const args = [
       `--etcd-servers=${clients}`,
       '--bind-address=127.0.0.1',
       `--secure-port=${secure}`,
@@ -96,8 +100,38 @@ export class ApiServer implements AsyncDisposable {
       '--service-account-issuer=https://kubernetes.default.svc',
       `--service-account-key-file=${file('sa.pub')}`,
       `--service-account-signing-key-file=${file('sa.key')}`,
-    ]);
+    ];
+    this.#serve = () => this.#run(binary, 'kube-apiserver', args);
+    await this.resume();
+  }
+
+  /** Kills the API server, but not what it stores in. */
+  async halt(): Promise<void> {
+    const closed = once(this.#server!, 'close');
+    this.#server!.kill('SIGKILL');
+    await closed;
+  }
+
+  /** Starts the API server again, at the same address. */
+  async resume(): Promise<void> {
+    this.#server = this.#serve();
     await this.until('/readyz', ({ status }) => status === 200);
+  }
+
+  /** Writes a kubeconfig for whom a token speaks for, and gives its path. @default - the token of an administrator */
+  kubeconfig(token = this.#token): string {
+    const path = join(this.#directory, `${randomUUID()}.kubeconfig`);
+    const cluster = { server: `https://127.0.0.1:${this.#port}`, 'insecure-skip-tls-verify': true };
+    const config = {
+      apiVersion: 'v1',
+      kind: 'Config',
+      clusters: [{ name: 'test', cluster }],
+      users: [{ name: 'test', user: { token } }],
+      contexts: [{ name: 'test', context: { cluster: 'test', user: 'test' } }],
+      'current-context': 'test',
+    };
+    writeFileSync(path, JSON.stringify(config));
+    return path;
   }
 
   /** Asks until the answer is right, within the time a server takes to start. */
@@ -111,9 +145,11 @@ export class ApiServer implements AsyncDisposable {
     }
   }
 
-  #run(binary: string, name: string, args: readonly string[]): void {
+  #run(binary: string, name: string, args: readonly string[]): ChildProcess {
     if (!existsSync(binary)) throw new Error(`${binary} is not there`);
-    this.#children.push(spawn(binary, [name, ...args], { stdio: 'ignore' }));
+    const child = spawn(binary, [name, ...args], { stdio: 'ignore' });
+    this.#children.push(child);
+    return child;
   }
 }
 

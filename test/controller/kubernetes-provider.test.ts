@@ -9,7 +9,6 @@ import type { Kind, Manifest } from '../../runtime/resources/index.ts';
 import { MemoryApi } from '../kubernetes/memory-api.ts';
 import { eventually } from '../support/eventually.ts';
 import { ManualClock } from '../support/manual-clock.ts';
-import { silent } from './proxy.ts';
 
 const service = (name: string, port = 80): RawObject => ({
   apiVersion: 'v1',
@@ -29,6 +28,8 @@ const routeRef = { kind: 'HTTPRoute', namespace: 'shop', name: 'web' };
 let clock: ManualClock;
 let api: MemoryApi;
 let provider: KubernetesProvider;
+/** Why objects could not be read at the start. */
+let reasons: string[];
 let told: { manifest: Manifest; changed: readonly Kind[] }[];
 
 /** Reads and watches; what is told of afterwards is in `told`. */
@@ -55,7 +56,9 @@ const count = (verb: string, kind: string) =>
 beforeEach(() => {
   clock = new ManualClock();
   api = new MemoryApi(clock);
-  provider = createKubernetesProvider({ api, clock, random: () => 0.5, logger: silent });
+  reasons = [];
+  const logger = { info: () => {}, warn: (details: object) => reasons.push((details as { reason: string }).reason) };
+  provider = createKubernetesProvider({ api, clock, random: () => 0.5, logger });
   told = [];
 });
 
@@ -286,6 +289,7 @@ describe('when watches fail, the provider', () => {
     api.down = true;
     const reading = provider.read();
     await inTime(() => clock.now() > 30_000, 500);
+    expect(reasons).toContain('connect ECONNREFUSED');
     api.down = false;
     let manifest: Manifest | undefined;
     reading.then((result) => {

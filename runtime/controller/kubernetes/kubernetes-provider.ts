@@ -40,31 +40,15 @@ class Watched {
       onChange: () => on.change(kind),
       onTouch: (key) => on.touch(kind, key),
     });
-    const onState = () => {
-      const { missing, problem } = this.reflector;
-      if (problem !== undefined)
-        options.logger.warn({ kind, reason: problem }, 'objects of the cluster cannot be read');
-      else options.logger.info({ kind, missing }, 'what is known of a kind is up to date');
-      on.state();
-    };
+    const onState = () => on.state(kind);
     this.reflector = new Reflector({ ...options, kind, versions, selection, sink: this.store, onState });
-  }
-
-  findings(): Finding[] {
-    const { missing, problem } = this.reflector;
-    if (missing) return [];
-    const found = this.store.findings();
-    if (problem === undefined) return found;
-    const hint =
-      'the mesh goes on with what was last read; see whether the API server answers and lets the controller read';
-    return [...found, finding('MW1008', { message: `${this.kind}: ${problem}`, hint })];
   }
 }
 
 interface Listener {
   change(kind: Kind): void;
   touch(kind: Kind, key: string): void;
-  state(): void;
+  state(kind: Kind): void;
 }
 
 /** `read` resolves once every kind was listed, however long the API server takes to answer. */
@@ -88,13 +72,18 @@ export function createKubernetesProvider(options: KubernetesProviderOptions): Ku
     touch(kind, key) {
       for (const listener of listeners) listener(referenceOf(kind, key));
     },
-    state: poke,
+    state(kind) {
+      const problem = watched.get(kind)?.reflector.problem;
+      // Once it is read, findings tell of it.
+      if (!onChange && problem) options.logger.warn({ kind, reason: problem }, 'objects of the cluster cannot be read');
+      poke();
+    },
   };
   const watched = new Map(watchedKinds.map((kind) => [kind.kind as string, new Watched(kind, options, on)]));
   const all = [...watched.values()];
   const manifest = (): Manifest => ({
     objects: all.flatMap(({ store }) => store.objects()),
-    findings: [...missingKinds(all), ...all.flatMap((each) => each.findings())],
+    findings: [...missingKinds(all), ...unreadKinds(all), ...all.flatMap(({ store }) => store.findings())],
   });
 
   return {
@@ -132,4 +121,13 @@ function missingKinds(all: readonly Watched[]): Finding[] {
   if (kinds.length === 0) return [];
   const message = `the cluster does not know ${kinds.join(', ')}; the mesh goes on without`;
   return [finding('MW1007', { message, hint: 'install the definitions of Gateway API, and those of stacks/crds' })];
+}
+
+/** One finding for all kinds: mostly it is the API server that is away. */
+function unreadKinds(all: readonly Watched[]): Finding[] {
+  const [first] = all.filter(({ reflector }) => reflector.problem !== undefined);
+  if (!first) return [];
+  const message = `${first.kind}: ${first.reflector.problem}`;
+  const hint = 'the mesh goes on with what was last read; does the API server answer, and let the controller read?';
+  return [finding('MW1008', { message, hint })];
 }
