@@ -1,12 +1,15 @@
 import { isDeepStrictEqual } from 'node:util';
 import {
   type Document,
+  type DocumentOptions,
   isMap,
+  isScalar,
   isSeq,
   LineCounter,
+  type ParseOptions,
   parseDocument,
   type ScalarTag,
-  type Tags,
+  type SchemaOptions,
   type ToStringOptions,
   type YAMLMap,
   type YAMLSeq,
@@ -60,7 +63,7 @@ interface DocumentInjection {
 
 function injectDocument(text: string, settings: InjectionSettings): DocumentInjection {
   const lineCounter = new LineCounter();
-  const document = parseDocument(text, { version: '1.1', customTags: asKubernetes, lineCounter, prettyErrors: false });
+  const document = parseDocument(text, { ...yamlOfKubernetes, lineCounter, prettyErrors: false });
   const [error] = document.errors;
   if (error) {
     return { text, objects: [], problem: { message: error.message, line: lineCounter.linePos(error.pos[0]).line } };
@@ -94,15 +97,22 @@ function styleOf(text: string): ToStringOptions {
  * YAML as `kubectl` reads it: version 1.1 (`yes` is true, `0644` octal), without its times and dates. Numbers are
  * written as they were.
  */
-function asKubernetes(tags: Tags): Tags {
-  return tags
-    .filter((tag) => typeof tag === 'string' || (tag.format !== 'TIME' && !tag.tag.endsWith(':timestamp')))
-    .map((tag) => {
-      if (typeof tag === 'string' || tag.collection || !/:(int|float)$/.test(tag.tag)) return tag;
-      const { stringify } = tag as ScalarTag;
-      return { ...tag, stringify: (item, ...rest) => item.source ?? stringify?.(item, ...rest) ?? String(item.value) };
-    });
-}
+const yamlOfKubernetes: ParseOptions & DocumentOptions & SchemaOptions = {
+  version: '1.1',
+  // `y` and `Y` mean the same there, but are not the same key to who wrote them.
+  uniqueKeys: (a, b) => isScalar(a) && isScalar(b) && a.source === b.source,
+  customTags: (tags) =>
+    tags
+      .filter((tag) => typeof tag === 'string' || (tag.format !== 'TIME' && !tag.tag.endsWith(':timestamp')))
+      .map((tag) => {
+        if (typeof tag === 'string' || tag.collection || !/:(int|float)$/.test(tag.tag)) return tag;
+        const { stringify } = tag as ScalarTag;
+        return {
+          ...tag,
+          stringify: (item, ...rest) => item.source ?? stringify?.(item, ...rest) ?? String(item.value),
+        };
+      }),
+};
 
 function isJson(text: string): boolean {
   try {
