@@ -1,3 +1,4 @@
+export * from './client-hello.ts';
 export * from './connect.ts';
 export * from './connection.ts';
 export * from './http.ts';

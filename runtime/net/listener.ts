@@ -1,5 +1,6 @@
 import { type AddressInfo, createServer as createTcpServer, isIPv6, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
+import { beginsWithTls, parseClientHello } from './client-hello.ts';
 import type { Connection } from './connection.ts';
 import type { Destination, DestinationReader } from './original-destination.ts';
 import { reportFault, socketConnection } from './socket.ts';
@@ -17,9 +18,6 @@ export interface Accepted {
 }
 
 export type Accept = (accepted: Accepted) => void;
-
-/** The first byte of a TLS connection (RFC 8446 section 5.1: content type handshake). */
-const tlsHandshakeRecord = 22;
 
 export interface Listener {
   readonly address: { readonly host: string; readonly port: number };
@@ -48,6 +46,11 @@ export interface PlainText {
    * first, in plain text.
    */
   readonly silence: number;
+  /**
+   * Set where the application may speak TLS of its own: only TLS that offers this protocol (ALPN) is for the proxy,
+   * other TLS is as plain text.
+   */
+  readonly meshProtocol?: string;
 }
 
 export interface TlsListenOptions extends ListenOptions {
@@ -124,32 +127,38 @@ export async function listenTls(options: TlsListenOptions, accept: Accept): Prom
         serve(plain(socket, destination), accept);
       }
     };
-    peek(socket, plainText.silence, begins, (error) => refuse(socket, error));
+    peek(socket, plainText, begins, (error) => refuse(socket, error));
   });
   return { ...listener, setIdentity: (identity) => tls.setSecureContext(secureContextOptions(identity)) };
 }
 
-/** Looks whether a connection begins with TLS; see {@link PlainText} for silence. Who leaves without a word is refused. */
+/**
+ * Looks whether a connection begins with TLS that is for the proxy; see {@link PlainText}. Who leaves without a word
+ * is refused.
+ */
 function peek(
   socket: Socket,
-  silence: number,
+  { silence, meshProtocol }: PlainText,
   begins: (withTls: boolean) => void,
   refuse: (error: Error) => void,
 ): void {
+  let seen: Buffer | undefined;
   const stop = (): void => {
     socket.setTimeout(0);
     socket.off('data', onData).off('timeout', onSilence).off('end', onEnd).off('error', onError);
   };
-  const onData = (first: Buffer): void => {
+  const settle = (withTls: boolean): void => {
     stop();
     socket.pause();
-    socket.unshift(first);
-    begins(first[0] === tlsHandshakeRecord);
+    if (seen) socket.unshift(seen);
+    begins(withTls);
   };
-  const onSilence = (): void => {
-    stop();
-    begins(false);
+  const onData = (chunk: Buffer): void => {
+    seen = seen ? Buffer.concat([seen, chunk]) : chunk;
+    const withTls = isForProxy(seen, meshProtocol);
+    if (withTls !== undefined) settle(withTls);
   };
+  const onSilence = (): void => settle(false);
   const onEnd = (): void => {
     stop();
     refuse(new Error('the peer left without a word'));
@@ -160,6 +169,14 @@ function peek(
   };
   socket.setTimeout(silence);
   socket.on('data', onData).on('timeout', onSilence).on('end', onEnd).on('error', onError);
+}
+
+/** `undefined` while too little is there to tell. */
+function isForProxy(seen: Buffer, meshProtocol: string | undefined): boolean | undefined {
+  if (!beginsWithTls(seen)) return false;
+  if (meshProtocol === undefined) return true;
+  const hello = parseClientHello(seen);
+  return hello === 'incomplete' ? undefined : (hello?.protocols.includes(meshProtocol) ?? false);
 }
 
 function plain(socket: Socket, destination: Destination | undefined): Accepted {

@@ -28,7 +28,7 @@ import { GatewayListener } from './gateway.ts';
 import { Inbound } from './inbound.ts';
 import { MeshView, type MeshViewObserver } from './mesh-view.ts';
 import { Outbound } from './outbound.ts';
-import { PeerLink, tlsIdentity } from './peer-link.ts';
+import { PeerLink, streamProtocol, tlsIdentity } from './peer-link.ts';
 import { Pools } from './pools.ts';
 import { Routing } from './routing.ts';
 import { Servers } from './servers.ts';
@@ -213,7 +213,7 @@ export class MeshProxy {
         maxConnections: limits.maxConnections,
         identity: tlsIdentity(this.#svid!),
         verify: this.#link.verify,
-        alpn: ['h2'],
+        alpn: ['h2', streamProtocol],
         handshakeTimeout: limits.connectTimeout,
         plainText: (destination) => this.#plainText(portOf(destination)),
         onRefused: () => metrics.handshakesRefused.add(1),
@@ -229,7 +229,8 @@ export class MeshProxy {
     const inbound = this.#view.inbound(port);
     if (inbound?.mtls !== 'permissive') return undefined;
     const { serverFirstDelay, connectTimeout } = this.#context.limits;
-    return { silence: inbound.protocol === 'tcp' ? serverFirstDelay : connectTimeout };
+    if (inbound.protocol !== 'tcp') return { silence: connectTimeout };
+    return { silence: serverFirstDelay, meshProtocol: streamProtocol };
   }
 
   /** The workload, as its own metrics name it. */

@@ -15,6 +15,12 @@ import {
 } from '../net/index.ts';
 import type { ProxyContext } from './exchange-plan.ts';
 
+/**
+ * What peers agree on (ALPN) for a stream of bytes. It tells their TLS from the application's own on a port that takes
+ * plain text as well.
+ */
+export const streamProtocol = 'meshwright-tcp';
+
 /** Where to connect and who must be there. */
 export interface PeerAddress {
   readonly host: string;
@@ -54,7 +60,7 @@ export class PeerLink {
     this.#secureContext = clientSecureContext(tlsIdentity(svid));
   }
 
-  connect(peer: PeerAddress, alpn: 'h2' | undefined, callback: ConnectCallback): void {
+  connect(peer: PeerAddress, alpn: 'h2' | typeof streamProtocol, callback: ConnectCallback): void {
     const { host, port, identity } = peer;
     let expectation: PeerExpectation | undefined;
     if (identity) {
@@ -79,7 +85,7 @@ export class PeerLink {
       maxConnections: http2 ? limits.maxHttp2Connections : limits.maxHttp1Connections,
       maxPending: limits.maxPending,
       expectedCapacity: http2 ? limits.http.maxConcurrentStreams : 1,
-      connect: (callback) => this.connect(peer, http2 ? 'h2' : undefined, callback),
+      connect: (callback) => this.connect(peer, 'h2', callback),
       speak: (connection, owner) =>
         http2 ? createHttp2Client(connection, owner, http2Options) : createHttp1Client(connection, owner, options),
     });

@@ -1,6 +1,6 @@
 import type { Accepted, Connection, RequestHead } from '../net/index.ts';
 import type { ProxyContext } from './exchange-plan.ts';
-import type { PeerAddress, PeerLink } from './peer-link.ts';
+import { type PeerAddress, type PeerLink, streamProtocol } from './peer-link.ts';
 import { logRequest } from './request-log.ts';
 import { type TunnelResult, tunnel } from './tunnel.ts';
 
@@ -23,7 +23,7 @@ export function joinTcp(
       gone = true;
     },
   };
-  link.connect(peer, undefined, (error, upstream) => {
+  link.connect(peer, streamProtocol, (error, upstream) => {
     if (!upstream || gone) {
       connection.destroy(error);
       upstream?.destroy();

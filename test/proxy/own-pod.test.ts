@@ -1,9 +1,15 @@
-import { connect } from 'node:net';
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { type AddressInfo, connect } from 'node:net';
+import { join } from 'node:path';
+import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { AccessPolicy, InboundPort, MtlsMode } from '../../runtime/model/index.ts';
 import { eventually } from '../support/eventually.ts';
+import { TemporaryDirectory } from '../support/temporary-directory.ts';
 import {
   closeAll,
+  closeLater,
   createAuthority,
   endpointsOf,
   freePort,
@@ -19,6 +25,24 @@ import {
 } from './mesh.ts';
 
 afterEach(closeAll);
+
+/** What an application has that knows nothing of a mesh. */
+function selfSigned(directory: string) {
+  const [key, certificate] = [join(directory, 'key.pem'), join(directory, 'certificate.pem')];
+  const request = [
+    'req',
+    '-x509',
+    '-newkey',
+    'ec',
+    '-pkeyopt',
+    'ec_paramgen_curve:P-256',
+    '-nodes',
+    '-subj',
+    '/CN=app',
+  ];
+  execFileSync('openssl', [...request, '-keyout', key, '-out', certificate], { stdio: 'ignore' });
+  return { key: readFileSync(key), certificate: readFileSync(certificate) };
+}
 
 /** The inbound stacks of two ports of one pod. */
 async function startPod(mtls: MtlsMode, ports: readonly InboundPort[], access: readonly AccessPolicy[] = []) {
@@ -56,6 +80,46 @@ describe("a pod's own port", () => {
   it('takes none where that is forbidden for it alone', async () => {
     const { http } = await startPod('permissive', [{ port: 9080, protocol: 'http', mtls: 'strict' }]);
     await expect(send(http)).rejects.toThrow();
+  });
+
+  it("lets the application's own TLS through besides that of peers, where plain text is allowed", async () => {
+    using directory = new TemporaryDirectory();
+    const { key, certificate } = selfSigned(directory.path);
+    const app = createTlsServer({ key, cert: certificate }, (socket) => {
+      socket.on('error', () => {}).end('of its own');
+    });
+    await new Promise<void>((resolve) => app.listen(0, '127.0.0.1', resolve));
+    closeLater(() => new Promise((resolve) => app.close(() => resolve())));
+    const authority = await createAuthority();
+    const [inbound, outbound] = [await freePort(), await freePort()];
+    const server = await startProxy({
+      serviceAccount: 'store',
+      svid: await svidOf(authority, 'store'),
+      mtls: 'permissive',
+      ports: [{ port: 443, protocol: 'tcp' }],
+      bootstrap: {
+        inbound: [
+          { listen: `127.0.0.1:${inbound}`, port: 443, app: `127.0.0.1:${(app.address() as AddressInfo).port}` },
+        ],
+      },
+    });
+    await startProxy({
+      serviceAccount: 'web',
+      svid: await svidOf(authority, 'web'),
+      resources: [
+        service('store', 443, 'tcp'),
+        endpointsOf('store', 443, [{ port: inbound, identity: identityOf('store') }]),
+      ],
+      bootstrap: { outbound: { services: [{ listen: `127.0.0.1:${outbound}`, service: 'shop/store', port: 443 }] } },
+    });
+    for (const port of [inbound, outbound]) {
+      for (const ALPNProtocols of [undefined, ['h2', 'http/1.1']]) {
+        const socket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false, ALPNProtocols });
+        expect(await readAll(socket)).toBe('of its own');
+      }
+    }
+    await eventually(() => server.log.entries.length === 4);
+    expect(server.log.entries.map(({ mtls }) => mtls)).toEqual([false, false, true, true]);
   });
 
   it('that is not declared carries TCP, by the rules that hold for all ports', async () => {
