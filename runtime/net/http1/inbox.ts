@@ -17,9 +17,9 @@ export class Inbox {
     this.at = 0;
   }
 
-  /** `text` is latin1. */
-  startsWith(text: string): boolean {
-    return this.bytes.toString('latin1', this.at, this.at + text.length) === text;
+  /** What was not read yet, as latin1. */
+  get text(): string {
+    return this.bytes.toString('latin1', this.at);
   }
 
   /** Keeps the rest beyond the read event. */

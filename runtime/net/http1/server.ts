@@ -50,6 +50,7 @@ const Phase = {
   gone: 2,
 } as const;
 
+const http1Request = /^[^\r\n]* HTTP\/1\.\d\r?\n/;
 /** How HTTP/2 begins that was not agreed upon before (RFC 9113 section 3.3): made so that it is no request. */
 const http2Preface = 'PRI * HTTP/2.0\r\n\r\n';
 /** How much of an unwanted request body is read to keep the connection. */
@@ -243,8 +244,8 @@ class Http1Server implements ServerConnection, ConnectionHandler, BodySink, Exch
     this.#headStarted = false;
     const { parser } = this.#requests;
     if (status === 0 && parser.method !== 'CONNECT') return this.#startExchange(parser);
-    if (status === 505 && first && this.#handler.onHttp2 && this.#inbox.startsWith(http2Preface)) this.#toHttp2();
-    else if (status === 0) this.#connect(parser.authority);
+    if (status === 0) this.#connect(parser.authority);
+    else if (first && this.#handler.onHttp2 !== undefined && this.#isOtherProtocol(status)) this.#toHttp2();
     else this.#fail(status, 'protocol');
     return false;
   }
@@ -315,6 +316,12 @@ class Http1Server implements ServerConnection, ConnectionHandler, BodySink, Exch
       this.#phase = Phase.open;
       this.#fail(status, 'protocol');
     });
+  }
+
+  /** What is neither HTTP/1 nor HTTP/2 counts as the latter, which closes without an answer that nobody would read. */
+  #isOtherProtocol(status: number): boolean {
+    const { text } = this.#inbox;
+    return status === 505 ? text.startsWith(http2Preface) : status === 400 && !http1Request.test(text);
   }
 
   #toHttp2(): void {

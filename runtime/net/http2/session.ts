@@ -4,6 +4,7 @@ import type { HeaderList, HttpLimits, ResetReason } from '../http.ts';
 import { Budget } from './budget.ts';
 import {
   ConnectionError,
+  defaultMaxFrameSize,
   defaultWindow,
   ErrorCode,
   Flag,
@@ -41,8 +42,11 @@ export interface Http2Options {
 
 /** HPACK tables, ours and what we keep for the peer's. */
 const tableSize = 16_384;
-/** DATA passes through piece by piece, so a large frame costs no memory; one read of a socket fits into one frame. */
-const receiveFrameSize = 65_536;
+/**
+ * Frames we take from servers and from peers of the mesh: DATA passes through piece by piece, so a large frame costs no
+ * memory, and one read of a socket fits into one frame. Strangers who ask keep to the default.
+ */
+const largeFrameSize = 65_536;
 /** Output that may pile up at a peer which does not read before a server stops reading from it. */
 const maxBacklog = 262_144;
 
@@ -70,6 +74,7 @@ export abstract class Session<S extends Http2Stream>
   /** Streams that ended early by the peer's doing, its resets or its faults (CVE-2023-44487, CVE-2025-8671). */
   readonly #resets: Budget;
   readonly #connectionWindow: number;
+  readonly #receiveFrameSize: number;
   #window: number;
   #consumed = 0;
   #settled = false;
@@ -90,7 +95,9 @@ export abstract class Session<S extends Http2Stream>
     this.#overhead = new Budget(2000, 200, clock);
     this.#resets = new Budget(1000, 500, clock);
     this.peer = new PeerSettings(server);
-    this.#reader = new FrameReader(this, receiveFrameSize, server);
+    const isStranger = server && connection.peerIdentity === undefined;
+    this.#receiveFrameSize = isStranger ? defaultMaxFrameSize : largeFrameSize;
+    this.#reader = new FrameReader(this, this.#receiveFrameSize, server);
     this.#blocks = new HeaderBlocks(this, limits, tableSize);
     this.writer = new FrameWriter(connection, tableSize, (bytes, writable) => this.#onFlush(bytes, writable));
     this.outflow = new Outflow(this.writer);
@@ -355,7 +362,7 @@ export abstract class Session<S extends Http2Stream>
         ? [Setting.MaxConcurrentStreams, maxConcurrentStreams, Setting.EnableConnectProtocol, 1]
         : [Setting.EnablePush, 0]),
       ...[Setting.HeaderTableSize, tableSize, Setting.InitialWindowSize, this.streamWindow],
-      ...[Setting.MaxFrameSize, receiveFrameSize, Setting.MaxHeaderListSize, maxHeadBytes],
+      ...[Setting.MaxFrameSize, this.#receiveFrameSize, Setting.MaxHeaderListSize, maxHeadBytes],
     ]);
     if (this.#connectionWindow > defaultWindow) this.writer.windowUpdate(0, this.#connectionWindow - defaultWindow);
   }

@@ -184,6 +184,17 @@ describe('what arises in one turn of the event loop', () => {
   });
 });
 
+test.each([
+  ['the default to strangers', undefined, 0x4000],
+  ['64 KiB to peers', 'spiffe://test.local/ns/shop/sa/web', 0x1_0000],
+])('the server takes frames of %s', async (_title, peerIdentity, size) => {
+  const connection = Object.assign(new MemoryConnection(), { peerIdentity });
+  createHttp2Server(connection, { onRequest: () => new RecordedResponse() }, options());
+  await new Promise(setImmediate);
+  const [settings] = splitFrames(Buffer.concat(connection.written));
+  expect(settings.payload.toString('hex')).toContain(`0005${size.toString(16).padStart(8, '0')}`);
+});
+
 describe('the server', () => {
   const conversation = Buffer.concat([
     preface,
