@@ -344,7 +344,6 @@ describe('the status of a gateway', () => {
     expect(addresses).toStrictEqual([{ type: 'IPAddress', value: '10.96.0.7' }]);
     // A load balancer takes over.
     api.put({ ...edge, status: { loadBalancer: { ingress: [{ ip: '192.0.2.1' }, { hostname: 'lb.example' }] } } });
-    await refresh();
     await pass(2_000);
     expect(statusOf('Gateway', 'edge').addresses).toStrictEqual([
       { type: 'IPAddress', value: '192.0.2.1' },

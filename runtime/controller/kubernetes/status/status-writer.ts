@@ -1,8 +1,10 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from '../../../identity/index.ts';
 import { ApiError, type KubernetesApi } from '../../../kubernetes/index.ts';
 import type { Clock, ObjectReference, Random } from '../../../model/index.ts';
 import type { KubernetesObject, ParentRef } from '../../../resources/index.ts';
 import type { ObjectStatus } from '../../../translate/index.ts';
+import { Debounce } from '../../debounce.ts';
 import type { KubernetesProvider } from '../kubernetes-provider.ts';
 import type { LiveObject } from '../object-store.ts';
 import { watchedKinds } from '../watched-kinds.ts';
@@ -38,6 +40,9 @@ export class StatusWriter {
   #source: StatusSource = { objects: [], statuses: [] };
   #refusals: Refusals = new Map();
   #desired: ReadonlyMap<string, DesiredStatus> = new Map();
+  /** Of gateways, as they were last read. */
+  #addresses: ReturnType<typeof gatewayAddresses> = new Map();
+  readonly #addressesMayDiffer: Debounce;
   #started = false;
 
   constructor(options: StatusWriterOptions) {
@@ -55,8 +60,12 @@ export class StatusWriter {
       clock,
       random,
     });
+    this.#addressesMayDiffer = new Debounce(clock, () => this.#prepareForAddresses());
     provider.onTouch((reference) => {
-      if (this.#started) this.#check(referenceKey(reference));
+      if (!this.#started) return;
+      // A load balancer may have given it an address.
+      if (reference.kind === 'Service') this.#addressesMayDiffer.poke();
+      this.#check(referenceKey(reference));
     });
   }
 
@@ -67,12 +76,15 @@ export class StatusWriter {
 
   stop(): void {
     this.#started = false;
+    this.#addressesMayDiffer.cancel();
     this.#queue.clear();
   }
 
   update(source: StatusSource): void {
+    const { statuses } = this.#source;
     this.#source = source;
-    this.#prepare();
+    if (source.statuses === statuses) this.#prepareForAddresses();
+    else this.#prepare();
   }
 
   /** What proxies refused. */
@@ -81,19 +93,29 @@ export class StatusWriter {
     this.#prepare();
   }
 
+  #prepareForAddresses(): void {
+    if (!isDeepStrictEqual(this.#readAddresses(), this.#addresses)) this.#prepare();
+  }
+
+  #readAddresses(): ReturnType<typeof gatewayAddresses> {
+    const { objects, statuses } = this.#source;
+    if (!statuses.some(({ listeners }) => listeners)) return new Map();
+    return gatewayAddresses(objects, (service) => this.#options.provider.live(service)?.status);
+  }
+
   /** Finds out what each status should be. Who does not write need not know. */
   #prepare(): void {
     if (!this.#started) return;
     const { provider } = this.#options;
-    const { objects, statuses } = this.#source;
-    const addresses = gatewayAddresses(objects, (service) => provider.live(service)?.status);
+    const addresses = this.#readAddresses();
+    this.#addresses = addresses;
     const desired = new Map<string, DesiredStatus>();
     for (const kind of routeKinds) {
       for (const [object, { status }] of provider.liveOfKind(kind)) {
         if (hasOurParents(status)) desired.set(referenceKey(object), { object, parents: [] });
       }
     }
-    for (const status of statuses) {
+    for (const status of this.#source.statuses) {
       const { listeners, parents, ...rest } = withProgrammed(status, this.#refusals);
       const { namespace, name } = status.object;
       desired.set(referenceKey(status.object), {
