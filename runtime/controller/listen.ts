@@ -8,8 +8,8 @@ export interface Listening {
   /** `host:port`, with the port that was given where it was 0. */
   readonly address: string;
   /**
-   * Takes no more connections, and asks those of HTTP/2 that there are to go elsewhere, then ends them: not all at once,
-   * as those on the other side come back elsewhere.
+   * Asks the connections of HTTP/2 that there are to go elsewhere, then ends them: not all at once, as who is on the
+   * other side comes back elsewhere at the same moment.
    *
    * @param duration - milliseconds until the last one is asked
    */
@@ -50,11 +50,9 @@ export async function listen(
   server.on('error', () => {});
   const bound = server.address() as AddressInfo;
   const pause = (clock: Clock, delay: number) => new Promise<void>((resolve) => clock.schedule(delay, resolve));
-  const stopListening = () => new Promise<void>((resolve) => server.close(() => resolve()));
   return {
     address: `${bound.family === 'IPv6' ? `[${bound.address}]` : bound.address}:${bound.port}`,
     async drain(duration, clock) {
-      void stopListening();
       const leaving = [...sessions];
       const steps = Math.max(1, Math.ceil(duration / drainStep));
       const size = Math.max(1, Math.ceil(leaving.length / steps));
@@ -67,11 +65,11 @@ export async function listen(
       }
       if (leaving.length > 0) await pause(clock, farewell);
     },
-    async close() {
-      const stopped = stopListening();
-      for (const socket of sockets) socket.destroy();
-      await stopped;
-    },
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        for (const socket of sockets) socket.destroy();
+      }),
   };
 }
 
