@@ -21,6 +21,8 @@ export async function bundleSidecar(workspace: Workspace): Promise<string> {
     banner: {
       js: "import { createRequire as $require } from 'node:module'; const require = $require(import.meta.url);",
     },
+    // Native, and only for connections that are redirected; the measured ones are not.
+    external: ['koffi'],
     logLevel: 'silent',
   });
   return outfile;
