@@ -154,7 +154,9 @@ export interface ProxyOptions {
   readonly rateLimits?: readonly RateLimitPolicy[];
   readonly mtls?: Workload['mtls'];
   readonly resources?: readonly Resource[];
-  readonly bootstrap?: Partial<Pick<Bootstrap, 'inbound' | 'outbound' | 'gateway' | 'zone' | 'transparent'>>;
+  readonly bootstrap?: Partial<
+    Pick<Bootstrap, 'trustDomain' | 'inbound' | 'outbound' | 'gateway' | 'zone' | 'transparent'>
+  >;
   readonly gateway?: string;
   readonly limits?: Partial<ProxyLimits>;
   readonly random?: Random;
