@@ -76,13 +76,14 @@ interface KnownCallers {
 }
 
 function knownCallers(inventory: Inventory, workloads: Workloads): KnownCallers {
+  const inhabited = new Set(workloads.entries.map(({ namespace }) => namespace));
   const used = new Set(
     workloads.entries.flatMap(({ namespace, serviceAccount, otherServiceAccounts = [] }) =>
       [serviceAccount, ...otherServiceAccounts].map((name) => `${namespace}/${name}`),
     ),
   );
   return {
-    hasNamespace: inventory.hasNamespace,
+    hasNamespace: (name) => inhabited.has(name) || inventory.hasNamespace(name),
     hasServiceAccount: (namespace, name) =>
       used.has(`${namespace}/${name}`) || inventory.find('ServiceAccount', namespace, name) !== undefined,
   };

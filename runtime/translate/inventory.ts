@@ -13,6 +13,7 @@ export interface Inventory {
   /** In the order of {@link byAge}. */
   all<K extends Kind>(kind: K): readonly ObjectOfKind<K>[];
   find<K extends Kind>(kind: K, namespace: string, name: string): ObjectOfKind<K> | undefined;
+  /** Whether something lives there besides pods and their addresses. */
   hasNamespace(name: string): boolean;
   /** Labels of a namespace, the one Kubernetes itself sets included. */
   namespaceLabels(name: string): Readonly<Record<string, string>>;
@@ -23,7 +24,8 @@ export function takeInventory(objects: readonly KubernetesObject[], report: Repo
   const namespaces = new Set<string>();
   for (const object of [...objects].sort(byAge)) {
     const namespace = namespaceOf(object);
-    namespaces.add(object.kind === 'Namespace' ? object.metadata.name : namespace);
+    if (object.kind === 'Namespace') namespaces.add(object.metadata.name);
+    else if (object.kind !== 'Pod' && object.kind !== 'EndpointSlice') namespaces.add(namespace);
     const ofKind = valueAt(byKind, object.kind, () => new Map<string, KubernetesObject>());
     const key = `${namespace}/${object.metadata.name}`;
     if (ofKind.has(key)) {

@@ -1,14 +1,14 @@
 import type { Finding, QualifiedName, Resource } from '../model/index.ts';
 import { qualifiedName } from '../model/index.ts';
-import { gatewayControllerName, type KubernetesObject, labels, namespaceOf } from '../resources/index.ts';
+import { gatewayControllerName, type KubernetesObject } from '../resources/index.ts';
 import { attachAccessPolicies } from './access.ts';
-import { endpointsOf, slicesByService } from './endpoints.ts';
+import { endpointsOf, serviceOf, slicesByService } from './endpoints.ts';
 import { attachFaults } from './faults.ts';
 import { type GatewayEntries, gatewayStatuses, readGateways, toGateway } from './gateways.ts';
 import { collectGrants } from './grants.ts';
 import { compareText, type Inventory, takeInventory } from './inventory.ts';
 import { applyLoadBalancingPolicies } from './load-balancing.ts';
-import { translateMesh } from './meshes.ts';
+import { type MeshSettings, translateMesh } from './meshes.ts';
 import { readMtlsPolicies } from './mtls.ts';
 import { protocolsDeclaredByRoutes } from './protocols.ts';
 import { attachRateLimits } from './rate-limits.ts';
@@ -34,6 +34,18 @@ export interface Translation {
  * @param objects - everything the mesh knows of, as `parseObject` gives it
  */
 export function translate(objects: readonly KubernetesObject[]): Translation {
+  return compile(objects).translation;
+}
+
+/** A translation with what it takes to bring its endpoints up to date. */
+export interface Compilation {
+  readonly translation: Translation;
+  readonly services: ServiceEntries;
+  readonly workloads: Workloads;
+  readonly mesh: MeshSettings;
+}
+
+export function compile(objects: readonly KubernetesObject[]): Compilation {
   const findings: Finding[] = [];
   const statuses: ObjectStatus[] = [];
   const report = reportTo(findings);
@@ -56,7 +68,7 @@ export function translate(objects: readonly KubernetesObject[]): Translation {
   const findPod = (namespace: string, name: string) => inventory.find('Pod', namespace, name);
   const slicesOf = slicesByService(inventory);
   const sorted = [...services.values()].sort((a, b) => compareText(a.name, b.name));
-  return {
+  const translation: Translation = {
     resources: [
       ...sorted.map(toService),
       ...sorted.map((service) => endpointsOf(service, slicesOf.get(service.name) ?? [], findPod, workloads, mesh)),
@@ -69,6 +81,7 @@ export function translate(objects: readonly KubernetesObject[]): Translation {
     statuses: statuses.sort((a, b) => compareText(statusKey(a), statusKey(b))),
     trustDomain: mesh.trustDomain,
   };
+  return { translation, services, workloads, mesh };
 }
 
 function callsOf(
@@ -94,11 +107,7 @@ function warnOfIdleServices(
   inventory: Inventory,
   report: Report,
 ): void {
-  const withSlices = new Set(
-    inventory
-      .all('EndpointSlice')
-      .map((slice) => `${namespaceOf(slice)}/${slice.metadata.labels?.[labels.serviceName]}`),
-  );
+  const withSlices = new Set(inventory.all('EndpointSlice').map(serviceOf));
   for (const service of services.values()) {
     const { selector } = service.object.spec;
     if (!selector || !Object.keys(selector).length || workloads.of(service).length) continue;

@@ -27,6 +27,8 @@ export interface Workloads {
   readonly entries: readonly WorkloadEntry[];
   /** The workloads a Service selects. */
   of(service: ServiceEntry): readonly WorkloadEntry[];
+  /** What pods of one name, oldest first, make together where nothing else is known of them. */
+  ofPods(pods: readonly PodObject[]): WorkloadEntry;
   /** The workload a Pod belongs to. */
   nameOfPod(pod: PodObject): QualifiedName;
   /** Whether a Pod has a proxy beside it: whoever gave it one has labelled it, or it serves a Gateway of ours. */
@@ -83,10 +85,17 @@ export function readWorkloads(
   for (const pod of inventory.all('Pod')) if (!isFinished(pod)) valueAt(pods, nameOf(pod), () => []).push(pod);
   for (const [name, ofName] of pods) if (!seeds.has(name)) seeds.set(name, seedOfPods(ofName, hasProxy));
 
-  const entries = [...seeds.values()].sort((a, b) => compareText(a.name, b.name)).map(selectedBy(services));
+  const toEntry = selectedBy(services);
+  const entries = [...seeds.values()].sort((a, b) => compareText(a.name, b.name)).map(toEntry);
   const selected = new Map<ServiceEntry, WorkloadEntry[]>();
   for (const entry of entries) for (const service of entry.services) valueAt(selected, service, () => []).push(entry);
-  return { entries, of: (service) => selected.get(service) ?? [], nameOfPod: nameOf, hasProxy };
+  return {
+    entries,
+    of: (service) => selected.get(service) ?? [],
+    ofPods: (ofName) => toEntry(seedOfPods(ofName, hasProxy)),
+    nameOfPod: nameOf,
+    hasProxy,
+  };
 }
 
 function selectedBy(services: ServiceEntries): (seed: WorkloadSeed) => WorkloadEntry {
