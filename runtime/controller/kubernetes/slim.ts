@@ -8,20 +8,16 @@ export function slim(object: KubernetesObject): KubernetesObject {
     ...object,
     metadata: ours.length ? { ...metadata, annotations: Object.fromEntries(ours) } : metadata,
   } as KubernetesObject;
-  if (result.kind === 'Pod') return { ...result, spec: slimSpec(result.spec) };
+  if (result.kind === 'Pod') return slimPod(result);
   if (!('status' in result)) return result;
   // What we say of our own objects is no reason to translate them again.
-  const { status, ...rest } = result;
+  const { status: _said, ...rest } = result;
   return rest as KubernetesObject;
 }
 
-function slimSpec(spec: PodObject['spec']): PodObject['spec'] {
-  return {
-    ...spec,
-    containers: spec.containers.map(({ name, ports, readinessProbe }) => ({
-      name,
-      ...(ports && { ports }),
-      ...(readinessProbe && { readinessProbe }),
-    })),
-  };
+/** Whether a pod is ready is told by the slices that it is in. */
+function slimPod({ spec, status, ...pod }: PodObject): PodObject {
+  const { conditions: _told, ...slimStatus } = status ?? {};
+  const containers = spec.containers.map(({ name, ports }) => ({ name, ...(ports && { ports }) }));
+  return { ...pod, spec: { ...spec, containers }, ...(status && { status: slimStatus }) };
 }
