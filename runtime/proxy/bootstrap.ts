@@ -6,7 +6,7 @@ import { FindingsError, finding, type QualifiedName } from '../model/index.ts';
 export type HostPort = string;
 
 /** Takes connections of peers for one port of the application. */
-export interface InboundListener {
+interface InboundListener {
   readonly listen: HostPort;
   /** The container's port, as the Workload resource names it. */
   readonly port: number;

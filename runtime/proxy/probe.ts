@@ -38,7 +38,7 @@ const healthy: ProbeResult = { status: 200, words: 'healthy' };
 const unhealthy = (words: string): ProbeResult => ({ status: 503, words });
 
 /** A response as far as a probe reads it. */
-export interface ProbeResponse {
+interface ProbeResponse {
   readonly status: number;
   readonly headers: HeaderList;
   readonly trailers: HeaderList;

@@ -16,19 +16,39 @@ describe('help', () => {
     const { code, stdout } = await meshwright(['--help']);
     expect(code).toBe(0);
     expect(stdout).toMatch(/^Examples:\n/);
-    for (const name of ['up', 'synth', 'validate', 'simulate', 'explain', 'stat', 'edges', 'sidecar', 'controller']) {
+    for (const name of [
+      'up',
+      'synth',
+      'validate',
+      'simulate',
+      'explain',
+      'stat',
+      'edges',
+      'sidecar',
+      'redirect',
+      'controller',
+    ]) {
       expect(stdout).toMatch(new RegExp(`^  ${name} `, 'm'));
     }
   });
 
-  it.each(['up', 'synth', 'validate', 'simulate', 'explain', 'stat', 'edges', 'sidecar', 'controller', 'completion'])(
-    'of %s begins with examples, too',
-    async (name) => {
-      const { code, stdout } = await meshwright([name, '--help']);
-      expect(code).toBe(0);
-      expect(stdout).toMatch(new RegExp(`^Examples:\n  \\$ (source <\\()?meshwright ${name}`));
-    },
-  );
+  it.each([
+    'up',
+    'synth',
+    'validate',
+    'simulate',
+    'explain',
+    'stat',
+    'edges',
+    'sidecar',
+    'redirect',
+    'controller',
+    'completion',
+  ])('of %s begins with examples, too', async (name) => {
+    const { code, stdout } = await meshwright([name, '--help']);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(new RegExp(`^Examples:\n  \\$ (source <\\()?meshwright ${name}`));
+  });
 
   it.each([['bogus'], ['up', '--bogus'], ['stat', '-o', 'xml'], ['up', '--port', '0']])(
     'is not needed to see what is wrong with %s %s',
