@@ -3,7 +3,7 @@ import type { ContainerView, HttpGetView, ProbeView } from './pod-view.ts';
 import { bootstrapVariable, proxyPorts } from './settings.ts';
 
 /** A probe of the app that its proxy makes, as its bootstrap document has it. */
-export type ProbeTarget = z.infer<typeof probeTarget>;
+type ProbeTarget = z.infer<typeof probeTarget>;
 
 const probeTarget = z.object({
   kind: z.enum(['http', 'tcp', 'grpc']),
