@@ -1,6 +1,7 @@
 import { createAuthoritySvidSource, type WorkloadClaims } from '../identity/authority.ts';
 import { controllerIdentity, type Logger } from '../identity/index.ts';
 import { type Clock, type Finding, formatFinding, type Random, systemClock } from '../model/index.ts';
+import { createTranslator } from '../translate/index.ts';
 import { createControlPlaneHandler, createControlPlaneServer, DiscoveryCache } from '../xds/server.ts';
 import { createApiServer } from './api/server.ts';
 import { nackFindings, viewProxy, viewServices } from './api/views.ts';
@@ -80,7 +81,8 @@ export async function startController(options: ControllerOptions): Promise<Contr
 async function start(options: ControllerOptions, opened: (() => unknown)[]): Promise<Omit<Controller, 'close'>> {
   const { provider, verifyToken, isLeader, logger, clock = systemClock, random = Math.random } = options;
   let ready = true;
-  let mesh = firstState(await provider.read());
+  const translator = createTranslator();
+  let mesh = firstState(await provider.read(), translator);
   let slices = sliceResources(mesh.resources);
   const cache = new DiscoveryCache();
   cache.set(mesh.resources);
@@ -109,12 +111,13 @@ async function start(options: ControllerOptions, opened: (() => unknown)[]): Pro
   const listeners: ((mesh: MeshState) => void)[] = [];
   provider.watch((manifest, changed) => {
     const before = mesh;
-    mesh = nextState(before, manifest, changed);
+    mesh = nextState(before, manifest, translator, changed);
     logFindings(logger, findingsOf(before), findingsOf(mesh));
     if (mesh.resources !== before.resources) {
       slices = sliceResources(mesh.resources);
       const change = cache.set(mesh.resources);
-      handler.reauthorize();
+      // Where endpoints are is no matter of who may see what.
+      if ([...change.keys()].some((kind) => kind !== 'endpoints')) handler.reauthorize();
       if (change.size) logger.info({ changed: Object.fromEntries(change) }, 'the configuration changed');
     }
     for (const listener of listeners) listener(mesh);

@@ -1,6 +1,6 @@
 import { type Finding, finding, type Resource } from '../model/index.ts';
 import type { Kind, KubernetesObject, Manifest } from '../resources/index.ts';
-import { type ObjectStatus, translate } from '../translate/index.ts';
+import type { ObjectStatus, Translator } from '../translate/index.ts';
 
 /** What the controller knows of the mesh. */
 export interface MeshState {
@@ -18,15 +18,9 @@ export interface MeshState {
   readonly trustDomain: string;
 }
 
-/** Turns objects into what the mesh is. `changed` names the kinds of objects that differ from the call before. */
-export type Translate = (
-  objects: readonly KubernetesObject[],
-  changed?: ReadonlySet<Kind>,
-) => ReturnType<typeof translate>;
-
 /** The state after the first manifests were read. */
-export function firstState(manifest: Manifest, translateObjects: Translate = translate): MeshState {
-  return stateOf(manifest, translateObjects(manifest.objects));
+export function firstState(manifest: Manifest, translator: Translator): MeshState {
+  return stateOf(manifest, translator);
 }
 
 /**
@@ -38,15 +32,15 @@ export function firstState(manifest: Manifest, translateObjects: Translate = tra
 export function nextState(
   before: MeshState,
   manifest: Manifest,
+  translator: Translator,
   changed?: ReadonlySet<Kind>,
-  translateObjects: Translate = translate,
 ): MeshState {
   const { objects, findings: reading } = manifest;
   const keep = (...meaning: readonly Finding[]): MeshState => ({ ...before, objects, findings: { reading, meaning } });
   if (changed?.size === 0) return keep(...before.findings.meaning);
   let next: MeshState;
   try {
-    next = stateOf(manifest, translateObjects(objects, changed));
+    next = stateOf(manifest, translator);
   } catch (error) {
     return keep(
       finding('MW1006', {
@@ -68,7 +62,7 @@ export function findingsOf({ findings }: MeshState): readonly Finding[] {
   return [...findings.reading, ...findings.meaning];
 }
 
-function stateOf({ objects, findings: reading }: Manifest, translation: ReturnType<Translate>): MeshState {
-  const { findings: meaning, ...rest } = translation;
+function stateOf({ objects, findings: reading }: Manifest, translator: Translator): MeshState {
+  const { findings: meaning, ...rest } = translator.update(objects);
   return { objects, ...rest, findings: { reading, meaning } };
 }
