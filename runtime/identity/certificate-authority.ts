@@ -133,6 +133,12 @@ export class CertificateAuthority implements Authority {
     return describeChain(this.#chain, rotation);
   }
 
+  /** Whether it cannot sign any more. */
+  get hasExpired(): boolean {
+    const now = this.#clock.wallTime();
+    return this.#chain.path.some(({ notAfter }) => notAfter <= now);
+  }
+
   /** What is wrong now, or will soon be, with the validity of its certificates. */
   findings(): readonly Finding[] {
     return validityFindings(this.#chain, { now: this.#clock.wallTime(), source: this.#source });

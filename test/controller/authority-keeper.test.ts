@@ -82,19 +82,25 @@ describe.each<[string, () => Place]>([
     expect((await keeperOf(home, { clock })).keeper.bundlePem).toBe(keeper.bundlePem);
   });
 
-  it('is begun anew when it has expired unseen, and signs again', async () => {
+  it('is begun anew when it has expired, while nobody was there or before the eyes of a leader', async () => {
     using home = place();
     const clock = new ManualClock();
-    await keeperOf(home, { clock });
-    clock.advance(11 * year);
     const { keeper, lines } = await keeperOf(home, { clock });
+    clock.advance(11 * year);
     expect(keeper.findings()).toMatchObject([{ id: 'MW1607' }]);
     const { csrPem } = createCertificateRequest();
     await expect(keeper.sign(csrPem, front)).rejects.toThrow('expired');
+    const late = await keeperOf(home, { clock });
+    await keeper.reload();
+    for (const one of [keeper, late.keeper]) {
+      expect(one.findings()).toEqual([]);
+      expect(one.bundlePem).toBe(keeper.bundlePem);
+      expect(await one.sign(csrPem, front)).toBeDefined();
+    }
+    expect(lines.join('\n')).toContain('MW1609');
+    clock.advance(11 * year);
     await keeper.advance();
     expect(keeper.findings()).toEqual([]);
-    expect(await keeper.sign(csrPem, front)).toBeDefined();
-    expect(lines.join('\n')).toContain('MW1609');
   });
 
   it('is never told in a log, nor in a description', async () => {
@@ -338,6 +344,18 @@ describe('a Secret of our own', () => {
       await keeper.advance();
       expect(keeper.describe().phase).toBe(phase);
     }
+  });
+
+  it('that has expired is replaced by one of the controllers that start at once', async () => {
+    using home = new SecretPlace();
+    const clock = new ManualClock();
+    await keeperOf(home, { clock });
+    clock.advance(11 * year);
+    const { writes } = home;
+    const keepers = await Promise.all([1, 2, 3].map(() => keeperOf(home, { clock })));
+    expect(new Set(keepers.map(({ keeper }) => keeper.bundlePem)).size).toBe(1);
+    expect(keepers[0].keeper.findings()).toEqual([]);
+    expect(home.writes).toBeGreaterThan(writes);
   });
 
   it('is changed by one leader only, though another one still believes to be it', async () => {

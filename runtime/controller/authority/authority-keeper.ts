@@ -46,14 +46,20 @@ export class AuthorityKeeper implements Authority {
   }
 
   /**
-   * Takes up the authority of a store, or makes a root where there is none; of several controllers that do so at once
-   * the first one's counts. Rejects with a `FindingsError` where what is there cannot be used.
+   * Takes up the authority of a store, or makes a root where there is none, or where one of our own has expired; of
+   * several controllers that do so at once the first one's counts. Rejects with a `FindingsError` where what is there
+   * cannot be used.
    */
   static async open(options: AuthorityKeeperOptions): Promise<AuthorityKeeper> {
     const { store, trustDomain, clock, logger } = options;
     for (let attempt = 0; attempt < attempts; attempt++) {
       const stored = await store.read();
-      if (stored) return new AuthorityKeeper(options, stored, await loadAuthority(stored.files, options));
+      if (stored) {
+        const keeper = new AuthorityKeeper(options, stored, await loadAuthority(stored.files, options));
+        // Without one that signs there is no controller, and so no leader that could replace it.
+        if (keeper.#authority.hasExpired) await keeper.advance();
+        return keeper;
+      }
       const root = await createRoot({ trustDomain, clock });
       const created = await store.create({ ...root, rootPem: root.certificatePem });
       if (created) logger.info({ source: store.source, trustDomain }, 'a root was made');
