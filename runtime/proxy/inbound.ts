@@ -101,8 +101,9 @@ export class Inbound {
     if (!inbound) turnAway(accepted, 'there are no rules yet');
     else if (inbound.protocol === 'tcp') this.#acceptTcp(accepted, inbound, caller);
     else {
-      // Peers speak HTTP/2, whatever the application does.
-      const version = caller || inbound.protocol !== 'http' ? 'http2' : 'http1';
+      // Peers that know of requests say by ALPN that they speak HTTP/2, whatever the application does. Others bring
+      // the bytes of their own application, as their Service does not say what the port speaks.
+      const version = accepted.protocol === 'h2' || inbound.protocol !== 'http' ? 'http2' : 'http1';
       servers.serveHttp(accepted, version, this.#handlerFor(caller, remoteAddress));
     }
   }
