@@ -1,5 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 
 /** The network of the pods, known nowhere outside of the test. */
@@ -41,9 +42,10 @@ export class NetworkPod {
   ): Program {
     // What the files of a checkout allow is no matter of this test.
     const rights = ['--inh-caps=+dac_override', '--ambient-caps=+dac_override', '--clear-groups'];
-    const asProxy = ['setpriv', `--reuid=${proxyUid}`, `--regid=${proxyUid}`, ...rights];
-    const command = [...(options.asProxy ? asProxy : []), process.execPath, resolve(root, script), ...args];
-    const child = spawn('ip', ['netns', 'exec', this.#namespace, ...command], {
+    const asProxy = [`--reuid=${proxyUid}`, `--regid=${proxyUid}`, ...rights];
+    // Nothing outlives the test, even where it is killed.
+    const command = ['setpriv', '--pdeathsig=KILL', ...(options.asProxy ? asProxy : []), process.execPath];
+    const child = spawn('ip', ['netns', 'exec', this.#namespace, ...command, resolve(root, script), ...args], {
       cwd: root,
       env: { ...process.env, ...options.env, NODE_OPTIONS: '' },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -86,6 +88,7 @@ export class PodNetwork {
   readonly #pods: NetworkPod[] = [];
 
   constructor() {
+    removeLeftovers();
     this.node = this.#add('node', 1);
     const bridge = [
       ['link', 'add', 'br0', 'type', 'bridge'],
@@ -126,5 +129,12 @@ export class PodNetwork {
     this.#pods.push(pod);
     pod.run('ip', 'link', 'set', 'lo', 'up');
     return pod;
+  }
+}
+
+/** Namespaces of tests that were killed. */
+function removeLeftovers(): void {
+  for (const [name, pid] of execFileSync('ip', ['netns', 'list'], { encoding: 'utf8' }).matchAll(/^mw(\d+)-\w+/gm)) {
+    if (!existsSync(`/proc/${pid}`)) execFileSync('ip', ['netns', 'delete', name]);
   }
 }
