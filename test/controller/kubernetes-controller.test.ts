@@ -1,8 +1,11 @@
+import { once } from 'node:events';
 import { request } from 'node:https';
+import { type AddressInfo, createConnection, createServer } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import {
   type KubernetesController,
   type KubernetesControllerOptions,
+  type ProxyView,
   startKubernetesController,
 } from '../../runtime/controller/index.ts';
 import { injectorConfiguration, injectorName } from '../../runtime/injection/index.ts';
@@ -10,7 +13,7 @@ import type { RawObject } from '../../runtime/kubernetes/index.ts';
 import { type Finding, finding, systemClock } from '../../runtime/model/index.ts';
 import { MemoryApi } from '../kubernetes/memory-api.ts';
 import { eventually } from '../support/eventually.ts';
-import { silent, TestProxy } from './proxy.ts';
+import { type Reachable, silent, TestProxy } from './proxy.ts';
 
 const namespace = {
   apiVersion: 'v1',
@@ -69,10 +72,29 @@ async function start(options: Partial<KubernetesControllerOptions> = {}): Promis
   return controller;
 }
 
-async function connect(controller: KubernetesController, judge?: (update: unknown) => readonly Finding[]) {
+async function connect(controller: Reachable, judge?: (update: unknown) => readonly Finding[]) {
   const proxy = await TestProxy.start(controller, { keys: 'web-token', serviceAccount: 'web', subscribe, judge });
   closing.push(() => proxy.close());
   return proxy;
+}
+
+/** Leads connections where it is told to at that moment, as a Service does. */
+async function serviceBefore(target: () => string): Promise<string> {
+  const server = createServer((socket) => {
+    const [host, port] = target().split(':');
+    const onward = createConnection({ host, port: Number(port) });
+    for (const [from, to] of [
+      [socket, onward],
+      [onward, socket],
+    ]) {
+      from.on('error', () => to.destroy()).on('close', () => to.destroy());
+      from.pipe(to);
+    }
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  closing.push(() => server.close());
+  return `127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
 /** What a kubelet, or the API server, is answered. */
@@ -166,15 +188,24 @@ describe('the controller of a cluster', () => {
     const first = await start({ pod: 'controller-0', farewell: 300 });
     await eventually(() => first.leading);
     const second = await start({ pod: 'controller-1' });
-    const proxy = await connect(first);
+    let leadsTo = first;
+    const address = await serviceBefore(() => leadsTo.address);
+    const proxy = await connect({ address, trustDomain: first.trustDomain, bundlePem: first.bundlePem });
     await eventually(() => proxy.resources.has('service shop/reviews'));
+    const updates = proxy.updates.length;
     expect(second.leading).toBe(false);
     expect(second.bundlePem).toBe(first.bundlePem);
     const closed = first.close();
     expect(await ask(first, '/ready')).toBe(503);
     expect((await fetch(`${first.api}/ready`)).status).toBe(503);
+    leadsTo = second;
     await eventually(() => second.leading);
     await closed;
+    const connected = async () => (await (await fetch(`${second.api}/api/v1/proxies`)).json()) as ProxyView[];
+    await eventually(async () => (await connected()).some(({ id, upToDate }) => id === 'web-0.shop' && upToDate));
+    expect(proxy.updates).toHaveLength(updates);
+    api.put(route('2s'));
+    await eventually(() => JSON.stringify(proxy.resources.get('service shop/reviews')).includes('2000'));
     await expect(ask(first, '/live')).rejects.toThrow('ECONNREFUSED');
     expect(await ask(second, '/ready')).toBe(200);
   });

@@ -6,7 +6,7 @@ import { DiscoveryClient, type DiscoveryUpdate } from '../../runtime/xds/index.t
 
 export const silent: Logger = { info: () => {}, warn: () => {} };
 
-type Reachable = Pick<Controller, 'address' | 'bundlePem' | 'trustDomain'>;
+export type Reachable = Pick<Controller, 'address' | 'bundlePem' | 'trustDomain'>;
 
 interface ProxySettings {
   /** What its token is signed with; or the token itself. */
