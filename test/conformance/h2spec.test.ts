@@ -1,8 +1,6 @@
 import { createServer as createHttp2Server } from 'node:http2';
-import { type AddressInfo, createServer } from 'node:net';
-import { connect as connectTls } from 'node:tls';
+import type { AddressInfo } from 'node:net';
 import { afterEach, beforeAll, expect, test } from '@jest/globals';
-import type { Svid } from '../../runtime/identity/index.ts';
 import type { Protocol, Workload } from '../../runtime/model/index.ts';
 import {
   closeAll,
@@ -16,6 +14,7 @@ import {
   startProxy,
   svidOf,
 } from '../proxy/mesh.ts';
+import { startCertificateLender } from '../support/certificate-lender.ts';
 import { buildH2spec, runH2spec } from './h2spec.ts';
 
 let program: string;
@@ -65,28 +64,6 @@ async function startInbound(mtls: Workload['mtls'], protocol: Protocol) {
   return { authority, inbound };
 }
 
-/** Lends a client that has no certificate that of a peer: plain bytes here, mutual TLS there. */
-async function startCertificateLender(target: number, svid: Svid): Promise<number> {
-  const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
-    const peer = connectTls({
-      host: '127.0.0.1',
-      port: target,
-      key: svid.key,
-      cert: svid.certChainPem,
-      ca: svid.bundlePem,
-      ALPNProtocols: ['h2'],
-      checkServerIdentity: () => undefined,
-    });
-    for (const side of [socket, peer]) side.on('error', () => {});
-    socket.pipe(peer).pipe(socket);
-    socket.on('close', () => peer.destroy());
-    peer.on('close', () => socket.destroy());
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  closeLater(() => void server.close());
-  return (server.address() as AddressInfo).port;
-}
-
 async function expectConformance(name: string, port: number, fieldLength?: number): Promise<void> {
   const report = await runH2spec(program, port, fieldLength);
   const { passed, skipped, failed } = report;
@@ -97,8 +74,9 @@ async function expectConformance(name: string, port: number, fieldLength?: numbe
 test('the inbound listener conforms, over mutual TLS', async () => {
   const { authority, inbound } = await startInbound('strict', 'http');
   const lender = await startCertificateLender(inbound, await svidOf(authority, 'web'));
+  closeLater(() => lender.close());
   // Peers may send frames of 64 KiB.
-  await expectConformance('inbound, mutual TLS', lender, 16_000);
+  await expectConformance('inbound, mutual TLS', lender.port, 16_000);
 });
 
 test('the inbound listener conforms, to callers without a certificate where they are allowed', async () => {

@@ -48,6 +48,9 @@ const roles: readonly (readonly [string, number])[] = [
   ['proxy-authenticate', FieldRole.hopByHop],
   ['proxy-authentication-info', FieldRole.hopByHop],
   ['proxy-authorization', FieldRole.hopByHop],
+  // What frames a message in the eyes of applications that cannot tell `_` from `-` (CGI, WSGI, PHP).
+  ['content_length', FieldRole.hopByHop],
+  ['transfer_encoding', FieldRole.hopByHop],
 ];
 
 /**

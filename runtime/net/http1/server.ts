@@ -50,7 +50,8 @@ const Phase = {
   gone: 2,
 } as const;
 
-const http1Request = /^[^\r\n]* HTTP\/1\.\d\r?\n/;
+/** Who said no such thing does not read an answer in HTTP/1.1 either. */
+const http1Attempt = /^\s*[^\r\n]* HTTP\/1/i;
 /** How HTTP/2 begins that was not agreed upon before (RFC 9113 section 3.3): made so that it is no request. */
 const http2Preface = 'PRI * HTTP/2.0\r\n\r\n';
 /** How much of an unwanted request body is read to keep the connection. */
@@ -245,7 +246,7 @@ class Http1Server implements ServerConnection, ConnectionHandler, BodySink, Exch
     const { parser } = this.#requests;
     if (status === 0 && parser.method !== 'CONNECT') return this.#startExchange(parser);
     if (status === 0) this.#connect(parser.authority);
-    else if (first && this.#handler.onHttp2 !== undefined && this.#isOtherProtocol(status)) this.#toHttp2();
+    else if (first && this.#handler.onHttp2 !== undefined) this.#meetOther(status, this.#inbox.text);
     else this.#fail(status, 'protocol');
     return false;
   }
@@ -318,15 +319,11 @@ class Http1Server implements ServerConnection, ConnectionHandler, BodySink, Exch
     });
   }
 
-  /** What is neither HTTP/1 nor HTTP/2 counts as the latter, which closes without an answer that nobody would read. */
-  #isOtherProtocol(status: number): boolean {
-    const { text } = this.#inbox;
-    return status === 505 ? text.startsWith(http2Preface) : status === 400 && !http1Request.test(text);
-  }
-
-  #toHttp2(): void {
-    const rest = this.#handOver();
-    this.#handler.onHttp2!(this.#connection, rest);
+  /** The connection does not begin with a request, where it may begin with HTTP/2. */
+  #meetOther(status: number, text: string): void {
+    if (status === 505 && text.startsWith(http2Preface)) this.#handler.onHttp2!(this.#connection, this.#handOver());
+    else if (status === 400 && !http1Attempt.test(text)) this.#end();
+    else this.#fail(status, 'protocol');
   }
 
   /** Lets go of the connection; gives back what was not read. */
