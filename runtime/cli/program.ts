@@ -14,6 +14,10 @@ interface Entry {
 const commands: Readonly<Record<string, Entry>> = {
   install: { summary: 'print what installs the control plane in a cluster', load: () => import('./install.ts') },
   check: { summary: 'say whether a cluster is as a mesh needs it', load: () => import('./check.ts') },
+  'rotate-root': {
+    summary: "have a cluster's mesh change its root certificate",
+    load: () => import('./rotate-root.ts'),
+  },
   up: { summary: 'run a mesh on this machine', load: () => import('./up.ts') },
   synth: { summary: 'write the manifests of a mesh', load: () => import('./synth.ts') },
   validate: { summary: 'say what is wrong with manifests', load: () => import('./validate.ts') },

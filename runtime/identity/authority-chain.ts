@@ -28,7 +28,8 @@ export interface AuthorityCertificate {
 
 /** An authority whose parts fit each other. Whether it is valid now is not part of that. */
 export interface AuthorityChain {
-  readonly trustDomain: string;
+  /** `undefined`: nobody has named one. */
+  readonly trustDomain: string | undefined;
   readonly key: SigningKey;
   readonly issuer: AuthorityCertificate;
   /** What a leaf has to bring along, the issuer first; empty where a root signs itself. */
@@ -81,8 +82,8 @@ export function readAuthorityChain(files: AuthorityFiles, options: ReadOptions):
     ...path.flatMap((certificate, below) => checkCertificate(certificate, below, source)),
   ];
   const domain = checkTrustDomain(path, options);
-  if (typeof domain !== 'string') found.push(domain);
-  if (found.length > 0 || typeof domain !== 'string') throw new FindingsError(found);
+  if (typeof domain === 'object') found.push(domain);
+  if (found.length > 0 || typeof domain === 'object') throw new FindingsError(found);
   return { trustDomain: domain, key, issuer, intermediates: between, roots, path };
 }
 
@@ -201,9 +202,8 @@ function checkCertificate(
 }
 
 /** The trust domain the certificates name; it has to be the mesh's. */
-function checkTrustDomain(path: readonly AuthorityCertificate[], options: ReadOptions): string | Finding {
+function checkTrustDomain(path: readonly AuthorityCertificate[], options: ReadOptions): string | undefined | Finding {
   const { trustDomain, source } = options;
-  const refuse = (message: string, hint: string) => finding('MW1606', { object: source, message, hint });
   for (const { certificate, subject } of path) {
     const names = certificate.getExtension(SubjectAlternativeNameExtension)?.names.items ?? [];
     const ids = names.flatMap(({ type, value }) => (type === 'url' && value.startsWith('spiffe://') ? [value] : []));
@@ -211,11 +211,12 @@ function checkTrustDomain(path: readonly AuthorityCertificate[], options: ReadOp
     const named = ids.map((id) => id.slice('spiffe://'.length).split('/')[0]);
     if (trustDomain === undefined && named.length === 1) return named[0];
     if (trustDomain === undefined || named.some((name) => name !== trustDomain)) {
-      return refuse(
-        `${subject} is of the trust domain ${named.join(' and ')}, the mesh of ${trustDomain ?? 'none'}`,
-        'name that trust domain in the Mesh object, or give an authority of this one',
-      );
+      return finding('MW1606', {
+        object: source,
+        message: `${subject} is of the trust domain ${named.join(' and ')}, the mesh of ${trustDomain ?? 'one'}`,
+        hint: 'name that trust domain in the Mesh object, or give an authority of this one',
+      });
     }
   }
-  return trustDomain ?? refuse('the certificates name no trust domain', 'name one in the Mesh object');
+  return trustDomain;
 }

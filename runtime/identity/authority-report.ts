@@ -15,7 +15,8 @@ export interface CertificateDescription {
 
 /** An authority without its secrets. */
 export interface AuthorityDescription {
-  readonly trustDomain: string;
+  /** `undefined`: neither the certificates nor who asked named one. */
+  readonly trustDomain: string | undefined;
   /** Who signs SVIDs now: a root, or an intermediate. */
   readonly issuer: CertificateDescription;
   /** Those between it and the root. */

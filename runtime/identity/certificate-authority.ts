@@ -14,7 +14,7 @@ import {
   SubjectKeyIdentifierExtension,
   X509CertificateGenerator,
 } from '@peculiar/x509';
-import { type Clock, type Finding, formatSpiffeId, type SpiffeId } from '../model/index.ts';
+import { type Clock, type Finding, FindingsError, finding, formatSpiffeId, type SpiffeId } from '../model/index.ts';
 import { type AuthorityChain, readAuthorityChain } from './authority-chain.ts';
 import type { AuthorityFiles, Rotation } from './authority-files.ts';
 import { type AuthorityDescription, describeChain, validityFindings } from './authority-report.ts';
@@ -77,9 +77,9 @@ export class CertificateAuthority implements Authority {
   readonly #clock: Clock;
   readonly #source: string;
 
-  private constructor(chain: AuthorityChain, clock: Clock, source: string) {
+  private constructor(trustDomain: string, chain: AuthorityChain, clock: Clock, source: string) {
     const { key, algorithm } = chain.key;
-    this.trustDomain = chain.trustDomain;
+    this.trustDomain = trustDomain;
     this.certificatePem = [chain.issuer, ...chain.intermediates.slice(1)].map(({ pem }) => pem).join('');
     this.keyPem = key.export({ type: 'pkcs8', format: 'pem' }).toString();
     this.bundlePem = chain.roots.map(({ pem }) => pem).join('');
@@ -109,7 +109,13 @@ export class CertificateAuthority implements Authority {
     },
   ): Promise<CertificateAuthority> {
     const { clock, trustDomain, source = 'certificate authority' } = options;
-    return new CertificateAuthority(readAuthorityChain(options, { trustDomain, source }), clock, source);
+    const chain = readAuthorityChain(options, { trustDomain, source });
+    if (chain.trustDomain === undefined) {
+      const message = 'its certificates name no trust domain';
+      const hint = 'say which the mesh has: spec.trustDomain of the Mesh object';
+      throw new FindingsError([finding('MW1606', { object: source, message, hint })]);
+    }
+    return new CertificateAuthority(chain.trustDomain, chain, clock, source);
   }
 
   async sign(csrPem: string, id: SpiffeId, ttl: number = svidLifetime): Promise<SignedCertificate> {
