@@ -185,7 +185,7 @@ describe('the controller of a cluster', () => {
   }, 20_000);
 
   it('hands over when it stops: not ready, then the lead, then the proxies', async () => {
-    const first = await start({ pod: 'controller-0', farewell: 300 });
+    const first = await start({ pod: 'controller-0', farewell: 3_000 });
     await eventually(() => first.leading);
     const second = await start({ pod: 'controller-1' });
     let leadsTo = first;
@@ -200,6 +200,7 @@ describe('the controller of a cluster', () => {
     expect((await fetch(`${first.api}/ready`)).status).toBe(503);
     leadsTo = second;
     await eventually(() => second.leading);
+    expect(await ask(first, '/live')).toBe(200);
     await closed;
     const connected = async () => (await (await fetch(`${second.api}/api/v1/proxies`)).json()) as ProxyView[];
     await eventually(async () => (await connected()).some(({ id, upToDate }) => id === 'web-0.shop' && upToDate));

@@ -88,6 +88,16 @@ describe('the trust bundle', () => {
     expect(rootIn('blog')).toBe('first root');
   });
 
+  it('does not take the place of one that somebody else makes at the same moment', async () => {
+    api.intercept = ({ verb }) => {
+      if (verb === 'read' && !configMap('shop')) put('shop');
+    };
+    publisher.update(new Set(['shop']));
+    publisher.start();
+    await pass(2_000);
+    expect(rootIn('shop')).toBe('stale');
+  });
+
   it('is written by the leader only', async () => {
     publisher.update(new Set(['shop']));
     await pass(1_000);

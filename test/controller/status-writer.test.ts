@@ -257,6 +257,16 @@ describe('the writer of statuses', () => {
     expect(statusOf('HTTPRoute', 'web').parents).toStrictEqual([]);
   });
 
+  it('writes nothing that it began as leader once it is none', async () => {
+    api.intercept = ({ verb }) => {
+      if (verb === 'read') writer.stop();
+    };
+    await start(service('web'), route());
+    await pass(2_000);
+    expect(api.calls.some(({ verb }) => verb === 'read')).toBe(true);
+    expect(writes()).toBe(0);
+  });
+
   it('does not fight with one that answers each write with another', async () => {
     await start(service('web'), route());
     provider.onTouch(({ kind }) => {

@@ -42,6 +42,8 @@ export class MemoryApi implements KubernetesApi {
   readonly tokens = new Map<string, TokenReview>();
   /** Kinds whose definition is not there, as `apiVersion/kind`. */
   readonly missing = new Set<string>();
+  /** While set, each watch ends as soon as it was opened. */
+  hasty = false;
   /** While set, watches tell nothing: not that they ended, nor of events. */
   silent = false;
   readonly #clock: Clock;
@@ -154,6 +156,7 @@ export class MemoryApi implements KubernetesApi {
     signal.addEventListener('abort', () => watch.fail());
     if (signal.aborted) watch.fail();
     else options.onOpen?.();
+    if (this.hasty) watch.fail();
     for (const { type, object, version } of this.#events) {
       if (version > from && isOf(object, kind) && matches(object, options)) watch.give(type, object);
     }
