@@ -19,6 +19,8 @@ import { Traffic } from './telemetry/traffic.ts';
 export interface ControllerOptions {
   /** Where the objects of the mesh come from. The controller closes it. */
   readonly provider: Provider;
+  /** Trust domain of the mesh where no Mesh object names one. @default - `cluster.local` */
+  readonly trustDomain?: () => Promise<string | undefined>;
   /** Where the certificate authority is kept. */
   readonly authorityStore: (trustDomain: string) => AuthorityStore;
   /** Whose token it is; rejects with a `TokenError`. */
@@ -82,7 +84,7 @@ async function start(options: ControllerOptions, opened: (() => unknown)[]): Pro
   const { provider, verifyToken, isLeader, logger, clock = systemClock, random = Math.random } = options;
   let ready = true;
   const translator = createTranslator();
-  let mesh = firstState(await provider.read(), translator);
+  let mesh = firstState(await provider.read(), translator, await options.trustDomain?.());
   let slices = sliceResources(mesh.resources);
   const cache = new DiscoveryCache();
   cache.set(mesh.resources);

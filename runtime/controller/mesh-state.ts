@@ -1,5 +1,12 @@
 import { type Finding, finding, type Resource } from '../model/index.ts';
-import type { Kind, KubernetesObject, Manifest } from '../resources/index.ts';
+import {
+  apiVersions,
+  controlPlane,
+  type Kind,
+  type KubernetesObject,
+  type Manifest,
+  type ObjectOfKind,
+} from '../resources/index.ts';
 import type { ObjectStatus, Translator } from '../translate/index.ts';
 
 /** What the controller knows of the mesh. */
@@ -18,9 +25,13 @@ export interface MeshState {
   readonly trustDomain: string;
 }
 
-/** The state after the first manifests were read. */
-export function firstState(manifest: Manifest, translator: Translator): MeshState {
-  return stateOf(manifest, translator);
+/**
+ * The state after the first manifests were read.
+ *
+ * @param trustDomain - of the mesh where no Mesh object names one. @default - `cluster.local`
+ */
+export function firstState(manifest: Manifest, translator: Translator, trustDomain?: string): MeshState {
+  return stateOf(manifest, translator, trustDomain);
 }
 
 /**
@@ -40,7 +51,8 @@ export function nextState(
   if (changed?.size === 0) return keep(...before.findings.meaning);
   let next: MeshState;
   try {
-    next = stateOf(manifest, translator);
+    // Where its Mesh object is gone, the mesh still is of its trust domain.
+    next = stateOf(manifest, translator, before.trustDomain);
   } catch (error) {
     return keep(
       finding('MW1006', {
@@ -62,7 +74,14 @@ export function findingsOf({ findings }: MeshState): readonly Finding[] {
   return [...findings.reading, ...findings.meaning];
 }
 
-function stateOf({ objects, findings: reading }: Manifest, translator: Translator): MeshState {
-  const { findings: meaning, ...rest } = translator.update(objects);
+function stateOf({ objects, findings: reading }: Manifest, translator: Translator, trustDomain?: string): MeshState {
+  const unnamed = trustDomain !== undefined && !objects.some(({ kind }) => kind === 'Mesh');
+  const { findings: meaning, ...rest } = translator.update(unnamed ? [...objects, meshOf(trustDomain)] : objects);
   return { objects, ...rest, findings: { reading, meaning } };
+}
+
+/** Stands in for the Mesh object that nobody wrote. */
+function meshOf(trustDomain: string): ObjectOfKind<'Mesh'> {
+  const metadata = { name: 'default', namespace: controlPlane.namespace };
+  return { apiVersion: apiVersions.meshwright, kind: 'Mesh', metadata, spec: { trustDomain } };
 }

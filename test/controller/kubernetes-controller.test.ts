@@ -144,7 +144,7 @@ describe('the controller of a cluster', () => {
     expect([...proxy.resources.keys()].sort()).toStrictEqual(['service shop/reviews', 'workload shop/web']);
     const before = performance.now();
     api.put(route('2s'));
-    await eventually(() => JSON.stringify(proxy.resources.get('service shop/reviews')).includes('2000'));
+    await eventually(() => JSON.stringify([proxy.resources.get('service shop/reviews')]).includes('2000'));
     expect(performance.now() - before).toBeLessThan(1_000);
   });
 
@@ -206,7 +206,7 @@ describe('the controller of a cluster', () => {
     await eventually(async () => (await connected()).some(({ id, upToDate }) => id === 'web-0.shop' && upToDate));
     expect(proxy.updates).toHaveLength(updates);
     api.put(route('2s'));
-    await eventually(() => JSON.stringify(proxy.resources.get('service shop/reviews')).includes('2000'));
+    await eventually(() => JSON.stringify([proxy.resources.get('service shop/reviews')]).includes('2000'));
     await expect(ask(first, '/live')).rejects.toThrow('ECONNREFUSED');
     expect(await ask(second, '/ready')).toBe(200);
   });
@@ -222,6 +222,30 @@ describe('the controller of a cluster', () => {
     api.down = false;
     await eventually(() => controller.findings().length === 0, 15_000);
   }, 25_000);
+
+  it('stays of its trust domain when its Mesh object goes, also over a restart', async () => {
+    const apiVersion = 'meshwright.dev/v1alpha1';
+    const mesh = {
+      apiVersion,
+      kind: 'Mesh',
+      metadata: { name: 'shop', namespace: 'shop' },
+      spec: { trustDomain: 'shop.local' },
+    };
+    api.put(mesh);
+    const first = await start();
+    expect(first.trustDomain).toBe('shop.local');
+    const proxy = await connect(first);
+    api.delete('Mesh', 'shop');
+    api.put(route('6s'));
+    await eventually(() => JSON.stringify([proxy.resources.get('service shop/reviews')]).includes('6000'));
+    expect(first.findings()).toStrictEqual([]);
+    await first.close();
+    const second = await start();
+    expect(second.trustDomain).toBe('shop.local');
+    // Another one is told of, and changes nothing.
+    api.put({ ...mesh, spec: { trustDomain: 'other.local' } });
+    await eventually(() => second.findings().some(({ id }) => id === 'MW1601'));
+  });
 
   it('takes no token that the API server does not know', async () => {
     const controller = await start();

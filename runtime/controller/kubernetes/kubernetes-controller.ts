@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto';
+import { CertificateAuthority } from '../../identity/authority.ts';
 import type { Logger } from '../../identity/index.ts';
 import { defaultSettings } from '../../injection/index.ts';
 import type { KubernetesApi } from '../../kubernetes/index.ts';
-import { type Clock, type Random, systemClock } from '../../model/index.ts';
+import { type Clock, FindingsError, type Random, systemClock } from '../../model/index.ts';
 import { controlPlane } from '../../resources/index.ts';
+import type { AuthorityStore } from '../authority/authority-store.ts';
 import { SecretAuthorityStore } from '../authority/secret-authority-store.ts';
 import { type Controller, startController } from '../controller.ts';
 import { listen } from '../listen.ts';
@@ -81,10 +83,12 @@ async function start(
   const { api, pod, namespace = controlPlane.namespace, logger, clock = systemClock, random = Math.random } = options;
   const common = { api, clock, random, logger };
   const provider = createKubernetesProvider(common);
+  const store = new SecretAuthorityStore({ api, namespace });
   let isLeader = () => false;
   const controller = await startController({
     provider,
-    authorityStore: () => new SecretAuthorityStore({ api, namespace }),
+    trustDomain: () => storedTrustDomain(store, clock),
+    authorityStore: () => store,
     verifyToken: createTokenReview(api),
     isLeader: () => isLeader(),
     listen: options.listen,
@@ -156,4 +160,16 @@ async function start(
       await end();
     },
   };
+}
+
+/** That of the authority there is: the mesh stays what it is when its Mesh object goes. */
+async function storedTrustDomain(store: AuthorityStore, clock: Clock): Promise<string | undefined> {
+  try {
+    const stored = await store.read();
+    return stored && (await CertificateAuthority.load({ ...stored.files, clock })).trustDomain;
+  } catch (error) {
+    // What is wrong with it is told when it is opened.
+    if (error instanceof FindingsError) return undefined;
+    throw error;
+  }
 }
