@@ -19,7 +19,7 @@ import { Traffic } from './telemetry/traffic.ts';
 export interface ControllerOptions {
   /** Where the objects of the mesh come from. The controller closes it. */
   readonly provider: Provider;
-  /** Trust domain of the mesh where no Mesh object names one. @default - `cluster.local` */
+  /** Trust domain of the certificates that there are. @default - what the Mesh object names, else `cluster.local` */
   readonly trustDomain?: () => Promise<string | undefined>;
   /** Where the certificate authority is kept. */
   readonly authorityStore: (trustDomain: string) => AuthorityStore;

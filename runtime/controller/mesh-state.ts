@@ -1,11 +1,11 @@
-import { type Finding, finding, type Resource } from '../model/index.ts';
+import { describeReference, type Finding, finding, type Resource } from '../model/index.ts';
 import {
   apiVersions,
   controlPlane,
+  describeObject,
   type Kind,
   type KubernetesObject,
   type Manifest,
-  type ObjectOfKind,
 } from '../resources/index.ts';
 import type { ObjectStatus, Translator } from '../translate/index.ts';
 
@@ -28,14 +28,22 @@ export interface MeshState {
 /**
  * The state after the first manifests were read.
  *
- * @param trustDomain - of the mesh where no Mesh object names one. @default - `cluster.local`
+ * @param trustDomain - of the certificates that there are, whatever Mesh objects say
  */
 export function firstState(manifest: Manifest, translator: Translator, trustDomain?: string): MeshState {
-  return stateOf(manifest, translator, trustDomain);
+  const { objects, findings: reading } = manifest;
+  const { objects: pinned, findings } = pinTrustDomain(objects, trustDomain);
+  const { findings: meaning, statuses, ...rest } = translator.update(pinned);
+  return {
+    objects,
+    ...rest,
+    statuses: findings.length > 0 ? statuses.map((status) => refuse(status, findings)) : statuses,
+    findings: { reading, meaning: [...findings, ...meaning] },
+  };
 }
 
 /**
- * The state after the manifests changed. What cannot be used leaves the resources as they were.
+ * The state after the manifests changed. What cannot be translated leaves the resources as they were.
  *
  * @param changed - the kinds of what changed, where that is known; where nothing did, only what is wrong with the
  *   manifests is new
@@ -49,10 +57,8 @@ export function nextState(
   const { objects, findings: reading } = manifest;
   const keep = (...meaning: readonly Finding[]): MeshState => ({ ...before, objects, findings: { reading, meaning } });
   if (changed?.size === 0) return keep(...before.findings.meaning);
-  let next: MeshState;
   try {
-    // Where its Mesh object is gone, the mesh still is of its trust domain.
-    next = stateOf(manifest, translator, before.trustDomain);
+    return firstState(manifest, translator, before.trustDomain);
   } catch (error) {
     return keep(
       finding('MW1006', {
@@ -61,27 +67,40 @@ export function nextState(
       }),
     );
   }
-  if (next.trustDomain === before.trustDomain) return next;
-  return keep(
-    finding('MW1601', {
-      message: `the trust domain is now ${next.trustDomain}, but all certificates are of ${before.trustDomain}`,
-      hint: 'restart the mesh; until then its last configuration goes on',
-    }),
-  );
 }
 
 export function findingsOf({ findings }: MeshState): readonly Finding[] {
   return [...findings.reading, ...findings.meaning];
 }
 
-function stateOf({ objects, findings: reading }: Manifest, translator: Translator, trustDomain?: string): MeshState {
-  const unnamed = trustDomain !== undefined && !objects.some(({ kind }) => kind === 'Mesh');
-  const { findings: meaning, ...rest } = translator.update(unnamed ? [...objects, meshOf(trustDomain)] : objects);
-  return { objects, ...rest, findings: { reading, meaning } };
+/** Has Mesh objects name a trust domain, and tells which of them named another one. */
+function pinTrustDomain(objects: readonly KubernetesObject[], trustDomain: string | undefined): Manifest {
+  if (trustDomain === undefined) return { objects, findings: [] };
+  const findings: Finding[] = [];
+  const pinned = objects.map((object) => {
+    if (object.kind !== 'Mesh' || object.spec.trustDomain === trustDomain) return object;
+    findings.push(
+      finding('MW1601', {
+        message: `it names the trust domain ${object.spec.trustDomain}, but all certificates are of ${trustDomain}`,
+        hint: `name ${trustDomain}; or restart \`meshwright up\`, and see docs/install.md for how to begin anew in a cluster`,
+        object: describeObject(object),
+      }),
+    );
+    return { ...object, spec: { ...object.spec, trustDomain } };
+  });
+  if (pinned.some(({ kind }) => kind === 'Mesh')) return { objects: pinned, findings };
+  // Where its Mesh object is gone, the mesh still is of its trust domain.
+  const metadata = { name: 'default', namespace: controlPlane.namespace };
+  const standIn = { apiVersion: apiVersions.meshwright, kind: 'Mesh' as const, metadata, spec: { trustDomain } };
+  return { objects: [...pinned, standIn], findings };
 }
 
-/** Stands in for the Mesh object that nobody wrote. */
-function meshOf(trustDomain: string): ObjectOfKind<'Mesh'> {
-  const metadata = { name: 'default', namespace: controlPlane.namespace };
-  return { apiVersion: apiVersions.meshwright, kind: 'Mesh', metadata, spec: { trustDomain } };
+/** Says on an object what is wrong with it. */
+function refuse(status: ObjectStatus, findings: readonly Finding[]): ObjectStatus {
+  const wrong = findings.find(({ object }) => object === describeReference(status.object));
+  if (!wrong) return status;
+  const conditions = status.conditions?.map((each) =>
+    each.type === 'Accepted' ? { ...each, status: 'False' as const, reason: 'Invalid', message: wrong.message } : each,
+  );
+  return { ...status, conditions };
 }

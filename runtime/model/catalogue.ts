@@ -109,7 +109,7 @@ export const catalogue = {
   MW1516: { severity: 'error', title: 'a mesh is running already' },
   MW1517: { severity: 'warning', title: 'a kind of workload is not run on one machine' },
   MW1518: { severity: 'error', title: 'a mesh has nothing to run' },
-  MW1601: { severity: 'error', title: 'the trust domain changed while the controller runs' },
+  MW1601: { severity: 'error', title: 'a Mesh names another trust domain than the certificates' },
   MW1602: { severity: 'error', title: 'what is kept of a certificate authority cannot be read' },
   MW1603: { severity: 'error', title: 'the private key of a certificate authority cannot be used' },
   MW1604: { severity: 'error', title: 'a certificate may not certify workloads' },

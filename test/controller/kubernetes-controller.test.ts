@@ -245,6 +245,13 @@ describe('the controller of a cluster', () => {
     // Another one is told of, and changes nothing.
     api.put({ ...mesh, spec: { trustDomain: 'other.local' } });
     await eventually(() => second.findings().some(({ id }) => id === 'MW1601'));
+    await second.close();
+    const third = await start();
+    expect(third.trustDomain).toBe('shop.local');
+    expect(third.findings()).toMatchObject([{ id: 'MW1601', object: 'Mesh shop/shop' }]);
+    const accepted = () => (api.get('Mesh', 'shop')?.status as { conditions: object[] } | undefined)?.conditions[0];
+    await eventually(() => accepted() !== undefined);
+    expect(accepted()).toMatchObject({ type: 'Accepted', status: 'False', reason: 'Invalid' });
   });
 
   it('takes no token that the API server does not know', async () => {
