@@ -23,11 +23,12 @@ const maxRemembered = 1000;
 const drainPing = Buffer.from('draining', 'latin1');
 
 class Http2ServerStream extends Http2Stream implements ServerStream {
-  readonly #upgrade: boolean;
+  /** Asks for a tunnel. */
+  readonly upgrade: boolean;
 
   constructor(id: number, owner: StreamOwner, sendWindow: number, upgrade: boolean) {
     super(id, owner, sendWindow);
-    this.#upgrade = upgrade;
+    this.upgrade = upgrade;
   }
 
   /** Who takes the request, unless it ended with its head. */
@@ -40,7 +41,7 @@ class Http2ServerStream extends Http2Stream implements ServerStream {
   }
 
   respond(head: ResponseHead, end: boolean): void {
-    if (!this.#head(this.#upgrade ? answerToUpgrade(head) : head, end)) return;
+    if (!this.#head(this.upgrade ? answerToUpgrade(head) : head, end)) return;
     this.tunnel = head.status === 101;
     if (!end) return;
     this.sending.clear();
@@ -172,7 +173,7 @@ class Http2Server extends Session<Http2ServerStream> implements ServerConnection
   #onTrailers(stream: Http2ServerStream, fields: HeaderList, endStream: boolean, fault: HeadFault): void {
     if (stream.remoteEnded) this.failStream(stream.id, ErrorCode.StreamClosed);
     // Nothing but DATA belongs into a tunnel (RFC 9113 section 8.5).
-    else if (stream.tunnel || !endStream || fault || !this.#heads.trailers(fields))
+    else if (stream.upgrade || !endStream || fault || !this.#heads.trailers(fields))
       this.failStream(stream.id, ErrorCode.ProtocolError);
     else this.endStream(stream, fields);
   }
