@@ -9,6 +9,7 @@ export {
   CertificateAuthority,
   CertificateRequestError,
   createRoot,
+  isOwnRoot,
   type ServingRequest,
   type SignedCertificate,
 } from './certificate-authority.ts';

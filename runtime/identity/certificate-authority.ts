@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { generateKeyPairSync, type webcrypto } from 'node:crypto';
+import { generateKeyPairSync, X509Certificate as NativeCertificate, type webcrypto } from 'node:crypto';
 import {
   AuthorityKeyIdentifierExtension,
   BasicConstraintsExtension,
@@ -219,6 +219,16 @@ export async function createRoot(options: {
   });
   const keyPem = pair.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
   return { certificatePem: `${root.toString('pem')}\n`, keyPem };
+}
+
+/** Whether a certificate is one that {@link createRoot} made; of what cannot be read it is not. */
+export function isOwnRoot(certificatePem: string): boolean {
+  try {
+    const { subject, issuer } = new NativeCertificate(certificatePem);
+    return subject === issuer && /^CN=Meshwright root$/m.test(subject);
+  } catch {
+    return false;
+  }
 }
 
 /** The key of a request that proves to be held by who made it. */

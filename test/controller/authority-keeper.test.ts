@@ -227,13 +227,23 @@ describe('a Secret of the user', () => {
     expect(keeper.findings()).toEqual([]);
   });
 
-  it('takes the place of our own', async () => {
+  it('takes the place of our own, also where our label and our notes are left in it', async () => {
     using home = new SecretPlace();
-    const { keeper } = await keeperOf(home);
+    const clock = new ManualClock();
+    const { keeper } = await keeperOf(home, { clock });
     expect(keeper.describe().managed).toBe(true);
-    home.put(certManager);
+    await home.open().requestRotation(clock.wallTime());
     await keeper.reload();
-    expect(keeper.describe()).toMatchObject({ managed: false, issuer: { subject: 'CN=Mesh' } });
+    await keeper.advance();
+    expect(keeper.describe().phase).toBe('announced');
+    for (const [name, text] of Object.entries(certManager)) home.change(name, text);
+    const { writes } = home;
+    await keeper.reload();
+    expect(keeper.describe()).toMatchObject({ managed: false, phase: 'steady', issuer: { subject: 'CN=Mesh' } });
+    expect(keeper.findings()).toEqual([]);
+    clock.advance(11 * year);
+    await keeper.advance();
+    expect(home.writes).toBe(writes);
   });
 });
 

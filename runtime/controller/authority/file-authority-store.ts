@@ -1,7 +1,7 @@
-import { createHash, X509Certificate } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { AuthorityFiles } from '../../identity/authority.ts';
+import { type AuthorityFiles, isOwnRoot } from '../../identity/authority.ts';
 import { readBounded } from '../files/read-file.ts';
 import type { AuthorityStore, StoredAuthority } from './authority-store.ts';
 import { type AuthorityTexts, formatTexts, parseTexts, unreadable } from './authority-texts.ts';
@@ -106,15 +106,5 @@ async function readIfThere(path: string): Promise<string | undefined> {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
-  }
-}
-
-/** Whether a controller made it: a user may put an authority of their own into the directory. */
-function isOwnRoot(certificatePem: string): boolean {
-  try {
-    const { subject, issuer } = new X509Certificate(certificatePem);
-    return subject === issuer && /^CN=Meshwright root$/m.test(subject);
-  } catch {
-    return false;
   }
 }

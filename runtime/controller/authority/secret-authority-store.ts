@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { AuthorityFiles } from '../../identity/authority.ts';
+import { type AuthorityFiles, isOwnRoot } from '../../identity/authority.ts';
 import { ApiError, type KubernetesApi, type RawObject } from '../../kubernetes/index.ts';
 import { labels } from '../../resources/index.ts';
 import type { AuthorityStore, StoredAuthority } from './authority-store.ts';
@@ -18,7 +18,8 @@ const schema = z.object({ data: z.record(z.string(), z.string()).nullish() });
 
 /**
  * Keeps the authority in a Secret of type kubernetes.io/tls. One that lacks the label
- * `app.kubernetes.io/managed-by: meshwright` is somebody else's and only read.
+ * `app.kubernetes.io/managed-by: meshwright`, or whose certificate Meshwright did not make, is somebody else's and only
+ * read.
  */
 export class SecretAuthorityStore implements AuthorityStore {
   readonly source: string;
@@ -39,9 +40,11 @@ export class SecretAuthorityStore implements AuthorityStore {
     const text = (name: keyof AuthorityTexts) =>
       Buffer.from(parsed.data.data?.[names[name]] ?? '', 'base64').toString('utf8');
     const texts = { certificate: text('certificate'), key: text('key'), roots: text('roots') };
+    // Who puts certificates of their own into our Secret may leave our label on it, and our notes in it.
+    const managed = secret.metadata.labels?.[labels.appManagedBy] === managedBy && isOwnRoot(texts.certificate);
     return {
-      files: parseTexts({ ...texts, rotation: text('rotation') }, { names, source: this.source }),
-      managed: secret.metadata.labels?.[labels.appManagedBy] === managedBy,
+      files: parseTexts({ ...texts, ...(managed && { rotation: text('rotation') }) }, { names, source: this.source }),
+      managed,
       rotationRequested: secret.metadata.annotations?.[rotateAnnotation] !== undefined,
       version: versionOf(secret),
     };
