@@ -3,6 +3,7 @@ import { afterEach, expect, test } from '@jest/globals';
 import { CertificateAuthority } from '../../runtime/identity/authority.ts';
 import type { Logger, Svid, SvidSource } from '../../runtime/identity/index.ts';
 import { systemClock } from '../../runtime/model/index.ts';
+import { eventually } from '../support/eventually.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { TestControlPlane, trustDomain, workload } from './control-plane.ts';
 
@@ -149,4 +150,25 @@ test('when the controller is back the certificate is renewed', async () => {
   const renewed = nextSvid(source);
   clock.advance(5000);
   expect((await renewed).key).not.toBe(svid.key);
+});
+
+test('neither keys nor tokens are told in a log', async () => {
+  const plane = await controlPlane();
+  const lines: string[] = [];
+  const write = (details: object, message: string) => lines.push(`${message} ${JSON.stringify(details)}`);
+  const logger: Logger = { info: write, warn: write };
+  const token = await plane.token();
+  const svid = await tracked(plane.svidSource({ logger, token: async () => token })).start();
+  const strange = await plane.token({ serviceAccount: 'ratings' });
+  const refused = tracked(plane.svidSource({ logger, token: async () => strange }));
+  refused.start().catch(() => {});
+  const expired = await plane.token({ ttl: -30_000 });
+  tracked(plane.svidSource({ logger, token: async () => expired }))
+    .start()
+    .catch(() => {});
+  await eventually(() => lines.length >= 3);
+  const text = lines.join('\n').replaceAll('\\n', '');
+  expect(text).not.toContain('PRIVATE KEY');
+  const secrets = [svid.key.replaceAll('\n', '').slice(60, 90), token, strange, expired];
+  for (const secret of secrets) expect(text).not.toContain(secret);
 });
