@@ -16,7 +16,7 @@ const bundleSchema = z.object({
 });
 
 const logs = `kubectl -n ${controlPlane.namespace} logs deployment/${controlPlane.name}`;
-const rotate = 'see docs/security.md for how to rotate it';
+const rotate = 'see docs/identity.md for how it is renewed';
 
 /** The certificates that all identities hang on. */
 export const certificates: Category = {

@@ -6,9 +6,9 @@ import type { AuthorityStore, StoredAuthority } from './authority-store.ts';
 import { type AuthorityTexts, formatTexts, parseTexts, unreadable } from './authority-texts.ts';
 
 /** The Secret that holds the authority. */
-export const authoritySecret = 'meshwright-ca';
+const authoritySecret = 'meshwright-ca';
 /** On that Secret: asks for a new root; its value says when, for people. */
-export const rotateAnnotation = 'meshwright.dev/rotate';
+const rotateAnnotation = 'meshwright.dev/rotate';
 
 const kind = { apiVersion: 'v1', kind: 'Secret' } as const;
 const managedBy = 'meshwright';
