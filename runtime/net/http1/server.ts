@@ -1,6 +1,6 @@
 import type { Clock } from '../../model/index.ts';
 import type { Connection, ConnectionHandler } from '../connection.ts';
-import type { HttpLimits, ResetReason, ServerConnection, ServerHandler } from '../http.ts';
+import type { HttpLimits, ResetReason, ServerConnection } from '../http.ts';
 import { BodyReader, type BodySink } from './body-reader.ts';
 import { Deadline } from './deadline.ts';
 import type { HeadParser } from './head-parser.ts';
@@ -9,22 +9,8 @@ import { closingResponse, MessageWriter } from './message-writer.ts';
 import { Output } from './output.ts';
 import { incomplete, RequestReader } from './request-reader.ts';
 import { type ExchangeOwner, ServerExchange } from './server-exchange.ts';
+import type { Http1ServerHandler } from './server-handler.ts';
 import { offeredProtocol, UpgradeRequest } from './upgrade.ts';
-
-/** Handles the requests of an HTTP/1.1 connection. */
-export interface Http1ServerHandler extends ServerHandler {
-  /**
-   * Takes over the connection for a CONNECT to `authority`: the codec is detached, so the handler sets
-   * `connection.handler` and writes the 200 itself. `rest` came behind the request. `refuse` gives the connection back,
-   * to be answered with `status` and closed; only before anything was written. Without this method CONNECT gets 501.
-   */
-  onConnect?(authority: string, connection: Connection, rest: Buffer, refuse: (status: number) => void): void;
-  /**
-   * Takes over a connection whose client speaks HTTP/2 from the first byte; the codec is detached. `bytes` is what came,
-   * the preface first. Without this method the client gets 505.
-   */
-  onHttp2?(connection: Connection, bytes: Buffer): void;
-}
 
 export interface Http1ServerOptions {
   readonly limits: HttpLimits;

@@ -13,7 +13,8 @@ import { AwaitedStream } from './awaited-stream.ts';
 import { ErrorCode, maxStreamId, protocolError } from './frame.ts';
 import { HeadReader } from './head.ts';
 import type { HeadFault } from './header-blocks.ts';
-import { type Http2Options, Session } from './session.ts';
+import type { Http2Options } from './options.ts';
+import { Session } from './session.ts';
 import { Http2Stream, type StreamOwner } from './stream.ts';
 import { answerOfUpgrade } from './upgrade.ts';
 
@@ -174,14 +175,14 @@ class Http2Client extends Session<Http2ClientStream> implements ClientConnection
     return 0;
   }
 
-  protected isIdle(streamId: number): boolean {
+  isIdle(streamId: number): boolean {
     return streamId >= this.#nextStream || streamId % 2 === 0;
   }
 
   /** The server could not know yet that we had given the stream up. */
   protected onLateFrame(): void {}
 
-  protected onGoAway(lastStreamId: number): void {
+  onGoAway(lastStreamId: number): void {
     this.onRetired();
     for (const stream of [...this.streams.values()]) {
       if (stream.id <= lastStreamId) continue;
@@ -192,7 +193,7 @@ class Http2Client extends Session<Http2ClientStream> implements ClientConnection
   }
 
   /** What arrives, whatever it is, shows that the server lives. */
-  protected onPingAck(): void {}
+  onPingAck(): void {}
 
   protected onPeerSettings(): void {
     this.#maxStreams = this.peer.maxConcurrentStreams;

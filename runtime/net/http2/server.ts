@@ -12,7 +12,8 @@ import type {
 import { ConnectionError, ErrorCode, FrameType, maxStreamId, protocolError } from './frame.ts';
 import { HeadReader } from './head.ts';
 import type { HeadFault } from './header-blocks.ts';
-import { type Http2Options, Session } from './session.ts';
+import type { Http2Options } from './options.ts';
+import { Session } from './session.ts';
 import { Http2Stream, type StreamOwner } from './stream.ts';
 import { answerToUpgrade } from './upgrade.ts';
 
@@ -107,7 +108,7 @@ class Http2Server extends Session<Http2ServerStream> implements ServerConnection
     return Math.min(this.#lastStream, this.#limit);
   }
 
-  protected isIdle(streamId: number): boolean {
+  isIdle(streamId: number): boolean {
     return streamId > this.#lastStream || streamId % 2 === 0;
   }
 
@@ -119,9 +120,9 @@ class Http2Server extends Session<Http2ServerStream> implements ServerConnection
   }
 
   /** A client that leaves finishes what it began; there is nothing to do. */
-  protected onGoAway(): void {}
+  onGoAway(): void {}
 
-  protected onPingAck(): void {
+  onPingAck(): void {
     if (this.#drainTimer) this.#finishDraining();
   }
 
@@ -140,7 +141,7 @@ class Http2Server extends Session<Http2ServerStream> implements ServerConnection
     super.resetStream(stream, code);
   }
 
-  protected override failStream(streamId: number, code: number): void {
+  override failStream(streamId: number, code: number): void {
     this.#abandon(streamId);
     super.failStream(streamId, code);
   }

@@ -1,44 +1,19 @@
 import type { Clock } from '../../model/index.ts';
 import type { Connection, ConnectionHandler } from '../connection.ts';
 import type { HeaderList, HttpLimits, ResetReason } from '../http.ts';
-import { Budget } from './budget.ts';
-import {
-  ConnectionError,
-  defaultMaxFrameSize,
-  defaultWindow,
-  ErrorCode,
-  Flag,
-  FrameType,
-  frameSizeError,
-  maxStreamId,
-  protocolError,
-  Setting,
-} from './frame.ts';
+import { Backlog } from './backlog.ts';
+import { Patience } from './budget.ts';
+import { ConnectionError, defaultMaxFrameSize, ErrorCode, FrameType, protocolError, Setting } from './frame.ts';
+import { FrameDispatcher, type FrameTarget } from './frame-dispatcher.ts';
 import { FrameReader, type FrameSink } from './frame-reader.ts';
 import { FrameWriter } from './frame-writer.ts';
-import { HeaderBlocks, type HeadFault, type HeadSink, rejectSelfDependency } from './header-blocks.ts';
+import type { HeadFault } from './header-blocks.ts';
+import type { Http2Options } from './options.ts';
 import { Outflow } from './outflow.ts';
 import { PeerSettings } from './peer-settings.ts';
+import { ReceiveWindow } from './receive-window.ts';
 import type { Http2Stream, StreamOwner } from './stream.ts';
 import { idleTicks, SessionTimers, type Watched } from './timers.ts';
-
-/** What client and server may be told. */
-export interface Http2Options {
-  readonly limits: HttpLimits;
-  readonly clock: Clock;
-  /**
-   * Bytes of one body that may be under way, or held back while its reader pauses.
-   *
-   * @default 1 MiB
-   */
-  readonly streamWindow?: number;
-  /**
-   * The same for all bodies of the connection together.
-   *
-   * @default 16 MiB
-   */
-  readonly connectionWindow?: number;
-}
 
 /** HPACK tables, ours and what we keep for the peer's. */
 const tableSize = 16_384;
@@ -47,12 +22,10 @@ const tableSize = 16_384;
  * memory, and one read of a socket fits into one frame. Strangers who ask keep to the default.
  */
 const largeFrameSize = 65_536;
-/** Output that may pile up at a peer which does not read before a server stops reading from it. */
-const maxBacklog = 262_144;
 
 /** What client and server have in common: all of a connection but the meaning of heads. */
 export abstract class Session<S extends Http2Stream>
-  implements ConnectionHandler, FrameSink, HeadSink, StreamOwner, Watched
+  implements ConnectionHandler, FrameSink, FrameTarget, StreamOwner, Watched
 {
   readonly outflow: Outflow;
   readonly streamWindow: number;
@@ -67,21 +40,13 @@ export abstract class Session<S extends Http2Stream>
   readonly #connection: Connection;
   readonly #server: boolean;
   readonly #reader: FrameReader;
-  readonly #blocks: HeaderBlocks;
+  readonly #dispatcher: FrameDispatcher;
   readonly #timers: SessionTimers;
-  /** Frames which cost us more than the peer; useful traffic earns them. */
-  readonly #overhead: Budget;
-  /** Streams that ended early by the peer's doing, its resets or its faults (CVE-2023-44487, CVE-2025-8671). */
-  readonly #resets: Budget;
-  readonly #connectionWindow: number;
-  readonly #receiveFrameSize: number;
-  #window: number;
-  #consumed = 0;
-  #settled = false;
+  readonly #patience: Patience;
+  readonly #window: ReceiveWindow;
+  readonly #backlog: Backlog;
   #dataStream: S | undefined;
   #dataEnds = false;
-  #backlog = 0;
-  #paused = false;
 
   constructor(connection: Connection, options: Http2Options, server: boolean) {
     const { limits, clock } = options;
@@ -90,20 +55,19 @@ export abstract class Session<S extends Http2Stream>
     this.limits = limits;
     this.clock = clock;
     this.streamWindow = options.streamWindow ?? 1_048_576;
-    this.#connectionWindow = Math.max(options.connectionWindow ?? 16_777_216, defaultWindow);
-    this.#window = this.#connectionWindow;
-    this.#overhead = new Budget(2000, 200, clock);
-    this.#resets = new Budget(1000, 500, clock);
+    this.#backlog = new Backlog(connection);
+    this.#patience = new Patience(clock);
     this.peer = new PeerSettings(server);
     const isStranger = server && connection.peerIdentity === undefined;
-    this.#receiveFrameSize = isStranger ? defaultMaxFrameSize : largeFrameSize;
-    this.#reader = new FrameReader(this, this.#receiveFrameSize, server);
-    this.#blocks = new HeaderBlocks(this, limits, tableSize);
+    const frameSize = isStranger ? defaultMaxFrameSize : largeFrameSize;
+    this.#reader = new FrameReader(this, frameSize, server);
+    this.#dispatcher = new FrameDispatcher(this, limits, tableSize);
     this.writer = new FrameWriter(connection, tableSize, (bytes, writable) => this.#onFlush(bytes, writable));
     this.outflow = new Outflow(this.writer);
+    this.#window = new ReceiveWindow(this.writer, options.connectionWindow ?? 16_777_216);
     this.#timers = new SessionTimers(this, clock, limits);
     connection.handler = this;
-    this.#greet();
+    this.#greet(frameSize);
     this.#timers.watchHead();
   }
 
@@ -113,7 +77,7 @@ export abstract class Session<S extends Http2Stream>
 
   /** The peer has said what it takes. */
   protected get settled(): boolean {
-    return this.#settled;
+    return this.#dispatcher.settled;
   }
 
   get frames(): number {
@@ -121,7 +85,7 @@ export abstract class Session<S extends Http2Stream>
   }
 
   get expectsMore(): boolean {
-    return !this.#settled || this.#blocks.open || this.#reader.midFrame;
+    return this.#dispatcher.expectsMore || this.#reader.midFrame;
   }
 
   destroy(): void {
@@ -147,8 +111,7 @@ export abstract class Session<S extends Http2Stream>
   }
 
   onDrain(): void {
-    this.#backlog = 0;
-    this.#resumeReading();
+    this.#backlog.clear();
     this.outflow.unblock();
   }
 
@@ -158,50 +121,15 @@ export abstract class Session<S extends Http2Stream>
   }
 
   onFrame(type: number, flags: number, streamId: number, payload: Buffer, start: number, end: number): void {
-    this.#checkOrder(type, flags);
-    switch (type) {
-      case FrameType.Headers:
-        if (streamId === 0) throw protocolError('HEADERS on stream 0');
-        this.#blocks.onHeaders(flags, streamId, payload, start, end);
-        break;
-      case FrameType.Continuation:
-        this.#blocks.onContinuation(flags, streamId, payload, start, end);
-        break;
-      case FrameType.WindowUpdate:
-        this.#onWindowUpdate(streamId, payload, start, end);
-        break;
-      case FrameType.ResetStream:
-        this.#onResetStream(streamId, payload, start, end);
-        break;
-      case FrameType.Settings:
-        this.#onSettings(flags, streamId, payload, start, end);
-        break;
-      case FrameType.Ping:
-        this.#onPing(flags, streamId, payload, start, end);
-        break;
-      case FrameType.GoAway:
-        if (streamId !== 0) throw protocolError('GOAWAY on a stream');
-        if (end - start < 8) throw frameSizeError('GOAWAY is too short');
-        this.charge();
-        this.onGoAway(payload.readUInt32BE(start) & maxStreamId);
-        break;
-      case FrameType.Priority:
-        this.#onPriority(streamId, payload, start, end);
-        break;
-      case FrameType.PushPromise:
-        throw protocolError('PUSH_PROMISE is not allowed');
-      default:
-        this.charge();
-    }
+    this.#dispatcher.dispatch(type, flags, streamId, payload, start, end);
   }
 
   onDataStart(streamId: number, length: number, padding: number, endStream: boolean): void {
-    this.#checkOrder(FrameType.Data, 0);
+    this.#dispatcher.checkOrder(FrameType.Data, 0);
     if (this.isIdle(streamId)) throw protocolError('DATA on an idle stream');
     if (length === 0 && !endStream) this.charge();
-    this.#window -= length + padding;
-    if (this.#window < 0) throw new ConnectionError(ErrorCode.FlowControlError, 'the connection window is exceeded');
-    if (padding > 0) this.credit(padding);
+    this.#window.take(length + padding);
+    if (padding > 0) this.#window.credit(padding);
     const stream = this.streams.get(streamId);
     if (!stream) {
       this.onLateFrame(FrameType.Data, streamId);
@@ -234,15 +162,11 @@ export abstract class Session<S extends Http2Stream>
 
   onSent(bytes: number): void {
     // A peer may acknowledge in small steps what we send in large ones.
-    this.#overhead.give(4 + bytes / 1024);
+    this.#patience.earn(4 + bytes / 1024);
   }
 
   credit(bytes: number): void {
-    this.#consumed += bytes;
-    if (this.#consumed * 4 < this.#connectionWindow) return;
-    this.writer.windowUpdate(0, this.#consumed);
-    this.#window += this.#consumed;
-    this.#consumed = 0;
+    this.#window.credit(bytes);
   }
 
   resetStream(stream: Http2Stream, code: number): void {
@@ -277,15 +201,56 @@ export abstract class Session<S extends Http2Stream>
     this.#connection.destroy();
   }
 
+  onWindow(increment: number): void {
+    if (this.outflow.widen(increment)) return;
+    throw new ConnectionError(ErrorCode.FlowControlError, 'the connection window overflows');
+  }
+
+  onStreamWindow(streamId: number, increment: number): void {
+    const stream = this.streams.get(streamId);
+    if (!stream) return;
+    if (increment === 0) this.failStream(streamId, ErrorCode.ProtocolError);
+    else if (!stream.sending.widen(increment)) this.failStream(streamId, ErrorCode.FlowControlError);
+  }
+
+  onResetStream(streamId: number, code: number): void {
+    const stream = this.streams.get(streamId);
+    if (!stream) {
+      this.charge();
+      return;
+    }
+    this.chargeReset();
+    this.onStreamEnd(stream);
+    stream.onReset(code);
+  }
+
+  onSettings(payload: Buffer, start: number, end: number): void {
+    const { peer } = this;
+    const initialWindow = peer.initialWindow;
+    peer.read(payload, start, end);
+    this.writer.settingsAck();
+    this.writer.maxFrameSize = peer.maxFrameSize;
+    this.writer.encoder.setMaxSize(peer.headerTableSize);
+    if (peer.initialWindow !== initialWindow) this.#moveWindows(peer.initialWindow - initialWindow);
+    this.onPeerSettings();
+  }
+
+  onPing(payload: Buffer, at: number): void {
+    this.writer.ping(payload, at, true);
+  }
+
+  charge(): void {
+    this.#patience.charge();
+  }
+
   abstract onHead(streamId: number, fields: HeaderList, endStream: boolean, fault: HeadFault): void;
+  abstract isIdle(streamId: number): boolean;
+  abstract onGoAway(lastStreamId: number): void;
+  abstract onPingAck(): void;
   /** Highest stream of the peer that was or will be served. */
   protected abstract readonly lastPeerStream: number;
-  /** Neither side has used this stream. */
-  protected abstract isIdle(streamId: number): boolean;
   /** DATA or HEADERS for a stream that has ended. */
   protected abstract onLateFrame(type: number, streamId: number): void;
-  protected abstract onGoAway(lastStreamId: number): void;
-  protected abstract onPingAck(): void;
   protected abstract onPeerSettings(): void;
   protected abstract onStreamGone(streamId: number): void;
   /** No stream can be opened any more; the open ones are about to be told. */
@@ -293,7 +258,7 @@ export abstract class Session<S extends Http2Stream>
 
   protected addStream(stream: S): void {
     this.streams.set(stream.id, stream);
-    this.#overhead.give(4);
+    this.#patience.earn(4);
     this.#timers.watchStreams();
   }
 
@@ -302,7 +267,7 @@ export abstract class Session<S extends Http2Stream>
   }
 
   /** The peer broke the rules of one stream. */
-  protected failStream(streamId: number, code: number): void {
+  failStream(streamId: number, code: number): void {
     this.chargeReset();
     this.writer.resetStream(streamId, code);
     const stream = this.streams.get(streamId);
@@ -313,8 +278,7 @@ export abstract class Session<S extends Http2Stream>
 
   /** A server's streams are cheap to open and dear to serve; a server that refuses many is only busy. */
   protected chargeReset(): void {
-    if (this.#server && !this.#resets.take())
-      throw new ConnectionError(ErrorCode.EnhanceYourCalm, 'too many streams were reset');
+    if (this.#server) this.#patience.chargeReset();
   }
 
   /** Says what the peer did wrong, gives all streams up and closes. */
@@ -350,11 +314,11 @@ export abstract class Session<S extends Http2Stream>
   /** Closes our side, and waits a little for the peer's so that what was written last arrives. */
   #linger(): void {
     this.#connection.end();
-    this.#resumeReading();
+    this.#backlog.clear();
     this.#timers.linger();
   }
 
-  #greet(): void {
+  #greet(frameSize: number): void {
     const { maxConcurrentStreams, maxHeadBytes } = this.limits;
     if (!this.#server) this.writer.preface();
     this.writer.settings([
@@ -362,65 +326,9 @@ export abstract class Session<S extends Http2Stream>
         ? [Setting.MaxConcurrentStreams, maxConcurrentStreams, Setting.EnableConnectProtocol, 1]
         : [Setting.EnablePush, 0]),
       ...[Setting.HeaderTableSize, tableSize, Setting.InitialWindowSize, this.streamWindow],
-      ...[Setting.MaxFrameSize, this.#receiveFrameSize, Setting.MaxHeaderListSize, maxHeadBytes],
+      ...[Setting.MaxFrameSize, frameSize, Setting.MaxHeaderListSize, maxHeadBytes],
     ]);
-    if (this.#connectionWindow > defaultWindow) this.writer.windowUpdate(0, this.#connectionWindow - defaultWindow);
-  }
-
-  #checkOrder(type: number, flags: number): void {
-    if (!this.#settled && (type !== FrameType.Settings || (flags & Flag.Ack) !== 0)) {
-      throw protocolError('the first frame must be SETTINGS');
-    }
-    if (this.#blocks.open && type !== FrameType.Continuation) throw protocolError('a header block was interrupted');
-  }
-
-  #onWindowUpdate(streamId: number, payload: Buffer, start: number, end: number): void {
-    if (end - start !== 4) throw frameSizeError('WINDOW_UPDATE must have 4 bytes');
-    this.charge();
-    const increment = payload.readUInt32BE(start) & maxStreamId;
-    if (streamId === 0) {
-      if (increment === 0) throw protocolError('WINDOW_UPDATE of 0');
-      if (!this.outflow.widen(increment)) {
-        throw new ConnectionError(ErrorCode.FlowControlError, 'the connection window overflows');
-      }
-      return;
-    }
-    if (this.isIdle(streamId)) throw protocolError('WINDOW_UPDATE on an idle stream');
-    const stream = this.streams.get(streamId);
-    if (!stream) return;
-    if (increment === 0) this.failStream(streamId, ErrorCode.ProtocolError);
-    else if (!stream.sending.widen(increment)) this.failStream(streamId, ErrorCode.FlowControlError);
-  }
-
-  #onResetStream(streamId: number, payload: Buffer, start: number, end: number): void {
-    if (end - start !== 4) throw frameSizeError('RST_STREAM must have 4 bytes');
-    if (streamId === 0 || this.isIdle(streamId)) throw protocolError('RST_STREAM on an idle stream');
-    const stream = this.streams.get(streamId);
-    if (!stream) {
-      this.charge();
-      return;
-    }
-    this.chargeReset();
-    this.onStreamEnd(stream);
-    stream.onReset(payload.readUInt32BE(start));
-  }
-
-  #onSettings(flags: number, streamId: number, payload: Buffer, start: number, end: number): void {
-    if (streamId !== 0) throw protocolError('SETTINGS on a stream');
-    if (flags & Flag.Ack) {
-      if (end !== start) throw frameSizeError('an acknowledgement with settings');
-      return;
-    }
-    this.charge();
-    const { peer } = this;
-    const initialWindow = peer.initialWindow;
-    peer.read(payload, start, end);
-    this.#settled = true;
-    this.writer.settingsAck();
-    this.writer.maxFrameSize = peer.maxFrameSize;
-    this.writer.encoder.setMaxSize(peer.headerTableSize);
-    if (peer.initialWindow !== initialWindow) this.#moveWindows(peer.initialWindow - initialWindow);
-    this.onPeerSettings();
+    this.#window.announce();
   }
 
   #moveWindows(difference: number): void {
@@ -430,43 +338,13 @@ export abstract class Session<S extends Http2Stream>
     }
   }
 
-  #onPing(flags: number, streamId: number, payload: Buffer, start: number, end: number): void {
-    if (streamId !== 0) throw protocolError('PING on a stream');
-    if (end - start !== 8) throw frameSizeError('PING must have 8 bytes');
-    this.charge();
-    if (flags & Flag.Ack) this.onPingAck();
-    else this.writer.ping(payload, start, true);
-  }
-
-  #onPriority(streamId: number, payload: Buffer, start: number, end: number): void {
-    if (streamId === 0) throw protocolError('PRIORITY on stream 0');
-    this.charge();
-    if (end - start !== 5) this.failStream(streamId, ErrorCode.FrameSizeError);
-    else rejectSelfDependency(streamId, payload, start);
-  }
-
   #onFlush(bytes: number, writable: boolean): void {
     if (writable) {
       this.outflow.pump();
       return;
     }
     this.outflow.block();
-    this.#backlog += bytes;
-    // Bodies wait in their queues: this is a peer that asks and never reads the answers. Only servers stop reading,
-    // or two sides could wait for each other.
-    if (!this.#server || this.#paused || this.#backlog < maxBacklog) return;
-    this.#paused = true;
-    this.#connection.pause();
-  }
-
-  #resumeReading(): void {
-    if (!this.#paused) return;
-    this.#paused = false;
-    this.#connection.resume();
-  }
-
-  /** Takes note of a frame that costs us more than the peer. */
-  protected charge(): void {
-    if (!this.#overhead.take()) throw new ConnectionError(ErrorCode.EnhanceYourCalm, 'too many frames without use');
+    // Only servers stop reading, or two sides could wait for each other.
+    if (this.#server) this.#backlog.add(bytes);
   }
 }
