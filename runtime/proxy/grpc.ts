@@ -1,6 +1,5 @@
 import { type GrpcStatus, grpcStatusCodes } from '../model/index.ts';
 import type { HeaderList, RequestHead } from '../net/index.ts';
-import type { LocalReply } from './reply.ts';
 
 /** How a call ended. */
 export type CallStatus = 'OK' | GrpcStatus;
@@ -59,7 +58,7 @@ export class Call {
 }
 
 /** The status that an answer of the proxy itself is told as. */
-export function statusOfReply({ status, error }: Pick<LocalReply, 'status' | 'error'>): GrpcStatus {
+export function statusOfReply({ status, error }: { readonly status: number; readonly error: string }): GrpcStatus {
   if (error === 'http_response_timeout') return 'DEADLINE_EXCEEDED';
   return statusOfHttp[status] ?? 'UNKNOWN';
 }
