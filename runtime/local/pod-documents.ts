@@ -50,6 +50,7 @@ export function environmentOf(
     ...inherited,
     // The Node that runs us, whatever the machine has.
     PATH: [dirname(process.execPath), inherited.PATH].filter(Boolean).join(':'),
+    HOST: host,
     ...Object.fromEntries((container.env ?? []).map(({ name, value }) => [name, value ?? ''])),
     ...portVariables(container, ports),
     ...(plan.inMesh && {

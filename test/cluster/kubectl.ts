@@ -27,11 +27,6 @@ export async function get<T = Record<string, unknown>>(...args: readonly string[
   return JSON.parse(await kubectl(['get', ...args, '-o', 'json'])) as T;
 }
 
-/** A program in a pod's container. */
-export async function exec(namespace: string, target: string, ...command: readonly string[]): Promise<string> {
-  return kubectl(['-n', namespace, 'exec', target, '--', ...command]);
-}
-
 /** Asks again until `check` neither rejects nor gives `undefined` or `false`; what it gave. */
 export async function eventually<T>(
   what: string,

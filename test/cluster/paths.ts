@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 export const scripts = resolve(import.meta.dirname, 'kubernetes');
 
 /** Binaries, images and, while it runs, the state of the cluster. */
-export const home =
+const home =
   process.env.MESH_CLUSTER_HOME ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'mesh-cluster');
 export const binaries = join(home, 'bin');
 const run = join(home, 'run');

@@ -17,13 +17,10 @@ export interface Request {
   text(): Promise<string>;
 }
 
-/**
- * Where to listen: in a container on its port, for all who reach the pod; on one machine, where `meshwright up` gives
- * a port by `PORT`, on loopback alone.
- */
+/** Where to listen: for all who reach the pod, or on one machine, where `meshwright up` says so by `HOST`, on loopback. */
 export function address(containerPort: number): { readonly port: number; readonly host?: string } {
-  const { PORT } = process.env;
-  return PORT ? { port: Number(PORT), host: '127.0.0.1' } : { port: containerPort };
+  const { PORT, HOST } = process.env;
+  return { port: Number(PORT ?? containerPort), host: HOST };
 }
 
 /** Serves HTTP, answers /healthz, and on SIGTERM finishes what it has begun. */
