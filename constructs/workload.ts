@@ -9,6 +9,12 @@ import type { Check, Checked } from './synth/check.ts';
 import { reportLiteral } from './synth/outputs.ts';
 import { checkReplicas, quote } from './synth/rules.ts';
 
+/** A pod takes requests once its first port does: before, they would meet a program that is still starting. */
+function readiness(ports: Ports): k8s.Probe | undefined {
+  const [first] = Object.values(ports);
+  return first && { tcpSocket: { port: k8s.IntOrString.fromNumber(first.containerPort) }, periodSeconds: 2 };
+}
+
 /** What runs a service. */
 export interface WorkloadProps {
   /** The container image, for example `registry.example/reviews:1.4`. */
@@ -85,6 +91,7 @@ export class Workload extends Construct implements Checked {
                   name: portName,
                   containerPort: port.containerPort,
                 })),
+                readinessProbe: readiness(props.ports),
               },
             ],
           },
