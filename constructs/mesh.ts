@@ -8,10 +8,14 @@ import type { Check, Checked } from './synth/check.ts';
 import { checkNamespace, claimObject, quote } from './synth/rules.ts';
 import { validate } from './synth/validate.ts';
 
-/** What holds for the whole mesh. */
+/** What holds for the services of a mesh. */
 export interface MeshProps {
-  /** First part of every identity in the mesh: `spiffe://<trust domain>/ns/<namespace>/sa/<service account>`. */
-  readonly trustDomain: string;
+  /**
+   * First part of every identity: `spiffe://<trust domain>/ns/<namespace>/sa/<service account>`. It is one for a control
+   * plane; who states it wants to hear of it (MW1601) where the mesh meets another one.
+   * @default - that of the control plane, which is `cluster.local` unless it was told otherwise
+   */
+  readonly trustDomain?: string;
 
   /**
    * Whether plain text from outside the mesh is refused (`strict`) or served too (`permissive`).
@@ -31,7 +35,7 @@ export interface MeshProps {
  *
  * @example
  * const app = new App();
- * const shop = new Mesh(app, 'shop', { trustDomain: 'shop.local' });
+ * const shop = new Mesh(app, 'shop', { mtls: 'strict' });
  */
 export class Mesh extends Chart implements Checked {
   /** Type of its component resource in Pulumi. */
@@ -50,12 +54,12 @@ export class Mesh extends Chart implements Checked {
 
   /** The namespace its services live in. */
   override readonly namespace: string;
-  /** First part of every identity in the mesh. */
-  readonly trustDomain: string;
+  /** First part of every identity in the mesh, where it is stated. */
+  readonly trustDomain: string | undefined;
   /** Whether plain text from outside the mesh is refused. */
   readonly mtls: MtlsMode;
 
-  constructor(scope: Construct, id: string, props: MeshProps) {
+  constructor(scope: Construct, id: string, props: MeshProps = {}) {
     const namespace = props.namespace ?? id;
     super(scope, id, chartProps(id, namespace));
     this.namespace = namespace;
@@ -63,7 +67,7 @@ export class Mesh extends Chart implements Checked {
     this.mtls = props.mtls ?? 'strict';
 
     const spec: MeshObject['spec'] = {
-      trustDomain: this.trustDomain,
+      ...(this.trustDomain === undefined ? {} : { trustDomain: this.trustDomain }),
       mtls: this.mtls === 'strict' ? 'Strict' : 'Permissive',
     };
     new ApiObject(this, 'Resource', {
@@ -79,11 +83,16 @@ export class Mesh extends Chart implements Checked {
   _check(check: Check): void {
     checkNamespace(check, this, this.namespace);
     claimObject(check, this, 'Mesh', this.namespace, meshObjectName);
-    if (!isUnknown(this.trustDomain) && !/^[a-z0-9]([-a-z0-9._]{0,253}[a-z0-9])?$/.test(this.trustDomain)) {
+    const { trustDomain } = this;
+    if (
+      trustDomain !== undefined &&
+      !isUnknown(trustDomain) &&
+      !/^[a-z0-9]([-a-z0-9._]{0,253}[a-z0-9])?$/.test(trustDomain)
+    ) {
       check.report(
         'MW1131',
         this,
-        `trust domain ${quote(this.trustDomain)} is invalid; allowed are lower-case letters, digits, dots, dashes and underscores`,
+        `trust domain ${quote(trustDomain)} is invalid; allowed are lower-case letters, digits, dots, dashes and underscores`,
         "write a name such as 'shop.local'",
       );
     }

@@ -30,7 +30,7 @@ export interface PulumiAppOptions extends Omit<ConstructOptions, 'movedFrom'> {
  *
  * @example
  * const app = new App();
- * const shop = new Mesh(app, 'shop', { trustDomain: 'shop.local' });
+ * const shop = new Mesh(app, 'shop');
  * new PulumiApp('east', app, { provider: eastCluster });
  */
 export class PulumiApp extends pulumi.ComponentResource {

@@ -23,7 +23,7 @@ import {
 } from 'meshwright';
 
 const app = new App();
-export const shop = new Mesh(app, 'shop', { trustDomain: 'shop.local' });
+export const shop = new Mesh(app, 'shop');
 
 // Who is there, and who calls whom.
 const program = (name: string) => ({

@@ -5,6 +5,7 @@ import { pino } from 'pino';
 import { startFileController, startKubernetesController } from '../controller/index.ts';
 import { openKubernetesApi } from '../kubernetes/index.ts';
 import { exitCode, usageError } from './exit-code.ts';
+import { parseTrustDomain } from './trust-domain.ts';
 
 interface Options {
   readonly manifests?: string[];
@@ -12,6 +13,7 @@ interface Options {
   readonly listen?: string;
   readonly api: string;
   readonly webhook: string;
+  readonly trustDomain?: string;
   readonly state?: string;
   readonly tokenKey?: string;
   readonly writeBundle?: string;
@@ -27,6 +29,11 @@ export const command = new Command('controller')
   .option('--listen <host:port>', 'for the proxies: certificates and discovery (default: port 15010)')
   .option('--api <host:port>', 'for the API; asks nobody who they are', '127.0.0.1:15014')
   .option('--webhook <host:port>', 'on Kubernetes, for admission reviews and probes', ':15017')
+  .addOption(
+    new Option('--trust-domain <name>', 'on Kubernetes: of a certificate authority that it makes')
+      .argParser(parseTrustDomain)
+      .conflicts('manifests'),
+  )
   .option('--state <folder>', 'with --manifests: where the certificate authority is kept')
   .option('--token-key <file>', 'with --manifests: PEM of the public key that verifies workload tokens')
   .option('--write-bundle <file>', 'with --manifests: write the trust bundle to a file, for those who start sidecars')
@@ -50,13 +57,14 @@ export const command = new Command('controller')
     await controller.close();
   });
 
-function onKubernetes({ listen = ':15010', webhook, api: apiAddress }: Options) {
+function onKubernetes({ listen = ':15010', webhook, api: apiAddress, trustDomain }: Options) {
   const { POD_NAME, MESHWRIGHT_SIDECAR_IMAGE, MESHWRIGHT_LOG_LEVEL } = process.env;
   return startKubernetesController({
     api: openKubernetesApi(),
     listen,
     webhook,
     apiAddress,
+    trustDomain,
     pod: POD_NAME || hostname(),
     sidecarImage: MESHWRIGHT_SIDECAR_IMAGE,
     farewell,

@@ -4,6 +4,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import { defaultSettings, type InjectionSettings, injectManifests, type ObjectInjection } from '../injection/index.ts';
 import { CommandError, exitCode, usageError } from './exit-code.ts';
 import { hasErrors, printFindings } from './findings.ts';
+import { parseTrustDomain } from './trust-domain.ts';
 
 export const command = new Command('inject')
   .argument('[file]', 'YAML or JSON; - is standard input', '-')
@@ -48,11 +49,6 @@ function describe({ place, injection }: ObjectInjection): string {
 
 function findingsOf({ injection }: ObjectInjection) {
   return injection.kind === 'skipped' ? injection.findings : [];
-}
-
-function parseTrustDomain(value: string): string {
-  if (/^[a-z0-9._-]{1,255}$/.test(value)) return value;
-  throw new InvalidArgumentError('Allowed are lower-case letters, digits, dots, dashes and underscores.');
 }
 
 function parseAddress(value: string): string {

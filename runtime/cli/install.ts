@@ -3,12 +3,14 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { CommandError } from './exit-code.ts';
+import { parseTrustDomain } from './trust-domain.ts';
 
 interface Options {
   readonly image?: string;
   readonly sidecarImage?: string;
   readonly imagePullPolicy?: string;
   readonly replicas?: number;
+  readonly trustDomain?: string;
   readonly logLevel?: string;
   readonly crds: boolean;
   readonly crdsOnly?: true;
@@ -24,6 +26,7 @@ export const command = new Command('install')
     new Option('--image-pull-policy <policy>', 'of the controller').choices(['Always', 'IfNotPresent', 'Never']),
   )
   .option('--replicas <number>', 'how many controllers run (default: 2)', parseReplicas)
+  .option('--trust-domain <name>', 'first part of all identities (default: cluster.local)', parseTrustDomain)
   .addOption(new Option('--log-level <level>', 'of the controller').choices(['debug', 'info', 'warn', 'error']))
   .option('--no-crds', 'without the definitions of the kinds of meshwright.dev')
   .addOption(new Option('--crds-only', 'nothing but these definitions').conflicts('crds'))

@@ -1,12 +1,5 @@
-import { describeReference, type Finding, finding, type Resource } from '../model/index.ts';
-import {
-  apiVersions,
-  controlPlane,
-  describeObject,
-  type Kind,
-  type KubernetesObject,
-  type Manifest,
-} from '../resources/index.ts';
+import { type Finding, finding, type Resource } from '../model/index.ts';
+import type { Kind, KubernetesObject, Manifest } from '../resources/index.ts';
 import type { ObjectStatus, Translator } from '../translate/index.ts';
 
 /** What the controller knows of the mesh. */
@@ -32,14 +25,8 @@ export interface MeshState {
  */
 export function firstState(manifest: Manifest, translator: Translator, trustDomain?: string): MeshState {
   const { objects, findings: reading } = manifest;
-  const { objects: pinned, findings } = pinTrustDomain(objects, trustDomain);
-  const { findings: meaning, statuses, ...rest } = translator.update(pinned);
-  return {
-    objects,
-    ...rest,
-    statuses: findings.length > 0 ? statuses.map((status) => refuse(status, findings)) : statuses,
-    findings: { reading, meaning: [...findings, ...meaning] },
-  };
+  const { findings: meaning, ...translation } = translator.update(objects, trustDomain);
+  return { objects, ...translation, findings: { reading, meaning } };
 }
 
 /**
@@ -71,36 +58,4 @@ export function nextState(
 
 export function findingsOf({ findings }: MeshState): readonly Finding[] {
   return [...findings.reading, ...findings.meaning];
-}
-
-/** Has Mesh objects name a trust domain, and tells which of them named another one. */
-function pinTrustDomain(objects: readonly KubernetesObject[], trustDomain: string | undefined): Manifest {
-  if (trustDomain === undefined) return { objects, findings: [] };
-  const findings: Finding[] = [];
-  const pinned = objects.map((object) => {
-    if (object.kind !== 'Mesh' || object.spec.trustDomain === trustDomain) return object;
-    findings.push(
-      finding('MW1601', {
-        message: `it names the trust domain ${object.spec.trustDomain}, but all certificates are of ${trustDomain}`,
-        hint: `name ${trustDomain}; or restart \`meshwright up\`, and see docs/install.md for how to begin anew in a cluster`,
-        object: describeObject(object),
-      }),
-    );
-    return { ...object, spec: { ...object.spec, trustDomain } };
-  });
-  if (pinned.some(({ kind }) => kind === 'Mesh')) return { objects: pinned, findings };
-  // Where its Mesh object is gone, the mesh still is of its trust domain.
-  const metadata = { name: 'default', namespace: controlPlane.namespace };
-  const standIn = { apiVersion: apiVersions.meshwright, kind: 'Mesh' as const, metadata, spec: { trustDomain } };
-  return { objects: [...pinned, standIn], findings };
-}
-
-/** Says on an object what is wrong with it. */
-function refuse(status: ObjectStatus, findings: readonly Finding[]): ObjectStatus {
-  const wrong = findings.find(({ object }) => object === describeReference(status.object));
-  if (!wrong) return status;
-  const conditions = status.conditions?.map((each) =>
-    each.type === 'Accepted' ? { ...each, status: 'False' as const, reason: 'Invalid', message: wrong.message } : each,
-  );
-  return { ...status, conditions };
 }

@@ -19,7 +19,7 @@ export const catalogue = {
   MW1006: { severity: 'error', title: 'the mesh cannot be translated' },
   MW1007: { severity: 'warning', title: 'a cluster does not know a kind that the mesh reads' },
   MW1008: { severity: 'error', title: 'objects of a cluster cannot be read' },
-  MW1101: { severity: 'error', title: 'more than one Mesh object' },
+  MW1101: { severity: 'error', title: 'more than one Mesh object in a namespace' },
   MW1102: { severity: 'error', title: 'two workloads have the same name' },
   MW1103: { severity: 'warning', title: 'an appProtocol is not known' },
   MW1104: { severity: 'warning', title: 'a workload calls a service that is not there' },

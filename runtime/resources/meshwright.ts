@@ -14,19 +14,20 @@ export const mesh = z.strictObject({
       trustDomain: text
         .max(255)
         .regex(/^[a-z0-9]([-a-z0-9._]*[a-z0-9])?$/, 'must be lower-case letters, digits, dots, dashes, underscores')
-        .describe('First part of every SPIFFE id of the mesh.')
+        .describe('First part of every SPIFFE id: that of the control plane, which holds where this is absent.')
         .meta(
           admission({
             message: 'cannot be changed, as every certificate holds it; to change it, remove the Mesh and make another',
             cel: 'self == oldSelf',
           }),
-        ),
+        )
+        .optional(),
       mtls: z
         .enum(['Strict', 'Permissive'])
-        .describe('Whether plain text from outside the mesh is refused. Strict where absent.')
+        .describe('Whether plain text from outside the mesh is refused in this namespace. Strict where absent.')
         .optional(),
     })
-    .describe('What holds for the whole mesh.'),
+    .describe('What holds for the workloads of a namespace.'),
   status: status.optional(),
 });
 

@@ -1,27 +1,55 @@
 import type { MtlsMode } from '../model/index.ts';
-import { defaultTrustDomain, describeObject } from '../resources/index.ts';
+import { defaultTrustDomain, describeObject, type MeshObject, namespaceOf } from '../resources/index.ts';
 import type { Inventory } from './inventory.ts';
 import type { Report } from './report.ts';
-import { accepted, condition, type ObjectStatus, referenceTo } from './status.ts';
+import { accepted, condition, type ObjectStatus, referenceTo, type Verdict } from './status.ts';
 
-/** What holds for the whole mesh. */
+/** What Mesh objects say. */
 export interface MeshSettings {
+  /** One for all: each proxy must know the others. */
   readonly trustDomain: string;
-  readonly mtls: MtlsMode;
+  /** Of the Mesh of a namespace; strict where it has none. */
+  mtlsOf(namespace: string): MtlsMode;
 }
 
-/** Reads the Mesh object; the oldest where there are more, the defaults where there is none. */
-export function translateMesh(inventory: Inventory, report: Report, statuses: ObjectStatus[]): MeshSettings {
-  const [mesh, ...others] = inventory.all('Mesh');
-  if (!mesh) return { trustDomain: defaultTrustDomain, mtls: 'strict' };
-  statuses.push({ object: referenceTo(mesh), conditions: [condition(mesh, 'Accepted', accepted)] });
-  for (const other of others) {
-    const message = `${describeObject(mesh)} is the Mesh object that counts`;
-    report('MW1101', other, { message, hint: 'keep one Mesh object' });
-    statuses.push({
-      object: referenceTo(other),
-      conditions: [condition(other, 'Accepted', { holds: false, reason: 'Conflicted', message })],
-    });
+/**
+ * Reads the Mesh objects: the oldest of each namespace holds there.
+ *
+ * @param known - the trust domain of the certificates that there are; without it, the one the oldest Mesh names
+ */
+export function readMeshes(
+  inventory: Inventory,
+  known: string | undefined,
+  report: Report,
+  statuses: ObjectStatus[],
+): MeshSettings {
+  const meshes = inventory.all('Mesh');
+  const named = meshes.find(({ spec }) => spec.trustDomain !== undefined)?.spec.trustDomain;
+  const trustDomain = known ?? named ?? defaultTrustDomain;
+  const byNamespace = new Map<string, MeshObject>();
+  for (const mesh of meshes) {
+    const verdict = judge(mesh, trustDomain, byNamespace.get(namespaceOf(mesh)), report);
+    statuses.push({ object: referenceTo(mesh), conditions: [condition(mesh, 'Accepted', verdict)] });
+    if (!byNamespace.has(namespaceOf(mesh))) byNamespace.set(namespaceOf(mesh), mesh);
   }
-  return { trustDomain: mesh.spec.trustDomain, mtls: mesh.spec.mtls === 'Permissive' ? 'permissive' : 'strict' };
+  return {
+    trustDomain,
+    mtlsOf: (namespace) => (byNamespace.get(namespace)?.spec.mtls === 'Permissive' ? 'permissive' : 'strict'),
+  };
+}
+
+function judge(mesh: MeshObject, trustDomain: string, older: MeshObject | undefined, report: Report): Verdict {
+  if (older) {
+    const message = `${describeObject(older)} is the Mesh object that counts in this namespace`;
+    report('MW1101', mesh, { message, hint: 'keep one Mesh object in a namespace' });
+    return { holds: false, reason: 'Conflicted', message };
+  }
+  if ((mesh.spec.trustDomain ?? trustDomain) === trustDomain) return accepted;
+  const message = `it names the trust domain ${mesh.spec.trustDomain}, but all certificates are of ${trustDomain}`;
+  report('MW1601', mesh, {
+    path: 'spec.trustDomain',
+    message,
+    hint: 'leave it out; docs/install.md tells how to choose the trust domain of a cluster',
+  });
+  return { holds: false, reason: 'Invalid', message };
 }

@@ -49,7 +49,7 @@ export function readMtlsPolicies(
     const mode = claims.get(key)?.spec.mode;
     return mode && (mode === 'Strict' ? 'strict' : 'permissive');
   };
-  const ofWorkload = ({ namespace }: WorkloadEntry) => modeAt(namespaceKey(namespace)) ?? mesh.mtls;
+  const ofWorkload = ({ namespace }: WorkloadEntry) => modeAt(namespaceKey(namespace)) ?? mesh.mtlsOf(namespace);
   return {
     ofWorkload,
     ofPort: (workload, port) =>

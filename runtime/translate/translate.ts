@@ -8,7 +8,7 @@ import { type GatewayEntries, gatewayStatuses, readGateways, toGateway } from '.
 import { collectGrants } from './grants.ts';
 import { compareText, type Inventory, takeInventory } from './inventory.ts';
 import { applyLoadBalancingPolicies } from './load-balancing.ts';
-import { type MeshSettings, translateMesh } from './meshes.ts';
+import { type MeshSettings, readMeshes } from './meshes.ts';
 import { readMtlsPolicies } from './mtls.ts';
 import { protocolsDeclaredByRoutes } from './protocols.ts';
 import { attachRateLimits } from './rate-limits.ts';
@@ -45,13 +45,14 @@ export interface Compilation {
   readonly mesh: MeshSettings;
 }
 
-export function compile(objects: readonly KubernetesObject[]): Compilation {
+/** `trustDomain` is that of the certificates, where there are any yet. */
+export function compile(objects: readonly KubernetesObject[], trustDomain?: string): Compilation {
   const findings: Finding[] = [];
   const statuses: ObjectStatus[] = [];
   const report = reportTo(findings);
 
   const inventory = takeInventory(objects, report);
-  const mesh = translateMesh(inventory, report, statuses);
+  const mesh = readMeshes(inventory, trustDomain, report, statuses);
   const grants = collectGrants(inventory);
   const services = readServices(inventory, protocolsDeclaredByRoutes(inventory, grants), report);
   const gateways = readGateways(inventory, report);

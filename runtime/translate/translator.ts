@@ -14,8 +14,10 @@ export interface Translator {
    * What `translate` gives for these objects. Where pods and their addresses change but nothing that they are part of
    * does, only the endpoints of their Services are made anew; where anything else changes, all of it is. Resources,
    * findings and statuses that are equal to those of the call before are the same objects (`===`).
+   *
+   * @param trustDomain - of the certificates that there are, whatever Mesh objects say
    */
-  update(objects: readonly KubernetesObject[]): Translation;
+  update(objects: readonly KubernetesObject[], trustDomain?: string): Translation;
 }
 
 /** What the last call was given, and has found. */
@@ -33,14 +35,15 @@ interface Objects {
 export function createTranslator(): Translator {
   let state: State | undefined;
   return {
-    update(list) {
-      const changes = state && changesBetween(state.objects, new Set(list), list.length);
+    update(list, trustDomain) {
+      const isKnown = trustDomain === undefined || trustDomain === state?.compilation.mesh.trustDomain;
+      const changes = isKnown && state && changesBetween(state.objects, new Set(list), list.length);
       const translation = state && changes && bringUpToDate(state.compilation, changes);
       if (state && changes && translation) {
         state = { objects: changes.objects, compilation: { ...state.compilation, translation } };
         return translation;
       }
-      const compilation = compile(list);
+      const compilation = compile(list, trustDomain);
       const reused = state ? reuse(state.compilation.translation, compilation.translation) : compilation.translation;
       state = { objects: index(list), compilation: { ...compilation, translation: reused } };
       return reused;

@@ -33,6 +33,12 @@ export interface ControlPlaneProps {
   readonly replicas?: number;
 
   /**
+   * First part of every identity. It counts while there is no certificate authority yet, which is made for it.
+   * @default - that of the oldest Mesh which names one, else `cluster.local`
+   */
+  readonly trustDomain?: string;
+
+  /**
    * What it may use.
    * @default - asks for 100m of CPU and 256Mi of memory, and gets no more than 1Gi
    */
@@ -159,7 +165,8 @@ export class ControlPlane extends Chart {
   }
 
   #container(): k8s.Container {
-    const { image = defaultImage, sidecarImage = image, imagePullPolicy = 'IfNotPresent', resources } = this.#props;
+    const { image = defaultImage, sidecarImage = image, imagePullPolicy = 'IfNotPresent' } = this.#props;
+    const { resources, trustDomain } = this.#props;
     const probe = (path: string) => ({
       httpGet: { path, port: k8s.IntOrString.fromString('https-webhook'), scheme: 'HTTPS' },
     });
@@ -168,7 +175,7 @@ export class ControlPlane extends Chart {
       name: 'controller',
       image,
       imagePullPolicy,
-      args: ['controller', '--kubernetes'],
+      args: ['controller', '--kubernetes', ...(trustDomain === undefined ? [] : ['--trust-domain', trustDomain])],
       env: [
         { name: 'POD_NAME', ...field('metadata.name') },
         { name: 'POD_NAMESPACE', ...field('metadata.namespace') },

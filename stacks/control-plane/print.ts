@@ -12,6 +12,7 @@ const options = z.strictObject({
   sidecarImage: text.optional(),
   imagePullPolicy: z.enum(['Always', 'IfNotPresent', 'Never']).optional(),
   replicas: z.int().min(1).optional(),
+  trustDomain: text.optional(),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).optional(),
   /** Without: nothing but the definitions. */
   controlPlane: z.boolean(),

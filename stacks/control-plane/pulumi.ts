@@ -8,6 +8,7 @@ const app = new App();
 new ControlPlane(app, 'control-plane', {
   image: config.get('image'),
   replicas: config.getNumber('replicas'),
+  trustDomain: config.get('trustDomain'),
 });
 
 new PulumiApp('meshwright', app, { skipAwait: config.getBoolean('skipAwait') });

@@ -336,7 +336,7 @@ const wrongAfter: readonly Wrong[] = [
   {
     id: 'mesh-object',
     result: 'warning',
-    message: 'there is none, so identities are of trust domain cluster.local',
+    message: 'no namespace has a Mesh object',
     spoil: (cluster) => cluster.remove('Mesh', 'default'),
   },
   {

@@ -22,10 +22,17 @@ describe('install', () => {
     const image = 'registry.example/meshwright:1';
     const objects = await install(
       ...['--image', image, '--sidecar-image', `${image}-sidecar`, '--image-pull-policy', 'Never'],
-      ...['--replicas', '3', '--log-level', 'debug', '--no-crds'],
+      ...['--replicas', '3', '--log-level', 'debug', '--no-crds', '--trust-domain', 'prod.example.org'],
     );
-    const props = { image, sidecarImage: `${image}-sidecar`, imagePullPolicy: 'Never', replicas: 3, logLevel: 'debug' };
-    expect(objects).toEqual(new ControlPlane(new App(), 'control-plane', { ...props, crds: false } as never).toJson());
+    const named = {
+      image,
+      sidecarImage: `${image}-sidecar`,
+      trustDomain: 'prod.example.org',
+      logLevel: 'debug',
+    } as const;
+    const props = { ...named, imagePullPolicy: 'Never', replicas: 3, crds: false } as const;
+    expect(objects).toEqual(new ControlPlane(new App(), 'control-plane', props).toJson());
+    expect(JSON.stringify(objects)).toContain('"--trust-domain","prod.example.org"');
   });
 
   it('prints the definitions alone', async () => {
@@ -47,6 +54,7 @@ describe('install', () => {
     [['--replicas', '0'], "'--replicas <number>' argument '0' is invalid. Allowed are whole numbers from 1."],
     [['--replicas', 'two'], "argument 'two' is invalid"],
     [['--log-level', 'loud'], 'Allowed choices are debug, info, warn, error.'],
+    [['--trust-domain', 'Prod Domain'], 'Allowed are lower-case letters, digits, dots, dashes and underscores.'],
     [['--crds-only', '--no-crds'], "option '--crds-only' cannot be used with option '--no-crds'"],
   ])('prints nothing where it is called with %j', async (args, complaint) => {
     const { code, stdout, stderr } = await meshwright(['install', ...args]);

@@ -80,12 +80,14 @@ test('refuse another trust domain for a Mesh that is there', async () => {
 });
 
 describe('the status', () => {
+  // What the controller of the cluster says of it too.
+  const message = `Service ${namespace}/cart is not there`;
   const conditions = [
     {
       type: 'Accepted',
       status: 'False',
       reason: 'TargetNotFound',
-      message: 'Service shop/cart is not there',
+      message,
       observedGeneration: 1,
       lastTransitionTime: '2026-01-01T00:00:00Z',
     },
@@ -110,7 +112,7 @@ describe('the status', () => {
         .map((line) => line.split(/ {2,}/).slice(0, 5)),
     ).toEqual([
       ['NAME', 'TARGET', 'ACCEPTED', 'REASON', 'MESSAGE'],
-      ['judged', 'cart', 'False', 'TargetNotFound', 'Service shop/cart is not there'],
+      ['judged', 'cart', 'False', 'TargetNotFound', message],
     ]);
   });
 });

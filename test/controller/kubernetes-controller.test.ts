@@ -248,10 +248,18 @@ describe('the controller of a cluster', () => {
     await second.close();
     const third = await start();
     expect(third.trustDomain).toBe('shop.local');
-    expect(third.findings()).toMatchObject([{ id: 'MW1601', object: 'Mesh shop/shop' }]);
+    expect(third.findings()).toMatchObject([{ id: 'MW1601', object: 'Mesh shop/shop spec.trustDomain' }]);
     const accepted = () => (api.get('Mesh', 'shop')?.status as { conditions: object[] } | undefined)?.conditions[0];
     await eventually(() => accepted() !== undefined);
     expect(accepted()).toMatchObject({ type: 'Accepted', status: 'False', reason: 'Invalid' });
+  });
+
+  it('makes its authority for the trust domain it is told, once', async () => {
+    const first = await start({ trustDomain: 'one.example' });
+    expect(first.trustDomain).toBe('one.example');
+    await first.close();
+    const second = await start({ trustDomain: 'other.example' });
+    expect(second.trustDomain).toBe('one.example');
   });
 
   it('takes no token that the API server does not know', async () => {

@@ -113,8 +113,6 @@ export function doesNotCompile(): void {
   new Service(mesh, 'x', { ports: { http: 8080 }, workload });
   // @ts-expect-error a service without ports
   new Service(mesh, 'x', { workload });
-  // @ts-expect-error a mesh without a trust domain
-  new Mesh(new App(), 'x', {});
   // @ts-expect-error an mTLS mode that does not exist
   new Mesh(new App(), 'x', { trustDomain: 'x.local', mtls: 'off' });
   // @ts-expect-error an error cannot be acknowledged

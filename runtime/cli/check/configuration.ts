@@ -3,7 +3,6 @@ import type { RawObject } from '../../kubernetes/index.ts';
 import {
   apiVersions,
   customResourceDefinitions,
-  defaultTrustDomain,
   gatewayControllerName,
 } from '../../resources/index.ts';
 import { signingChain } from './certificates.ts';
@@ -32,7 +31,7 @@ type Judged = z.infer<typeof objectSchema>;
 
 const meshSchema = z.object({
   metadata: z.object({ name: z.string(), namespace: z.string() }),
-  spec: z.object({ trustDomain: z.string() }),
+  spec: z.object({ trustDomain: z.string().optional() }),
 });
 
 const ownKinds = customResourceDefinitions().map(({ spec }) => spec.names.kind);
@@ -47,15 +46,15 @@ export const configuration: Category = {
   checks: [
     {
       id: 'mesh-object',
-      description: 'a Mesh object says what holds for the mesh',
+      description: 'there is a mesh',
       async run(cluster) {
         if ((await cluster.list({ apiVersion: apiVersions.meshwright, kind: 'Mesh' })).length > 0) return;
-        return warning(`there is none, so identities are of trust domain ${defaultTrustDomain}`, 'apply a Mesh object');
+        return warning('no namespace has a Mesh object', 'apply what `cdk8s synth` writes of your mesh');
       },
     },
     {
       id: 'mesh-trust-domain',
-      description: 'its trust domain is that of the certificates',
+      description: 'meshes name no other trust domain than the certificates',
       async run(cluster) {
         const [authority] = (await signingChain(cluster)) ?? [];
         const trustDomain = /URI:spiffe:\/\/([^/,]+)/.exec(authority?.subjectAltName ?? '')?.[1];
@@ -64,14 +63,14 @@ export const configuration: Category = {
         const meshes = await cluster.list({ apiVersion: apiVersions.meshwright, kind: 'Mesh' });
         const others = meshes
           .map((object) => meshSchema.parse(object))
-          .filter(({ spec }) => spec.trustDomain !== trustDomain);
+          .filter(({ spec }) => (spec.trustDomain ?? trustDomain) !== trustDomain);
         if (others.length === 0) return;
         const names = others.map(
           ({ metadata, spec }) => `Mesh ${metadata.namespace}/${metadata.name} says ${spec.trustDomain}`,
         );
         return error(
           `${some(names)}, but certificates are of ${trustDomain}`,
-          'see docs/install.md#the-trust-domain for how to begin anew',
+          'leave it out of the Mesh; docs/install.md#the-trust-domain tells how to change that of the cluster',
         );
       },
     },

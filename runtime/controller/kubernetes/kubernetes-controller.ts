@@ -33,6 +33,8 @@ export interface KubernetesControllerOptions {
   readonly namespace?: string;
   /** Image of the sidecars. @default - that of this version */
   readonly sidecarImage?: string;
+  /** Of a certificate authority that has to be made; else that of the oldest Mesh which names one. */
+  readonly trustDomain?: string;
   /** Milliseconds from being told to stop until proxies are sent away: those who reach it by its Service must notice. */
   readonly farewell: number;
   /** Milliseconds over which proxies are sent away. */
@@ -87,7 +89,7 @@ async function start(
   let isLeader = () => false;
   const controller = await startController({
     provider,
-    trustDomain: () => storedTrustDomain(store, clock),
+    trustDomain: async () => (await storedTrustDomain(store, clock)) ?? options.trustDomain,
     authorityStore: () => store,
     verifyToken: createTokenReview(api),
     isLeader: () => isLeader(),
