@@ -83,6 +83,10 @@ try {
 } catch (error) {
   say(error instanceof Error ? error.message : String(error));
 } finally {
-  if (!keep && existsSync(pidsFile)) await must('stop the cluster', 'bash', [script('down.sh')]).catch(say);
+  // In silence: the last to be seen is the summary of the tests.
+  if (!keep && existsSync(pidsFile) && (await run('bash', [script('down.sh')])) !== 0) {
+    say('the cluster could not be stopped');
+    code ||= 1;
+  }
 }
 process.exit(code);

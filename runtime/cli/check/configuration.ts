@@ -1,10 +1,6 @@
 import * as z from 'zod';
 import type { RawObject } from '../../kubernetes/index.ts';
-import {
-  apiVersions,
-  customResourceDefinitions,
-  gatewayControllerName,
-} from '../../resources/index.ts';
+import { apiVersions, customResourceDefinitions, gatewayControllerName } from '../../resources/index.ts';
 import { signingChain } from './certificates.ts';
 import { type Category, error, some, warning } from './check.ts';
 import type { ClusterView } from './cluster-view.ts';
