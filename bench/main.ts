@@ -1,46 +1,51 @@
 import { availableParallelism, loadavg } from 'node:os';
-import { Command, InvalidArgumentError, Option } from 'commander';
-import { startBackend } from './backend.ts';
-import { bundleSidecar } from './bundle.ts';
-import { createAuthority, writePeerCertificates } from './certificates.ts';
-import { findProgram, MissingTool } from './host/tools.ts';
+import { Argument, Command, InvalidArgumentError, Option } from 'commander';
+import { Bench, type BenchOptions } from './bench.ts';
+import { figures } from './figures/index.ts';
 import { Workspace } from './host/workspace.ts';
-import { measure } from './measure.ts';
-import { sourceProgram, startMeshwright } from './pairs/meshwright.ts';
-import { type Pair, verifyPair } from './pairs/pair.ts';
-import { type PeerOptions, peers } from './pairs/peers.ts';
+import { production, sources } from './pairs/meshwright.ts';
+import { peers } from './pairs/peers.ts';
 import { compare, formatTable, type Row } from './report.ts';
 
-interface Options {
-  readonly rounds: number;
-  readonly seconds: number;
-  readonly connections: readonly number[];
-  readonly peers: readonly string[];
-  readonly bundle?: boolean;
-  readonly nodeFlags: readonly string[];
+interface Options extends Omit<BenchOptions, 'program' | 'progress'> {
+  readonly sources?: boolean;
   readonly output: 'table' | 'json';
 }
 
 const everyPeer = Object.keys(peers);
+const everyFigure = Object.keys(figures);
 
 const program = new Command('bench')
   .description(
-    'Measures a pair of our sidecars and pairs of peers that do the same work, in turn: CPU time of both hops a ' +
-      'request, p50 and p99. Compare only figures of one run. Needs Linux, nginx and wrk.',
+    'Measures a pair of our sidecars and pairs of peers that do the same work, in turn, round for round. Ours run as in ' +
+      "production: the image's bundle and flags of Node. Compare only figures of one run. Needs Linux, nginx and wrk.",
   )
-  .option('--rounds <n>', 'how often each pair is measured; the medians count', positive, 3)
+  .addArgument(
+    new Argument('[figures...]', 'what to measure, or "all"')
+      .choices([...everyFigure, 'all'])
+      .default(['pair'], 'pair'),
+  )
+  .option('--rounds <n>', 'how often each is measured; the medians count', positive, 3)
   .option('--seconds <n>', 'length of one measurement', positive, 4)
   .addOption(
     new Option('--connections <list>', 'numbers of connections').argParser(positives).default([1, 4, 32], '1,4,32'),
   )
   .addOption(new Option('--peers <list>', 'whom to measure').argParser(peerNames).default(everyPeer, everyPeer.join()))
-  .option('--bundle', 'measure the sidecar bundled by esbuild instead of its sources')
+  .option('--sources', "run ours from the checkout's sources instead")
   .addOption(
-    new Option('--node-flags <flags>', 'for our sidecars, for example "--max-semi-space-size=1"')
+    new Option('--node-flags <flags>', 'more flags for ours, for example "--cpu-prof"')
       .argParser(words)
       .default([], 'none'),
   )
   .addOption(new Option('-o, --output <format>', 'what is printed').choices(['table', 'json']).default('table'))
+  .addHelpText(
+    'after',
+    `\nFigures:\n${everyFigure.map((name) => `  ${name.padEnd(12)} ${figures[name].summary}`).join('\n')}\n
+Examples:
+  $ npm run bench
+  $ npm run bench -- grpc bodies --peers envoy --rounds 5
+  $ npm run --silent bench -- all --seconds 2 -o json`,
+  )
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 
 function positive(text: string): number {
@@ -68,38 +73,32 @@ function progress(message: string): void {
   process.stderr.write(`${message}\n`);
 }
 
-async function bench(options: Options, workspace: Workspace): Promise<Row[]> {
-  const wrk = findProgram('wrk');
+async function measure(names: readonly string[], options: Options): Promise<Row[]> {
   const [load] = loadavg();
   const cores = availableParallelism();
   if (load > cores / 2)
     progress(`other work disturbs the figures: this machine has a load of ${load.toFixed(1)} on ${cores} cores`);
-  const backend = await startBackend(workspace);
-  const authority = await createAuthority();
-  await writePeerCertificates(authority, workspace);
-
-  const others = await startPeers(options.peers, { workspace, backend, progress });
-  if (others.length === 0) throw new MissingTool('there is no peer to measure against');
-  const sidecarProgram = options.bundle ? await bundleSidecar(workspace) : sourceProgram;
-  const { nodeFlags } = options;
-  const ours = await startMeshwright({ workspace, authority, backend, nodeFlags, program: sidecarProgram });
-
-  const pairs = [ours, ...others];
-  await Promise.all(pairs.map((pair) => verifyPair(pair)));
-  return compare(await measure(pairs, { ...options, workspace, wrk, progress }), ours.name);
-}
-
-async function startPeers(names: readonly string[], options: PeerOptions): Promise<Pair[]> {
-  const started: Pair[] = [];
-  for (const name of names) {
-    try {
-      started.push(await peers[name](options));
-    } catch (error) {
-      if (!(error instanceof MissingTool)) throw error;
-      progress(`skipped ${name}: ${error.message}`);
+  const bundled = new Workspace();
+  try {
+    const benchOptions = {
+      ...options,
+      progress,
+      program: options.sources ? sources : await production(bundled.path('bundle')),
+    };
+    const rows: Row[] = [];
+    for (const name of names) {
+      progress(`measuring ${name}: ${figures[name].summary}`);
+      const workspace = new Workspace();
+      try {
+        rows.push(...compare(await figures[name].measure(new Bench(benchOptions, workspace)), 'meshwright'));
+      } finally {
+        await workspace.close();
+      }
     }
+    return rows;
+  } finally {
+    await bundled.close();
   }
-  return started;
 }
 
 // Leaving by any way ends the children and removes the files, see Workspace.
@@ -112,13 +111,11 @@ for (const [signal, code] of [
 }
 
 const options = program.parse().opts<Options>();
-const workspace = new Workspace();
+const [asked] = program.processedArgs as [readonly string[]];
 try {
-  const rows = await bench(options, workspace);
+  const rows = await measure(asked.includes('all') ? everyFigure : asked, options);
   console.log(options.output === 'json' ? JSON.stringify({ rows }) : formatTable(rows));
 } catch (error) {
   progress(`bench: ${(error as Error).message}`);
   process.exitCode = 1;
-} finally {
-  await workspace.close();
 }

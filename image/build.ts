@@ -5,6 +5,7 @@ import packageJson from '../package.json' with { type: 'json' };
 import { bundle } from './bundle.ts';
 import { applicationLayer, appUser, nftablesLayer, nodeLayer, proxyUser, searchPath } from './layers.ts';
 import { type ImageArchive, imageArchive, type Layer } from './oci.ts';
+import { environment, nodeFlags } from './process.ts';
 
 const node = '/usr/local/bin/node';
 
@@ -13,12 +14,6 @@ const labels = (title: string) => ({
   'org.opencontainers.image.version': packageJson.version,
   'org.opencontainers.image.licenses': packageJson.license,
 });
-
-/**
- * What compilers took is given back: one arena of the C library, trimmed above 64 KiB. `--no-maglev` in the entry point
- * belongs to it: of V8's two optimising compilers the one whose work is worth most stays. docs/image.md has the figures.
- */
-const smallHeap = ['MALLOC_ARENA_MAX=1', 'MALLOC_TRIM_THRESHOLD_=65536'];
 
 /** The image of sidecar, controller and init container. The arguments are those of the CLI. */
 export async function meshImage(tag = `meshwright/meshwright:${packageJson.version}`): Promise<ImageArchive> {
@@ -37,8 +32,8 @@ export async function meshImage(tag = `meshwright/meshwright:${packageJson.versi
     [base, nftablesLayer(base), program],
     {
       User: `${proxyUser}:${proxyUser}`,
-      Entrypoint: [node, '--no-maglev', '/opt/meshwright/meshwright.js'],
-      Env: [searchPath, 'NODE_ENV=production', ...smallHeap],
+      Entrypoint: [node, ...nodeFlags, '/opt/meshwright/meshwright.js'],
+      Env: [searchPath, ...Object.entries(environment).map(([name, value]) => `${name}=${value}`)],
       Labels: labels('meshwright'),
     },
     tag,

@@ -132,11 +132,16 @@ const ownHeaders: Plugin = {
   },
 };
 
+/** Writes the bundle into a directory that is emptied first; gives the path of its entry. */
+export async function writeBundle(directory: string): Promise<string> {
+  const { files } = await bundle();
+  await rm(directory, { recursive: true, force: true });
+  await mkdir(directory, { recursive: true });
+  for (const [name, content] of files) await writeFile(join(directory, name), content);
+  return join(directory, entry);
+}
+
 if (import.meta.main) {
   const { values } = parseArgs({ options: { output: { type: 'string', default: 'dist/bundle' } } });
-  const { files } = await bundle();
-  await rm(values.output, { recursive: true, force: true });
-  await mkdir(values.output, { recursive: true });
-  for (const [name, content] of files) await writeFile(join(values.output, name), content);
-  process.stdout.write(`${join(values.output, entry)}\n`);
+  process.stdout.write(`${await writeBundle(values.output)}\n`);
 }

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -8,8 +9,17 @@ import { join } from 'node:path';
 export interface RunningProcess {
   readonly name: string;
   readonly pid: number;
+  /** By the clock of `performance.now()`. */
+  readonly started: number;
   /** How it ended and what it said last; `undefined` while it runs. */
   readonly ended: () => string | undefined;
+}
+
+export interface StartOptions {
+  /** Beside those of this process. */
+  readonly environment?: Readonly<Record<string, string>>;
+  /** Hears all that it writes. */
+  readonly onOutput?: (text: string) => void;
 }
 
 const keptOutput = 4096;
@@ -32,14 +42,23 @@ export class Workspace {
     return join(this.directory, name);
   }
 
+  /** Writes a file into the directory; gives its path. */
+  async write(name: string, text: string): Promise<string> {
+    const path = this.path(name);
+    await writeFile(path, text);
+    return path;
+  }
+
   /** Starts a process that serves. */
-  start(name: string, command: string, args: readonly string[]): RunningProcess {
-    const child = this.#spawn(command, args);
+  start(name: string, command: string, args: readonly string[], options: StartOptions = {}): RunningProcess {
+    const started = performance.now();
+    const child = this.#spawn(command, args, options.environment);
     let output = '';
     let end: string | undefined;
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8').on('data', (text: string) => {
         output = (output + text).slice(-keptOutput);
+        options.onOutput?.(text);
       });
     }
     child.once('error', (error) => {
@@ -48,12 +67,12 @@ export class Workspace {
     child.once('close', (code, signal) => {
       end ??= `${name} ended with ${signal ?? `code ${code}`}: ${output.trim()}`;
     });
-    return { name, pid: child.pid ?? 0, ended: () => end };
+    return { name, pid: child.pid ?? 0, started, ended: () => end };
   }
 
   /** Runs a process to its end; gives what it wrote to standard output. */
-  async run(command: string, args: readonly string[]): Promise<string> {
-    const child = this.#spawn(command, args);
+  async run(command: string, args: readonly string[], environment?: StartOptions['environment']): Promise<string> {
+    const child = this.#spawn(command, args, environment);
     const [stdout, stderr, [code, signal]] = await Promise.all([
       child.stdout.setEncoding('utf8').toArray(),
       child.stderr.setEncoding('utf8').toArray(),
@@ -72,8 +91,9 @@ export class Workspace {
     process.off('exit', this.#remove);
   }
 
-  #spawn(command: string, args: readonly string[]) {
-    const child = spawn(command, args, { cwd: this.directory, stdio: ['ignore', 'pipe', 'pipe'] });
+  #spawn(command: string, args: readonly string[], environment: StartOptions['environment'] = {}) {
+    const env = { ...process.env, ...environment };
+    const child = spawn(command, args, { cwd: this.directory, env, stdio: ['ignore', 'pipe', 'pipe'] });
     this.#children.add(child);
     child.once('close', () => this.#children.delete(child));
     return child;

@@ -2,10 +2,13 @@ import {
   type Endpoints,
   formatSpiffeId,
   type HttpRule,
+  type Protocol,
+  type Resource,
   type Service,
   type Workload,
 } from '../../runtime/model/index.ts';
-import { benchIdentity } from '../certificates.ts';
+import { benchIdentity } from './certificates.ts';
+import { type Application, knownServices, methodOf } from './pair.ts';
 
 /** The measured mesh: the workload `bench/client` calls the service `bench/app`. */
 export const appService = 'bench/app';
@@ -47,14 +50,8 @@ const rules: readonly HttpRule[] = [
   { ...common, name: 'rest', retry, matches: [{ path: { kind: 'prefix', value: '/' }, headers: [], query: [] }] },
 ];
 
-const service = {
-  kind: 'service',
-  name: appService,
-  hosts: ['app.bench', 'app.bench.svc.cluster.local'],
-  addresses: [],
-  ports: [{ port: servicePort, name: 'http', protocol: 'http', rules }],
-  balancer: { kind: 'peak-ewma' },
-} as const satisfies Service;
+/** What our configuration calls what the application speaks. */
+const protocols: Readonly<Record<Application, Protocol>> = { http: 'http', grpc: 'grpc' };
 
 const workload = {
   kind: 'workload',
@@ -66,35 +63,63 @@ const workload = {
   calls: [],
 } as const satisfies Partial<Workload>;
 
-const client: Workload = { ...workload, name: 'bench/client', serviceAccount: 'client', calls: [appService] };
-
-const app: Workload = {
-  ...workload,
-  name: 'bench/app',
-  serviceAccount: 'app',
-  service: appService,
-  ports: [{ port: containerPort, protocol: 'http' }],
-  access: [
-    {
-      policy: { kind: 'AccessPolicy', namespace: 'bench', name: 'app' },
-      rules: [
-        {
-          name: 'client-reads',
-          action: 'allow',
-          from: [{ kind: 'service-account', namespace: 'bench', name: 'client' }],
-          to: [{ methods: ['GET'], paths: [{ kind: 'prefix', value: '/' }] }],
-        },
-      ],
-    },
-  ],
-};
-
-/** What the sidecar of the caller knows. `inbound` is where the sidecar of the application listens. */
-export function clientResources(inbound: number): [Workload, Service, Endpoints] {
+/**
+ * What the sidecar of the caller knows: the application's service, whose sidecar listens at the port `inbound`, and
+ * `others` services that it does not call.
+ */
+export function clientResources(inbound: number, application: Application, others: number): Resource[] {
   const identity = formatSpiffeId(benchIdentity('app'));
-  const endpoint = { address: '127.0.0.1', ports: { [servicePort]: inbound }, identity, workload: app.name };
-  return [client, service, { kind: 'endpoints', name: appService, endpoints: [endpoint] }];
+  const names = [appService, ...knownServices(others).map((name) => `bench/${name}`)];
+  const client: Workload = { ...workload, name: 'bench/client', serviceAccount: 'client', calls: names };
+  return [
+    client,
+    ...names.flatMap((name): [Service, Endpoints] => {
+      const host = `${name.slice('bench/'.length)}.bench`;
+      const endpoint = { address: '127.0.0.1', ports: { [servicePort]: inbound }, identity, workload: name };
+      return [
+        {
+          kind: 'service',
+          name,
+          hosts: [host, `${host}.svc.cluster.local`],
+          addresses: [],
+          ports: [{ port: servicePort, name: 'main', protocol: protocols[application], rules: rulesOf(name) }],
+          balancer: { kind: 'peak-ewma' },
+        },
+        { kind: 'endpoints', name, endpoints: [endpoint] },
+      ];
+    }),
+  ];
+}
+
+/** The services nobody calls have one rule, as their routes in Envoy. */
+function rulesOf(service: string): readonly HttpRule[] {
+  if (service === appService) return rules;
+  const backends = [{ target: { service, port: servicePort }, weight: 1 }];
+  return [{ ...rules[2], action: { kind: 'forward', backends } }];
 }
 
 /** What the sidecar of the application knows. */
-export const appResources: readonly [Workload] = [app];
+export function appResources(application: Application): [Workload] {
+  return [
+    {
+      ...workload,
+      name: 'bench/app',
+      serviceAccount: 'app',
+      service: appService,
+      ports: [{ port: containerPort, protocol: protocols[application] }],
+      access: [
+        {
+          policy: { kind: 'AccessPolicy', namespace: 'bench', name: 'app' },
+          rules: [
+            {
+              name: 'client-reads',
+              action: 'allow',
+              from: [{ kind: 'service-account', namespace: 'bench', name: 'client' }],
+              to: [{ methods: [methodOf(application)], paths: [{ kind: 'prefix', value: '/' }] }],
+            },
+          ],
+        },
+      ],
+    },
+  ];
+}

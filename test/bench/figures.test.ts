@@ -1,9 +1,9 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import type { Sample, Series } from '../../bench/measure.ts';
+import { parseWrkReport } from '../../bench/load/wrk.ts';
 import { compare, formatTable } from '../../bench/report.ts';
+import { inRounds, type Reading, type Series } from '../../bench/rounds.ts';
 import { median } from '../../bench/statistics.ts';
-import { parseWrkReport } from '../../bench/wrk.ts';
 
 test('the median is the middle value, or the mean of the two in the middle', () => {
   expect(median([7])).toBe(7);
@@ -58,51 +58,88 @@ test('what is no report of wrk is an error', () => {
   expect(() => parseWrkReport(report().replace('99%', '98%'))).toThrow('99%');
 });
 
-const sample = (cpuPerRequest: number): Sample => ({ cpuPerRequest, p50: cpuPerRequest * 10, p99: cpuPerRequest * 20 });
-const series = (pair: string, connections: number, ...cpu: number[]): Series => ({
-  pair,
-  connections,
-  samples: cpu.map(sample),
+const series = (figure: string, subject: string, at: string, ...values: number[]): Series => ({
+  figure,
+  unit: 'us',
+  subject,
+  at,
+  values,
 });
 const measured = [
-  series('meshwright', 4, 50, 48, 90),
-  series('envoy', 4, 100, 80, 100),
-  series('meshwright', 32, 20, 21, 22),
-  series('envoy', 32, 40, 42, 44),
-  series('haproxy', 32, 30, 30, 30),
+  series('cpu', 'meshwright', '4', 50, 48, 90),
+  series('p50', 'meshwright', '4', 500, 480, 900),
+  series('cpu', 'envoy', '4', 100, 80, 100),
+  series('p50', 'envoy', '4', 1000, 800, 1000),
+  series('cpu', 'meshwright', '32', 20, 21, 22),
+  series('cpu', 'envoy', '32', 40, 42, 44),
+  series('cpu', 'haproxy', '32', 30, 30, 30),
+  series('start-up', 'meshwright', 'cold', 7.5),
 ];
 
-test('each figure of ours stands beside that of each peer at the same number of connections', () => {
+test('each figure of ours stands beside that of each peer under the same load', () => {
   const rows = compare(measured, 'meshwright');
-  expect(rows.map(({ figure, connections, peer }) => [figure, connections, peer])).toEqual(
-    ['cpu-per-request', 'latency-p50', 'latency-p99'].flatMap((figure) => [
-      [figure, 4, 'envoy'],
-      [figure, 32, 'envoy'],
-      [figure, 32, 'haproxy'],
-    ]),
-  );
+  expect(rows.map(({ figure, at, peer }) => [figure, at, peer])).toEqual([
+    ['cpu', '4', 'envoy'],
+    ['cpu', '32', 'envoy'],
+    ['cpu', '32', 'haproxy'],
+    ['p50', '4', 'envoy'],
+    ['start-up', 'cold', undefined],
+  ]);
 });
 
-test('a row holds the medians of the rounds, their ratio, and the smallest and largest ratio of one round', () => {
-  const [row] = compare(measured, 'meshwright');
-  expect(row).toEqual({
-    figure: 'cpu-per-request',
-    peer: 'envoy',
-    connections: 4,
+test('a row holds the medians of the rounds, their ratio, and the extremes of single rounds', () => {
+  const rows = compare(measured, 'meshwright');
+  expect(rows[0]).toEqual({
+    figure: 'cpu',
+    at: '4',
+    unit: 'us',
+    rounds: 3,
     ours: 50,
+    range: [48, 90],
+    peer: 'envoy',
     theirs: 100,
     ratio: 0.5,
     spread: [0.5, 0.9],
+  });
+  expect(rows.at(-1)).toEqual({
+    figure: 'start-up',
+    at: 'cold',
     unit: 'us',
+    rounds: 1,
+    ours: 7.5,
+    range: [7.5, 7.5],
   });
 });
 
+test('a peer of whom nothing was found is named, without a ratio', () => {
+  const [row] = compare([series('failed', 'meshwright', '4', 1), series('failed', 'envoy', '4', 0)], 'meshwright');
+  expect(row).toEqual(expect.objectContaining({ peer: 'envoy', theirs: 0 }));
+  expect(row).not.toHaveProperty('ratio');
+});
+
 test('the table has a line a row under its header, with numbers aligned to the right', () => {
-  const rows = compare(measured, 'meshwright').filter(({ figure }) => figure === 'latency-p50');
+  const rows = compare(measured, 'meshwright').filter(({ at }) => at !== '4');
   expect(formatTable(rows).split('\n')).toEqual([
-    'FIGURE       CONNECTIONS  PEER         OURS     THEIRS  RATIO     SPREAD',
-    'latency-p50            4  envoy    500.0 us  1000.0 us   0.50  0.50-0.90',
-    'latency-p50           32  envoy    210.0 us   420.0 us   0.50  0.50-0.50',
-    'latency-p50           32  haproxy  210.0 us   300.0 us   0.70  0.67-0.73',
+    'FIGURE    AT    PEER        OURS      RANGE   THEIRS  RATIO     SPREAD',
+    'cpu       32    envoy    21.0 us  20.0-22.0  42.0 us   0.50  0.50-0.50',
+    'cpu       32    haproxy  21.0 us  20.0-22.0  30.0 us   0.70  0.67-0.73',
+    'start-up  cold  -        7.50 us  7.50-7.50        -      -          -',
   ]);
+});
+
+test('subjects are measured in turn, and a round is over when each was under each load', async () => {
+  const order: string[] = [];
+  const found = await inRounds(
+    [{ name: 'a' }, { name: 'b' }],
+    [{ name: 'light' }, { name: 'heavy' }],
+    { rounds: 2, progress() {} },
+    async (subject, load): Promise<Reading[]> => {
+      order.push(`${load.name} ${subject.name}`);
+      return [{ figure: 'turn', unit: 'count', value: order.length }];
+    },
+  );
+  const round = ['light a', 'light b', 'heavy a', 'heavy b'];
+  expect(order).toEqual([...round, ...round]);
+  expect(found).toContainEqual({ figure: 'turn', unit: 'count', subject: 'b', at: 'light', values: [2, 6] });
+  expect(found).toHaveLength(4);
 });

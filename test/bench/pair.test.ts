@@ -17,8 +17,8 @@ async function pairAnswering(statuses: number[], { ended }: { ended?: string } =
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
-  const processes = [{ name: 'hop', pid: process.pid, ended: () => ended }];
-  return { name: 'hops', url: `http://127.0.0.1:${port}/`, processes, logs: [] };
+  const processes = [{ name: 'hop', pid: process.pid, started: 0, ended: () => ended }];
+  return { name: 'hops', application: 'http' as const, url: `http://127.0.0.1:${port}/`, processes, logs: [] };
 }
 
 test('a pair that forwards and refuses as it should is measured', async () => {

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { fillTemplate } from '../../bench/template.ts';
+import { fillTemplate } from '../../bench/pairs/template.ts';
 
 test('every name in capitals is replaced by its value', () => {
   expect(

@@ -1,3 +1,6 @@
+import { findProgram } from '../host/tools.ts';
+import type { Workspace } from '../host/workspace.ts';
+
 /** What one run of `wrk --latency` found. Latencies in microseconds. */
 export interface LoadResult {
   readonly requests: number;
@@ -5,6 +8,20 @@ export interface LoadResult {
   readonly p99: number;
   /** What went wrong, in wrk's words; empty when every request was answered with success. */
   readonly problems: readonly string[];
+}
+
+/** Has as many connections as said ask for `url`, each as soon as it was answered. Rejects where a request fails. */
+export async function runWrk(
+  workspace: Workspace,
+  url: string,
+  connections: number,
+  seconds: number,
+): Promise<LoadResult> {
+  const args = ['-t1', `-c${connections}`, `-d${seconds}s`, '--timeout', '10s', '--latency', url];
+  const result = parseWrkReport(await workspace.run(findProgram('wrk'), args));
+  if (result.requests > 0 && result.problems.length === 0) return result;
+  const what = result.problems.join('; ') || 'no request was answered';
+  throw new Error(`requests to ${url} failed at ${connections} connections: ${what}`);
 }
 
 const microseconds: Readonly<Record<string, number>> = { us: 1, ms: 1e3, s: 1e6, m: 60e6, h: 3600e6 };

@@ -1,5 +1,5 @@
-import { readFile, writeFile } from 'node:fs/promises';
-import type { Workspace } from './host/workspace.ts';
+import { readFile } from 'node:fs/promises';
+import type { Workspace } from '../host/workspace.ts';
 
 type Values = Readonly<Record<string, string | number>>;
 
@@ -15,8 +15,6 @@ export function fillTemplate(template: string, values: Values): string {
 
 /** Fills a template of bench/peers and writes it into the working directory; gives its path. */
 export async function writeFilled(workspace: Workspace, file: string, values: Values): Promise<string> {
-  const template = await readFile(new URL(`peers/${file}`, import.meta.url), 'utf8');
-  const path = workspace.path(file);
-  await writeFile(path, fillTemplate(template, values));
-  return path;
+  const template = await readFile(new URL(`../peers/${file}`, import.meta.url), 'utf8');
+  return workspace.write(file, fillTemplate(template, values));
 }

@@ -8,10 +8,10 @@ import {
   X509Certificate,
   X509CertificateGenerator,
 } from '@peculiar/x509';
-import { CertificateAuthority, createAuthoritySvidSource } from '../runtime/identity/authority.ts';
-import type { Svid } from '../runtime/identity/index.ts';
-import { formatSpiffeId, type SpiffeId, systemClock } from '../runtime/model/index.ts';
-import type { Workspace } from './host/workspace.ts';
+import { CertificateAuthority, createAuthoritySvidSource } from '../../runtime/identity/authority.ts';
+import type { Svid } from '../../runtime/identity/index.ts';
+import { formatSpiffeId, type SpiffeId, systemClock } from '../../runtime/model/index.ts';
+import type { Workspace } from '../host/workspace.ts';
 
 const trustDomain = 'bench.local';
 

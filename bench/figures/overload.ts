@@ -1,0 +1,41 @@
+import { emptyLogs, type Figure, firstWarmUpSeconds } from '../bench.ts';
+import { findVegeta } from '../host/tools.ts';
+import { runVegeta } from '../load/vegeta.ts';
+import { runWrk } from '../load/wrk.ts';
+import { verifyPair } from '../pairs/pair.ts';
+import { inRounds } from '../rounds.ts';
+
+const connections = 32;
+const factor = 2;
+
+/** More than a pair can carry, for as long as it is measured; after that it must do its work as before. */
+export const overload: Figure = {
+  summary: `goodput and shed requests at ${factor} times the rate that ${connections} connections reach (needs Go, for vegeta)`,
+  async measure(bench) {
+    const { workspace, options } = bench;
+    const vegeta = await findVegeta(workspace, options.progress);
+    const pairs = await bench.start();
+    for (const { url } of pairs) await runWrk(workspace, url, connections, firstWarmUpSeconds);
+    return inRounds(pairs, [{ name: `${factor} x sustainable` }], options, async (pair) => {
+      await emptyLogs(pair);
+      const sustainable = (await runWrk(workspace, pair.url, connections, options.seconds)).requests / options.seconds;
+      const rate = Math.round(sustainable * factor);
+      const { statuses, seconds, p99 } = await runVegeta(workspace, vegeta, {
+        url: pair.url,
+        rate,
+        seconds: options.seconds,
+      });
+      await verifyPair(pair);
+      const { 200: good = 0, 503: shed = 0 } = statuses;
+      const total = Object.values(statuses).reduce((sum, one) => sum + one, 0);
+      return [
+        { figure: 'overload-sustainable', unit: 'rps', value: sustainable },
+        { figure: 'overload-goodput', unit: 'rps', value: good / seconds },
+        { figure: 'overload-goodput-share', unit: '%', value: (good / seconds / sustainable) * 100 },
+        { figure: 'overload-shed', unit: '%', value: (shed / total) * 100 },
+        { figure: 'overload-failed', unit: '%', value: ((total - good - shed) / total) * 100 },
+        { figure: 'overload-p99', unit: 'ms', value: p99 / 1000 },
+      ];
+    });
+  },
+};

@@ -1,0 +1,11 @@
+/**
+ * Of V8's two optimising compilers the one whose work is worth most stays; docs/image.md has the figures.
+ */
+export const nodeFlags: readonly string[] = ['--no-maglev'];
+
+/** What compilers took is given back: one arena of the C library, trimmed above 64 KiB. */
+export const environment: Readonly<Record<string, string>> = {
+  NODE_ENV: 'production',
+  MALLOC_ARENA_MAX: '1',
+  MALLOC_TRIM_THRESHOLD_: '65536',
+};
