@@ -35,6 +35,13 @@ export interface ListenerProps {
    * @default - all hosts
    */
   readonly hostname?: string;
+
+  /**
+   * `passthrough`: it takes TLS, which it passes on as it comes, by the server that the handshake names. A
+   * {@link TlsRoute} says where to.
+   * @default - it takes HTTP
+   */
+  readonly tls?: 'passthrough';
 }
 
 /** What a gateway listens on, and what runs it. */
@@ -84,7 +91,12 @@ export class Gateway<L extends string = string> extends Construct implements ICa
 
     const spec: GatewayObject['spec'] = {
       gatewayClassName,
-      listeners: this.#listeners.map(([name, { port, hostname }]) => ({ name, port, hostname, protocol: 'HTTP' })),
+      listeners: this.#listeners.map(([name, { port, hostname, tls }]) => ({
+        name,
+        port,
+        hostname,
+        ...(tls ? { protocol: 'TLS', tls: { mode: 'Passthrough' } } : { protocol: 'HTTP' }),
+      })),
     };
     new ApiObject(this, 'Resource', {
       apiVersion: apiVersions.gateway,
@@ -119,6 +131,7 @@ export class Gateway<L extends string = string> extends Construct implements ICa
       },
       places: names.map((name) => `Gateway ${this.namespace}/${this.gatewayName}:${name}`),
       ports: [],
+      listeners: names.map((name) => (this.#props.listeners[name as L].tls ? 'tls' : 'http')),
       attach: (backends) => this.#routes.push(backends),
     };
   }
@@ -143,7 +156,8 @@ export class Gateway<L extends string = string> extends Construct implements ICa
       check.report('MW1431', this, 'it has no listeners', 'state at least one: { http: { port: 80 } }');
     }
     const seen = new Map<string, string>();
-    for (const [name, { port, hostname }] of this.#listeners) {
+    const protocols = new Map<number, 'passthrough' | undefined>();
+    for (const [name, { port, hostname, tls }] of this.#listeners) {
       checkPortName(check, this, name);
       checkPortNumber(check, this, `the port of listener ${name}`, port);
       if (hostname) checkHostname(check, this, hostname);
@@ -158,6 +172,15 @@ export class Gateway<L extends string = string> extends Construct implements ICa
         );
       }
       seen.set(key, name);
+      if (protocols.has(port) && protocols.get(port) !== tls) {
+        check.report(
+          'MW1432',
+          this,
+          `listener ${name} takes ${tls ? 'TLS' : 'HTTP'} on port ${port}, which takes ${tls ? 'HTTP' : 'TLS'} already`,
+          'give one of them another port',
+        );
+      }
+      protocols.set(port, tls);
     }
     if (this.#routes.length === 0) {
       check.report(
@@ -188,7 +211,7 @@ export class Gateway<L extends string = string> extends Construct implements ICa
     const identity = { [labels.appName]: name, [labels.gatewayName]: this.gatewayName };
     const selector = { [labels.gatewayName]: this.gatewayName };
     // Listeners may share a port and differ by host.
-    const ports = new Map(this.#listeners.map(([listener, { port }]) => [port, listener]));
+    const ports = new Map(this.#listeners.map(([listener, { port, tls }]) => [port, { listener, tls }]));
 
     new k8s.KubeServiceAccount(this, 'ServiceAccount', { metadata: metadata(this, name, identity) });
     new k8s.KubeService(this, 'Service', {
@@ -196,11 +219,11 @@ export class Gateway<L extends string = string> extends Construct implements ICa
       spec: {
         type: 'LoadBalancer',
         selector,
-        ports: [...ports].map(([port, listener]) => ({
+        ports: [...ports].map(([port, { listener, tls }]) => ({
           name: listener,
           port,
           targetPort: k8s.IntOrString.fromNumber(port),
-          appProtocol: 'http',
+          appProtocol: tls ? 'https' : 'http',
         })),
       },
     });
@@ -226,7 +249,7 @@ export class Gateway<L extends string = string> extends Construct implements ICa
                 name: proxyContainer,
                 image: this.#props.image ?? defaultImage,
                 args: ['sidecar'],
-                ports: [...ports].map(([containerPort, listener]) => ({ name: listener, containerPort })),
+                ports: [...ports].map(([containerPort, { listener }]) => ({ name: listener, containerPort })),
               },
             ],
           },

@@ -44,4 +44,5 @@ export { Service, type ServiceProps } from './service.ts';
 export { ServiceBase, ServiceVersion } from './service-base.ts';
 export * from './synth/index.ts';
 export { Target } from './target.ts';
+export { TlsRoute, type TlsRouteParent, type TlsRouteProps } from './tls-route.ts';
 export type { WorkloadProps } from './workload.ts';

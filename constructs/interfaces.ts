@@ -46,6 +46,9 @@ export interface IRouteParent {
   _parent(): RouteParent;
 }
 
+/** What a listener of a gateway is for: requests, or TLS that is passed on. */
+export type ListenerProtocol = 'http' | 'tls';
+
 /** What the parent of a route comes down to. */
 export interface RouteParent {
   readonly construct: IConstruct;
@@ -55,6 +58,8 @@ export interface RouteParent {
   readonly places: readonly string[];
   /** The ports, where it is a service. */
   readonly ports: readonly IServicePort[];
+  /** What its listeners are for, where it is a gateway. */
+  readonly listeners?: readonly ListenerProtocol[];
   /** Tells the parent where its requests go. */
   readonly attach?: (backends: () => readonly Backend[]) => void;
 }

@@ -1,6 +1,6 @@
 import type { IConstruct } from 'constructs';
 import type { Protocol } from '../../runtime/model/index.ts';
-import type { Backend, ITarget, RouteParent } from '../interfaces.ts';
+import type { Backend, ITarget, ListenerProtocol, RouteParent } from '../interfaces.ts';
 import { type GrpcCondition, type HttpCondition, Match } from '../match.ts';
 import { nameBelowMesh, namespaceAt } from '../metadata.ts';
 import { isUnknown } from '../placeholder.ts';
@@ -24,22 +24,28 @@ interface Rule extends RuleProps<HttpCondition | GrpcCondition> {
   readonly redirect?: unknown;
 }
 
-interface CheckedRoute {
-  readonly kind: 'HTTPRoute' | 'GRPCRoute';
+interface RouteKind {
+  readonly kind: 'HTTPRoute' | 'GRPCRoute' | 'TLSRoute';
   readonly parent: RouteParent;
   /** The protocols it can be on. */
   readonly protocols: readonly Protocol[];
+  /** The listeners that it can be on. */
+  readonly listeners: ListenerProtocol;
+}
+
+interface CheckedRoute extends Omit<RouteKind, 'listeners'> {
   readonly rules: readonly Rule[];
   readonly hostnames?: readonly string[];
 }
 
 /** Reports what is wrong with a route in itself, and enters its rules into the {@link RouteTable}. */
-export function checkRoute(check: Check, route: IConstruct, props: CheckedRoute): void {
-  const { kind, parent, protocols, rules, hostnames = [] } = props;
+export function checkRoute(check: Check, route: IConstruct, checked: CheckedRoute): void {
+  const { kind, parent, rules, hostnames = [] } = checked;
+  const props = { ...checked, listeners: 'http' } as const;
   const name = nameBelowMesh(route);
   checkObjectName(check, route, 'route name', name);
   claimObject(check, route, kind, namespaceAt(route), name);
-  checkParent(check, route, parent, protocols);
+  checkParent(check, route, props);
   for (const hostname of hostnames) checkHostname(check, route, hostname);
   if (hostnames.length && parent.ref.kind === 'Service') {
     check.report(
@@ -77,7 +83,8 @@ export function checkRoute(check: Check, route: IConstruct, props: CheckedRoute)
   }
 }
 
-function checkParent(check: Check, route: IConstruct, parent: RouteParent, protocols: readonly Protocol[]): void {
+/** Reports a parent that is out of reach, or speaks something else. */
+export function checkParent(check: Check, route: IConstruct, { parent, protocols, listeners }: RouteKind): void {
   if (!check.holds(parent.construct)) {
     check.report(
       'MW1235',
@@ -101,9 +108,20 @@ function checkParent(check: Check, route: IConstruct, parent: RouteParent, proto
       `attach it to a port that speaks ${protocols.join(' or ')}`,
     );
   }
+  if (parent.listeners?.length && !parent.listeners.includes(listeners)) {
+    check.report(
+      'MW1237',
+      route,
+      `${parent.ref.sectionName ? `listener ${parent.ref.sectionName}` : 'every listener'} of ${parent.ref.name} is for ${parent.listeners[0]}; this route is for ${listeners}`,
+      listeners === 'tls'
+        ? "give the gateway a listener with tls: 'passthrough'"
+        : 'give the gateway one without `tls`',
+    );
+  }
 }
 
-function checkTargets(check: Check, route: IConstruct, label: string, rule: Rule, props: CheckedRoute): void {
+/** Reports targets that are out of reach or speak something else, and weights that make no sense. */
+export function checkTargets(check: Check, route: IConstruct, label: string, rule: Rule, props: RouteKind): void {
   const backends = backendsOf(rule.to);
   if (backends.length === 0 && !rule.redirect) {
     check.report('MW1232', route, `${label} has no target`, 'state where its requests go with `to`, or a `redirect`');
@@ -125,7 +143,7 @@ function checkTargets(check: Check, route: IConstruct, label: string, rule: Rule
   }
 }
 
-function checkBackend(check: Check, route: IConstruct, what: string, backend: Backend, props: CheckedRoute): void {
+function checkBackend(check: Check, route: IConstruct, what: string, backend: Backend, props: RouteKind): void {
   const { service } = backend;
   if (!check.holds(service)) {
     check.report(
@@ -152,11 +170,11 @@ function checkBackend(check: Check, route: IConstruct, what: string, backend: Ba
       `${what} has the ports ${listOf(Object.keys(service.ports))} and none is named`,
       "name one: service.port('http')",
     );
-  } else if (port.protocol === 'tcp') {
+  } else if ((port.protocol === 'tcp') !== (props.kind === 'TLSRoute')) {
     check.report(
       'MW1237',
       route,
-      `${what}: port ${port.name} speaks tcp; this route is for ${props.protocols.join(' and ')}`,
+      `${what}: port ${port.name} speaks ${port.protocol}; this route is for ${props.protocols.join(' and ')}`,
       `send requests to a port that speaks ${props.protocols.join(' or ')}`,
     );
   }

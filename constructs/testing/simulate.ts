@@ -53,6 +53,12 @@ export interface SimulationRequest {
    * @default - none
    */
   readonly headers?: Readonly<Record<string, string>>;
+
+  /**
+   * The server that its TLS handshake names (SNI), for ports with a TLS route.
+   * @default - the host of an `https:` URL, else none
+   */
+  readonly serverName?: string;
 }
 
 /** What happens to a request, and why. */
@@ -146,8 +152,10 @@ function throwErrors(findings: readonly Finding[]): void {
 function toEngine(request: SimulationRequest, snapshot: MeshSnapshot): SimulatedRequest {
   const { from, to, method, headers } = request;
   const url = typeof to === 'string' ? new URL(to) : undefined;
-  const common = { method, headers, path: request.path ?? (url ? url.pathname + url.search : undefined) };
-  if (url) return { ...common, from: from && workloadOf(from, snapshot), to: url.host };
+  const serverName = request.serverName ?? (url?.protocol === 'https:' ? url.hostname : undefined);
+  const path = request.path ?? (url ? url.pathname + url.search : undefined);
+  const common = { method, headers, path, ...(serverName !== undefined && { serverName }) };
+  if (url) return { ...common, from: from && workloadOf(from, snapshot), to: authorityOf(url) };
   if (to instanceof Gateway || to instanceof GatewayListener) {
     const parent = to._parent();
     const name = qualifiedName(parent.namespace, parent.ref.name);
@@ -165,6 +173,10 @@ function toEngine(request: SimulationRequest, snapshot: MeshSnapshot): Simulated
   };
 }
 
+function authorityOf({ protocol, host, port }: URL): string {
+  return protocol === 'https:' && port === '' ? `${host}:443` : host;
+}
+
 /** The workload that has the identity of a caller. */
 function workloadOf(caller: ICaller, snapshot: MeshSnapshot): QualifiedName {
   for (const principal of caller._principals()) {
@@ -180,13 +192,14 @@ function workloadOf(caller: ICaller, snapshot: MeshSnapshot): QualifiedName {
 }
 
 function describe(decision: Decision, simulated: SimulatedRequest, snapshot: MeshSnapshot): Simulation {
-  const { outcome, rule, targets, timeouts, retry, mirrors, location } = decision;
+  const { outcome, rule, connection, targets, timeouts, retry, mirrors, location } = decision;
   const forwarded = targets.find(({ request }) => request)?.request;
   const access = accessOf(decision, simulated, snapshot);
   return {
     outcome,
     status: decision.status ?? abortStatus(decision) ?? (isForbidden(decision) ? 403 : undefined),
     ...(rule && rule.route.kind !== 'Service' && { route: describeReference(rule.route), rule: rule.name }),
+    ...(connection?.route && { route: describeReference(connection.route) }),
     targets: Object.fromEntries(
       targets.map(({ target, probability }) => [target ? nameOf(target.service) : 'nowhere', probability]),
     ),

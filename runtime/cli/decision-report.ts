@@ -10,16 +10,16 @@ import {
   type TargetDecision,
   type Verdict,
 } from '../engine/index.ts';
-import { describeReference } from '../model/index.ts';
+import { describeReference, type ObjectReference } from '../model/index.ts';
 
 /** A decision as data: names instead of the compiled objects that made it. */
 export function summarise(decision: Decision) {
-  const { outcome, reason, rule, location, timeouts, retry, mirrors, targets, delivered } = decision;
+  const { outcome, reason, rule, connection, location, timeouts, retry, mirrors, targets, delivered } = decision;
   return {
     outcome,
     status: statusOf(decision),
     reason,
-    route: rule && describeReference(rule.route),
+    route: routeOf(rule ?? connection),
     rule: rule?.name,
     location,
     targets: targets.map(({ target, probability, status, problem, request, faults, receivers }) => ({
@@ -48,6 +48,10 @@ export function summarise(decision: Decision) {
     mirrors,
     delivered,
   };
+}
+
+function routeOf(decided: { readonly route?: ObjectReference } | undefined): string | undefined {
+  return decided?.route && describeReference(decided.route);
 }
 
 /** Of the answer, where it is certain to come from a proxy. */

@@ -17,6 +17,7 @@ export interface RequestOptions {
   readonly to: string;
   readonly request: string;
   readonly header: readonly string[];
+  readonly serverName?: string;
   readonly manifests?: string;
   readonly output: OutputFormat;
 }
@@ -33,6 +34,7 @@ export function withRequestOptions(command: Command): Command {
         .default([], 'none')
         .argParser((value: string, before: string[]) => [...before, value]),
     )
+    .option('--server-name <name>', 'the server that its TLS handshake names; else the host, where --to is https:')
     .option(
       '--manifests <folder|app>',
       'the mesh as manifests, or the app that makes them; else the one that runs here',
@@ -48,6 +50,8 @@ export async function readRequest(
   if (!URL.canParse(options.to))
     throw usageError(`--to must be a URL such as http://cart:7070/items, got ${options.to}`);
   const url = new URL(options.to);
+  const isTls = url.protocol === 'https:';
+  const serverName = options.serverName ?? (isTls ? url.hostname : undefined);
   const mesh = await readMesh(options.manifests);
   if (gateway !== undefined && !mesh.gateways.has(gateway)) throw unknown('gateway', gateway, mesh.gateways.keys());
   return {
@@ -55,7 +59,8 @@ export async function readRequest(
     request: {
       ...(from === undefined ? {} : { from: senderOf(from, mesh) }),
       ...(gateway === undefined ? {} : { gateway }),
-      to: url.host,
+      to: isTls && url.port === '' ? `${url.host}:443` : url.host,
+      ...(serverName === undefined ? {} : { serverName }),
       method: method.toUpperCase(),
       // As written: URL would resolve what the proxies must see.
       path: /^[a-z]+:\/\/[^/?#]+([/?][^#]*)?/i.exec(options.to)?.[1] ?? '/',

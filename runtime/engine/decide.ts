@@ -1,6 +1,7 @@
 import {
   type BackendTarget,
   type Clock,
+  connectionRoutesFor,
   defaultBalancer,
   describeReference,
   type Endpoint,
@@ -9,13 +10,12 @@ import {
   type HttpRule,
   rulesFor,
   type SpiffeId,
-  type TcpRoute,
-  tcpRouteFor,
   type WeightedBackend,
   type Workload,
 } from '../model/index.ts';
 import { compileAccess } from './access.ts';
 import { totalWeight } from './backend.ts';
+import { type ConnectionRouter, compileConnections } from './connection-router.ts';
 import type { Decision, ReceiverDecision, SimulatedRequest, TargetDecision } from './decision.ts';
 import { explainAccess, explainRoute } from './explain.ts';
 import { compileFaults, explainFaults, type FaultConsideration, faultyTargets } from './fault.ts';
@@ -58,10 +58,10 @@ function decideAtSender(mesh: MeshSnapshot, simulated: SimulatedRequest): Decisi
   const source = principal && formatSpiffeId(principal);
   const caller: Caller = { mesh, principal, source, zone: sender?.zone, asked: target };
   if (port.protocol === 'tcp') {
-    const route = sender && tcpRouteFor(port, sender.namespace);
-    return { ...decideTcp(caller, target, route), service: target };
+    // Without a proxy nobody follows a route.
+    const connections = compileConnections(sender ? connectionRoutesFor(port, sender.namespace) : {}, target);
+    return { ...decideConnection(caller, connections, simulated), service: target };
   }
-  // Without a proxy nobody follows a route.
   const rules = sender ? rulesFor(port, sender.namespace) : [];
   const router = compileServicePort(service.name, { ...port, rules });
   return { ...decideHttp(caller, router, simulated), service: target };
@@ -71,11 +71,14 @@ function decideAtGateway(mesh: MeshSnapshot, simulated: SimulatedRequest): Decis
   const gateway = mesh.gateways.get(simulated.gateway!);
   if (!gateway) throw unknown('gateway', simulated.gateway!, mesh.gateways);
   const port = portOf(simulated.to) ?? defaultPort;
-  const router = compileListeners(gateway).get(port);
-  if (!router) return refuse(502, `gateway ${gateway.name} does not listen on port ${port}`);
+  const listener = compileListeners(gateway).get(port);
+  if (!listener) return refuse(502, `gateway ${gateway.name} does not listen on port ${port}`);
   const proxy = [...mesh.workloads.values()].find((workload) => workload.gateway === gateway.name);
   if (!proxy) return refuse(502, `no workload is the proxy of gateway ${gateway.name}`);
-  return decideHttp({ mesh, principal: principalOf(proxy), zone: proxy.zone }, router, simulated);
+  const caller = { mesh, principal: principalOf(proxy), zone: proxy.zone };
+  return listener.protocol === 'tls'
+    ? decideConnection(caller, listener.connections, simulated)
+    : decideHttp(caller, listener.router, simulated);
 }
 
 /** Who sends to the receivers. */
@@ -114,16 +117,30 @@ function decideHttp(caller: Caller, router: Router, simulated: SimulatedRequest)
   return { ...decided, outcome: 'forward', reason: `forwarded ${by}`, targets, delivered: deliveredTo(targets) };
 }
 
-function decideTcp(caller: Caller, asked: BackendTarget, route: TcpRoute | undefined): Decision {
-  const backends = route?.backends ?? [{ target: asked, weight: 1 }];
+function decideConnection(caller: Caller, connections: ConnectionRouter, simulated: SimulatedRequest): Decision {
+  const serverName = simulated.serverName?.toLowerCase();
+  const connection = connections.route(serverName);
+  if (!connection) {
+    return refuse(undefined, `closed: no TLSRoute is for ${serverName ?? 'a connection that names no server'}`);
+  }
+  const { route, backends, serverName: matched } = connection;
+  const why = matched === undefined ? '' : `, which is for ${matched}`;
+  const by = route ? ` by ${describeReference(route)}${why}` : '';
   const total = totalWeight(backends);
-  const by = route ? ` by ${describeReference(route.route)}` : '';
-  if (total === 0) return refuse(undefined, `closed${by}: it has no backend with a weight`);
+  if (total === 0) return { ...refuse(undefined, `closed${by}: it has no backend with a weight`), connection };
   const targets = backends
     .filter(({ weight }) => weight > 0)
     .map((backend) => decideTarget(caller, backend, backend.weight / total, undefined, undefined, undefined));
   const reason = `forwarded as a stream of bytes${by}`;
-  return { outcome: 'forward', reason, timeouts: {}, mirrors: [], targets, delivered: deliveredTo(targets) };
+  return {
+    outcome: 'forward',
+    reason,
+    connection,
+    timeouts: {},
+    mirrors: [],
+    targets,
+    delivered: deliveredTo(targets),
+  };
 }
 
 function decideTarget(

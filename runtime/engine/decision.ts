@@ -8,6 +8,7 @@ import type {
   Retry,
   Timeouts,
 } from '../model/index.ts';
+import type { ConnectionDecision } from './connection-router.ts';
 import type { AccessExplanation, RouteExplanation } from './explain.ts';
 import type { FaultConsideration } from './fault.ts';
 import type { BalancingDecision } from './load-balancing/index.ts';
@@ -27,6 +28,8 @@ export interface SimulatedRequest {
   /** Path with query; `/` if absent. */
   readonly path?: string;
   readonly headers?: Readonly<Record<string, string | readonly string[]>>;
+  /** The server that its TLS handshake names, where its port passes TLS on; absent where it names none. */
+  readonly serverName?: string;
 }
 
 /** What happens to a request, and why, at the sending and the receiving end. */
@@ -42,6 +45,8 @@ export interface Decision {
   readonly match?: HttpMatch;
   /** Why this rule and none of the others; absent on TCP ports. */
   readonly route?: RouteExplanation;
+  /** What decided about a connection; absent where it is a request that was decided about. */
+  readonly connection?: ConnectionDecision;
   /** Of a redirect. */
   readonly location?: string;
   readonly timeouts: Timeouts;

@@ -10,6 +10,7 @@ export {
   compileAccess,
 } from './access.ts';
 export { chooseBackend, chooseByWeight } from './backend.ts';
+export { type ConnectionDecision, type ConnectionRouter, compileConnections } from './connection-router.ts';
 export { decide } from './decide.ts';
 export {
   abortStatus,
@@ -71,5 +72,5 @@ export {
 } from './retry.ts';
 export { type RedirectedRequest, redirectLocation, rewritePath } from './rewrite.ts';
 export { compileRules, compileVirtualHosts, type RouteMatch, type Router } from './router.ts';
-export { compileListeners, compileServicePort, hostsOf } from './service.ts';
+export { type CompiledListener, compileListeners, compileServicePort, hostsOf } from './service.ts';
 export { createSnapshot, type MeshSnapshot } from './snapshot.ts';

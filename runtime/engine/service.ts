@@ -1,4 +1,5 @@
-import type { Gateway, HttpRule, QualifiedName, Service, ServicePort } from '../model/index.ts';
+import type { Gateway, GatewayListener, HttpRule, QualifiedName, Service, ServicePort } from '../model/index.ts';
+import { type ConnectionRouter, compileConnections } from './connection-router.ts';
 import { compileRules, compileVirtualHosts, type Router } from './router.ts';
 
 /** Compiles the rules of a service's port; where there are none, requests go to the service's own endpoints. */
@@ -18,15 +19,22 @@ function toOwnEndpoints(service: QualifiedName, port: number): HttpRule {
   };
 }
 
-/** Compiles a gateway's listeners by their port: those that share one are told apart by host name. */
-export function compileListeners(gateway: Gateway): ReadonlyMap<number, Router> {
+/** What a port of a gateway does: requests are told apart by their host, TLS by the server that its handshake names. */
+export type CompiledListener =
+  | { readonly protocol: 'http'; readonly router: Router }
+  | { readonly protocol: 'tls'; readonly connections: ConnectionRouter };
+
+/** Compiles a gateway's listeners by their port: those that share one speak the same. */
+export function compileListeners(gateway: Gateway): ReadonlyMap<number, CompiledListener> {
   const byPort = Map.groupBy(gateway.listeners, ({ port }) => port);
-  return new Map(
-    Array.from(byPort, ([port, listeners]) => [
-      port,
-      compileVirtualHosts(listeners.flatMap(({ virtualHosts }) => virtualHosts)),
-    ]),
-  );
+  return new Map(Array.from(byPort, ([port, listeners]) => [port, compilePort(listeners)]));
+}
+
+function compilePort(listeners: readonly GatewayListener[]): CompiledListener {
+  const tlsRoutes = listeners.flatMap((each) => (each.protocol === 'tls' ? each.tlsRoutes : []));
+  if (listeners[0].protocol === 'tls') return { protocol: 'tls', connections: compileConnections({ tlsRoutes }) };
+  const virtualHosts = listeners.flatMap((each) => (each.protocol === 'http' ? each.virtualHosts : []));
+  return { protocol: 'http', router: compileVirtualHosts(virtualHosts) };
 }
 
 /** The host names and addresses by which a caller in `namespace` reaches a service. */

@@ -108,7 +108,7 @@ function planDeployment(
     inMesh: wantsProxy(podLabels, namespaceLabels(namespace, objects)),
     outbound,
     selectedBy: selectingServices(template, namespace, objects),
-    ...(gateway ? { gateway: gateway.listeners.map(({ port }) => port) } : {}),
+    ...(gateway ? { gateway: [...new Set(gateway.listeners.map(({ port }) => port))] } : {}),
   };
 }
 

@@ -51,6 +51,8 @@ export const catalogue = {
   MW1207: { severity: 'error', title: 'a rule of a route cannot be carried out' },
   MW1208: { severity: 'error', title: 'a route is attached to a headless Service' },
   MW1209: { severity: 'error', title: 'a port has routes of different kinds' },
+  MW1210: { severity: 'error', title: 'a TLS route names no server' },
+  MW1211: { severity: 'error', title: 'two TLS routes are for the same server' },
   MW1231: { severity: 'error', title: 'a route has no rules' },
   MW1232: { severity: 'error', title: 'a rule has no target' },
   MW1233: { severity: 'error', title: 'a weight is invalid' },

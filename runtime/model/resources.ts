@@ -18,7 +18,7 @@ export interface TcpRoute {
 export type TcpBackend = Pick<WeightedBackend, 'target' | 'problem' | 'weight'>;
 
 export interface TlsRoute extends TcpRoute {
-  /** Lower-case host names; `*.example.com` matches any number of labels; `*` matches all. */
+  /** Lower-case host names; `*.example.com` matches any number of labels before. */
   readonly serverNames: readonly string[];
 }
 
@@ -42,9 +42,14 @@ export interface ServicePort {
   readonly consumerTcpRoutes?: Readonly<Record<string, TcpRoute>>;
   /**
    * On a tcp port, oldest first: where connections go whose TLS handshake names one of these servers. Those that name
-   * none of them go where {@link tcpRoute} says.
+   * none of them go where {@link tcpRoute} says; where there is none, they are closed.
    */
   readonly tlsRoutes?: readonly TlsRoute[];
+  /**
+   * On a tcp port, by namespace of the caller: what stands in for {@link tlsRoutes}. Where a namespace has routes of
+   * either kind, they stand in for those of both.
+   */
+  readonly consumerTlsRoutes?: Readonly<Record<string, readonly TlsRoute[]>>;
   /** Absent where there are none. */
   readonly faults?: readonly FaultPolicy[];
 }
@@ -122,11 +127,23 @@ export interface Workload {
   readonly gateway?: QualifiedName;
 }
 
-export interface GatewayListener {
+export type GatewayListener = HttpListener | TlsListener;
+
+interface ListenerCommon {
   readonly name: string;
   readonly port: number;
+}
+
+export interface HttpListener extends ListenerCommon {
   readonly protocol: 'http';
   readonly virtualHosts: readonly VirtualHost[];
+}
+
+/** Passes TLS on as it comes, by the server that the handshake names. */
+export interface TlsListener extends ListenerCommon {
+  readonly protocol: 'tls';
+  /** Oldest first. Connections that name none of their servers are closed. */
+  readonly tlsRoutes: readonly TlsRoute[];
 }
 
 /** What a gateway's proxy accepts. One discovery resource, named `namespace/name`. */

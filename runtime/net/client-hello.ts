@@ -2,10 +2,14 @@
 export interface ClientHello {
   /** The application protocols that it offers (ALPN, RFC 7301), in its order. */
   readonly protocols: readonly string[];
+  /** The server that it wants to speak to (SNI, RFC 6066), in lower case. With ECH, the one that everybody may know. */
+  readonly serverName?: string;
 }
 
 const handshakeRecord = 22;
 const clientHello = 1;
+const serverNameExtension = 0;
+const hostNameType = 0;
 const alpnExtension = 16;
 /** Of a record's content (RFC 8446 section 5.1), and more than any client says. */
 const maxBytes = 16_384;
@@ -25,7 +29,7 @@ export function parseClientHello(bytes: Buffer): ClientHello | 'incomplete' | un
   const message = handshakeMessage(bytes);
   if (!Buffer.isBuffer(message)) return message;
   try {
-    return { protocols: protocolsOf(message) };
+    return readExtensions(message);
   } catch {
     // A length that leads beyond the end.
     return undefined;
@@ -55,18 +59,30 @@ function handshakeMessage(bytes: Buffer): Buffer | 'incomplete' | undefined {
   }
 }
 
-function protocolsOf(hello: Buffer): readonly string[] {
+function readExtensions(hello: Buffer): ClientHello {
   const [version, random] = [2, 32];
   let at = version + random;
   at += 1 + hello.readUInt8(at); // session id
   at += 2 + hello.readUInt16BE(at); // cipher suites
   at += 1 + hello.readUInt8(at); // compression methods
-  if (at === hello.length) return [];
-  const end = at + 2 + hello.readUInt16BE(at);
+  let protocols: readonly string[] | undefined;
+  let serverName: string | undefined;
+  const end = at === hello.length ? at : at + 2 + hello.readUInt16BE(at);
   for (at += 2; at < end; at += 4 + hello.readUInt16BE(at + 2)) {
-    if (hello.readUInt16BE(at) === alpnExtension) return namesIn(hello, at + 4);
+    const type = hello.readUInt16BE(at);
+    if (type === alpnExtension) protocols ??= namesIn(hello, at + 4);
+    else if (type === serverNameExtension) serverName ??= hostNameIn(hello, at + 4);
   }
-  return [];
+  return { protocols: protocols ?? [], ...(serverName !== undefined && { serverName }) };
+}
+
+/** One name, as there is one type of names only (RFC 6066 section 3). */
+function hostNameIn(bytes: Buffer, list: number): string | undefined {
+  const [type, length, name] = [list + 2, list + 3, list + 5];
+  if (bytes.readUInt16BE(list) < 3 || bytes.readUInt8(type) !== hostNameType) return undefined;
+  const end = name + bytes.readUInt16BE(length);
+  if (end > bytes.length) throw new RangeError('the name leads beyond the end');
+  return bytes.toString('latin1', name, end).toLowerCase();
 }
 
 /** A list of names, each with its length before it. */

@@ -6,19 +6,17 @@ import type {
   RequestReceiver,
   ServerStream,
 } from '../net/index.ts';
-import type { ProxyContext } from './exchange-plan.ts';
+import { Forwarder, type ForwarderParts } from './forwarder.ts';
 import { withHyphens } from './header-names.ts';
 import { answerLocally } from './local-answer.ts';
 import type { MeshView } from './mesh-view.ts';
 import type { Routing } from './routing.ts';
 import type { Servers } from './servers.ts';
 
-export interface GatewayParts {
-  readonly context: ProxyContext;
+export interface GatewayParts extends ForwarderParts {
   readonly view: MeshView;
   readonly routing: Routing;
   readonly servers: Servers;
-  readonly source: () => string;
   /** The port of the Gateway's listener. */
   readonly port: number;
 }
@@ -37,13 +35,29 @@ const internalHeaders = new Set([
 /** What comes from outside the mesh to one listener of a gateway. */
 export class GatewayListener {
   readonly #parts: GatewayParts;
+  readonly #forwarder: Forwarder;
 
   constructor(parts: GatewayParts) {
     this.#parts = parts;
+    this.#forwarder = new Forwarder(parts, 'gateway');
+  }
+
+  /** What a client speaks is what the listener is for now; a connection goes on as it began. */
+  accept(accepted: Accepted): void {
+    const { view, servers, port } = this.#parts;
+    const { connection } = accepted;
+    const configured = view.listener(port);
+    if (configured?.listener.protocol !== 'tls') {
+      this.#acceptHttp(accepted);
+      return;
+    }
+    servers.keep(accepted);
+    const { connections } = configured.listener;
+    this.#forwarder.forward({ service: configured.gateway, connections, caller: connection.remoteAddress }, accepted);
   }
 
   /** Clients speak HTTP/1.1, or HTTP/2 from their first byte on. */
-  accept(accepted: Accepted): void {
+  #acceptHttp(accepted: Accepted): void {
     const { servers } = this.#parts;
     const { remoteAddress } = accepted.connection;
     const handler: Http1ServerHandler = {
@@ -58,9 +72,9 @@ export class GatewayListener {
 
   #handle(head: RequestHead, stream: ServerStream, end: boolean, remoteAddress: string): RequestReceiver {
     const { context, view, routing, source, port } = this.#parts;
-    const listener = view.listener(port);
-    if (!listener) {
-      const details = `the gateway has no listener on port ${port}`;
+    const configured = view.listener(port);
+    if (configured?.listener.protocol !== 'http') {
+      const details = `the gateway has no listener of HTTP on port ${port}`;
       const scope = { direction: 'gateway' as const, service: view.workload?.gateway ?? '' };
       const reply = { status: 503, error: 'destination_unavailable' as const, details };
       return answerLocally(context, scope, head, stream, reply, remoteAddress);
@@ -68,8 +82,8 @@ export class GatewayListener {
     head.headers = atTrustBoundary(head, remoteAddress);
     const scope = {
       direction: 'gateway' as const,
-      router: listener.router,
-      service: listener.gateway,
+      router: configured.listener.router,
+      service: configured.gateway,
       source: source(),
       listenerPort: port,
     };

@@ -123,7 +123,11 @@ export class Inbound {
       return;
     }
     servers.keep(accepted);
-    const closed = this.#meter.open(this.#service, sourceLabel(caller), caller !== undefined);
+    const closed = this.#meter.open({
+      service: this.#service,
+      source: sourceLabel(caller),
+      mtls: caller !== undefined,
+    });
     joinTcp(context, link, accepted.connection, { ...this.#app, identity: undefined }, undefined, closed);
   }
 

@@ -6,7 +6,7 @@ import {
   type Resource,
   type ResourceKind,
   servicesBehind,
-  targetsOf,
+  servicesBehindGateway,
 } from '../model/index.ts';
 import {
   type Accept,
@@ -151,7 +151,7 @@ export class MeshProxy {
     }
     if (outbound.proxy) await this.#listenPlain(parseHostPort(outbound.proxy), (accepted) => out.acceptProxy(accepted));
     for (const { listen, port } of gateway) {
-      const stack = new GatewayListener({ ...shared, routing: this.#routing, source, port });
+      const stack = new GatewayListener({ ...shared, clusters: this.#clusters, routing: this.#routing, source, port });
       await this.#listenPlain(parseHostPort(listen), (accepted) => stack.accept(accepted));
     }
     if (transparent) await this.#listenTransparently(transparent, out);
@@ -168,8 +168,7 @@ export class MeshProxy {
   /** The services that the routes of a resource lead to. */
   #behind(resource: Resource): readonly QualifiedName[] {
     if (resource.kind === 'service') return servicesBehind(resource, this.#bootstrap.namespace);
-    if (resource.kind !== 'gateway') return [];
-    return resource.listeners.flatMap(({ virtualHosts }) => virtualHosts.flatMap(({ rules }) => targetsOf(rules)));
+    return resource.kind === 'gateway' ? servicesBehindGateway(resource) : [];
   }
 
   async #listenTransparently({ inbound, outbound, podIp }: TransparentListeners, out: Outbound): Promise<void> {

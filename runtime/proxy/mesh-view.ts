@@ -1,6 +1,9 @@
 import {
   type AccessDecider,
+  type CompiledListener,
+  type ConnectionRouter,
   compileAccess,
+  compileConnections,
   compileFaults,
   compileListeners,
   compileRateLimits,
@@ -13,6 +16,7 @@ import {
 import {
   type BackendTarget,
   type Clock,
+  connectionRoutesFor,
   type Endpoint,
   type Finding,
   finding,
@@ -25,8 +29,6 @@ import {
   type ResourceKind,
   rulesFor,
   type Service,
-  type TcpRoute,
-  tcpRouteFor,
   type Workload,
 } from '../model/index.ts';
 
@@ -36,15 +38,14 @@ export interface CompiledPort {
   readonly port: number;
   readonly protocol: Protocol;
   readonly router: Router;
-  /** Where its connections go, on a tcp port; absent: to its own endpoints. */
-  readonly tcpRoute?: TcpRoute;
+  /** Where its connections go, on a tcp port. */
+  readonly connections: ConnectionRouter;
 }
 
-/** A listener of a gateway, ready to route. */
-export interface CompiledListener {
+/** A port of a gateway, ready to route. */
+export interface GatewayPort {
   readonly gateway: QualifiedName;
-  readonly port: number;
-  readonly router: Router;
+  readonly listener: CompiledListener;
 }
 
 /** A port of the workload itself, ready to decide about what comes to it. */
@@ -76,7 +77,7 @@ export class MeshView {
   readonly #faults = new Map<string, FaultInjector>();
   readonly #hosts = new Map<string, QualifiedName>();
   readonly #endpoints = new Map<QualifiedName, readonly Endpoint[]>();
-  readonly #listeners = new Map<number, CompiledListener>();
+  readonly #listeners = new Map<number, GatewayPort>();
   readonly #inbound = new Map<number, CompiledInbound>();
   readonly #observers: readonly MeshViewObserver[];
   readonly #clock: Clock;
@@ -161,7 +162,7 @@ export class MeshView {
     return this.#faults.get(portKey(service, port));
   }
 
-  listener(port: number): CompiledListener | undefined {
+  listener(port: number): GatewayPort | undefined {
     return this.#listeners.get(port);
   }
 
@@ -205,7 +206,10 @@ export class MeshView {
         port: port.port,
         protocol: port.protocol,
         router: compileServicePort(service.name, { ...port, rules: rulesFor(port, this.#namespace) }),
-        tcpRoute: tcpRouteFor(port, this.#namespace),
+        connections: compileConnections(connectionRoutesFor(port, this.#namespace), {
+          service: service.name,
+          port: port.port,
+        }),
       }),
     );
     const faults = service.ports.flatMap(({ port, faults }) => {
@@ -225,7 +229,7 @@ export class MeshView {
   #prepareGateway(gateway: Gateway): () => void {
     const listeners = Array.from(
       compileListeners(gateway),
-      ([port, router]) => [port, { gateway: gateway.name, port, router }] as const,
+      ([port, listener]) => [port, { gateway: gateway.name, listener }] as const,
     );
     return () => replaceAll(this.#listeners, listeners);
   }

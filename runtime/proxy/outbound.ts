@@ -1,14 +1,15 @@
-import { chooseByWeight, hostOf, portOf } from '../engine/index.ts';
-import { type BackendTarget, describeReference, type QualifiedName } from '../model/index.ts';
+import { hostOf, portOf } from '../engine/index.ts';
+import type { QualifiedName } from '../model/index.ts';
 import type { Accepted, Connection, RequestHead, RequestReceiver, ServerHandler, ServerStream } from '../net/index.ts';
 import type { Clusters } from './cluster.ts';
 import type { ProxyContext } from './exchange-plan.ts';
+import { Forwarder } from './forwarder.ts';
 import { answerLocally } from './local-answer.ts';
 import type { CompiledPort, MeshView } from './mesh-view.ts';
-import type { PeerAddress, PeerLink } from './peer-link.ts';
+import type { PeerLink } from './peer-link.ts';
 import type { Routing } from './routing.ts';
 import type { Servers } from './servers.ts';
-import { joinTcp, TcpMeter, turnAway } from './tcp.ts';
+import { turnAway } from './tcp.ts';
 
 export interface OutboundParts {
   readonly context: ProxyContext;
@@ -24,11 +25,11 @@ export interface OutboundParts {
 /** What the application sends out: requests are routed, TCP streams joined with an endpoint of their service. */
 export class Outbound {
   readonly #parts: OutboundParts;
-  readonly #meter: TcpMeter;
+  readonly #forwarder: Forwarder;
 
   constructor(parts: OutboundParts) {
     this.#parts = parts;
-    this.#meter = new TcpMeter(parts.context, 'outbound');
+    this.#forwarder = new Forwarder(parts, 'outbound');
   }
 
   /** A connection to one port of one service. */
@@ -36,13 +37,8 @@ export class Outbound {
     const compiled = this.#parts.view.port(service, port);
     if (!compiled) turnAway(accepted, `service ${service} has no port ${port}`);
     else if (compiled.protocol === 'tcp') {
-      const choice = this.#choose(compiled);
-      if ('problem' in choice) {
-        turnAway(accepted, choice.problem);
-        return;
-      }
       this.#parts.servers.keep(accepted);
-      this.#joinTcp(accepted.connection, choice, undefined);
+      this.#forwarder.forward(compiled, accepted);
     } else {
       this.#parts.servers.serveHttp(
         accepted,
@@ -73,14 +69,11 @@ export class Outbound {
     }
     const established = 'HTTP/1.1 200 Connection Established\r\n\r\n';
     if (compiled.protocol === 'tcp') {
-      const choice = this.#choose(compiled);
-      if ('problem' in choice) {
-        refuse(503);
-        return;
-      }
-      connection.write(established);
-      servers.upgradeToTcp(connection);
-      this.#joinTcp(connection, choice, rest);
+      const accept = (): void => {
+        connection.write(established);
+        servers.upgradeToTcp(connection);
+      };
+      this.#forwarder.forward(compiled, { connection, first: rest, accept, refuse: () => refuse(503) });
       return;
     }
     connection.write(established);
@@ -108,34 +101,6 @@ export class Outbound {
       },
     };
   }
-
-  /** Where a connection goes: by the route of the port, else to one of its own endpoints. */
-  #choose({ service, port, tcpRoute }: CompiledPort): TcpChoice | { readonly problem: string } {
-    const { clusters, context } = this.#parts;
-    let target: BackendTarget = { service, port };
-    if (tcpRoute) {
-      const backend = chooseByWeight(tcpRoute.backends, context.random);
-      if (!backend?.target) {
-        return { problem: `${describeReference(tcpRoute.route)}: ${backend?.problem ?? 'no backend has a weight'}` };
-      }
-      target = backend.target;
-    }
-    const peer = clusters.get(target).pickPeer();
-    return peer ? { service: target.service, peer } : { problem: `${target.service} has no ready endpoint` };
-  }
-
-  #joinTcp(connection: Connection, { service, peer }: TcpChoice, rest: Buffer | undefined): void {
-    const { context, link, source } = this.#parts;
-    const secure = peer.identity !== undefined || peer.ownPod === true;
-    const closed = this.#meter.open(service, source(), secure, `${peer.host}:${peer.port}`);
-    joinTcp(context, link, connection, peer, rest, closed);
-  }
-}
-
-/** An endpoint of a service for one connection. */
-interface TcpChoice {
-  readonly service: QualifiedName;
-  readonly peer: PeerAddress;
 }
 
 /** What an application speaks to a port, as it declared. */

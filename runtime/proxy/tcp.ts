@@ -35,31 +35,45 @@ export function joinTcp(
   });
 }
 
-/** How a stream, which has no head, stands in the access log. */
-const streamHead: RequestHead = { method: 'TCP', scheme: 'http', authority: '', path: '', headers: [] };
+/** A stream, as metrics and the access log have it. */
+export interface TcpStream {
+  readonly service: string;
+  /** Who sends it, as metrics name it. */
+  readonly source: string;
+  readonly mtls: boolean;
+  /** The rest is for the log. Who sends it, where that says more than {@link source}. */
+  readonly caller?: string;
+  readonly target?: string;
+  readonly route?: string;
+  readonly serverName?: string;
+  readonly upstream?: string;
+}
 
 /** Counts TCP streams of one kind. */
 export class TcpMeter {
   readonly #context: ProxyContext;
-  readonly #direction: 'inbound' | 'outbound';
+  readonly #direction: 'inbound' | 'outbound' | 'gateway';
 
-  constructor(context: ProxyContext, direction: 'inbound' | 'outbound') {
+  constructor(context: ProxyContext, direction: 'inbound' | 'outbound' | 'gateway') {
     this.#context = context;
     this.#direction = direction;
   }
 
-  /** Counts a stream that opens, `upstream` is for the log; call what it returns when the stream has closed. */
-  open(service: string, source: string, mtls: boolean, upstream?: string): (result: TunnelResult) => void {
+  /** Counts a stream that opens; call what it returns when the stream has closed. */
+  open(stream: TcpStream): (result: TunnelResult) => void {
     const { clock, metrics } = this.#context;
-    const plan = { direction: this.#direction, service, mtls };
+    const { service, source, mtls, caller = source, target, route, upstream, serverName = '' } = stream;
+    const plan = { direction: this.#direction, service, target, route, mtls };
+    // A stream has no head.
+    const head: RequestHead = { method: 'TCP', scheme: 'http', authority: serverName, path: '', headers: [] };
     const labels = [this.#direction, service, source, String(mtls)];
     const started = clock.now();
     metrics.tcpConnections.with(...labels).add(1);
     return ({ sent, received, error }) => {
       metrics.tcpBytes.with(...labels).add(sent + received);
       const duration = clock.now() - started;
-      const outcome = { status: 0, duration, received: sent, sent: received, source, upstream, error: error?.message };
-      logRequest(this.#context, plan, streamHead, outcome);
+      const what = { status: 0, duration, received: sent, sent: received, source: caller, upstream };
+      logRequest(this.#context, plan, head, { ...what, error: error?.message });
     };
   }
 }

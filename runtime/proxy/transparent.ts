@@ -51,7 +51,8 @@ export class TransparentOutbound {
   #join(accepted: Accepted, service: string, peer: EndpointPort['peer']): void {
     const { context, servers, link, source } = this.#parts;
     servers.keep(accepted);
-    const closed = this.#meter.open(service, source(), peer.identity !== undefined, `${peer.host}:${peer.port}`);
+    const upstream = `${peer.host}:${peer.port}`;
+    const closed = this.#meter.open({ service, source: source(), mtls: peer.identity !== undefined, upstream });
     joinTcp(context, link, accepted.connection, peer, undefined, closed);
   }
 

@@ -42,6 +42,7 @@ export const gateway = z.object({
           hostname: hostname.optional(),
           port: portNumber,
           protocol: text,
+          tls: z.object({ mode: z.enum(['Terminate', 'Passthrough']).optional() }).optional(),
           allowedRoutes: allowedRoutes.optional(),
         }),
       )

@@ -3,6 +3,7 @@ import {
   type GatewayListener,
   type QualifiedName,
   qualifiedName,
+  type TlsRoute,
   type VirtualHost,
 } from '../model/index.ts';
 import {
@@ -12,6 +13,7 @@ import {
   labels,
   namespaceOf,
 } from '../resources/index.ts';
+import { valueAt } from './collections.ts';
 import { compareText, type Inventory } from './inventory.ts';
 import type { Report } from './report.ts';
 import type { CompiledRule } from './routes/rules.ts';
@@ -26,6 +28,7 @@ export interface ListenerEntry {
   readonly verdict: Verdict;
   /** From host name (`*` for all) to the rules for it, oldest route first. */
   readonly hosts: Map<string, CompiledRule[]>;
+  readonly tlsRoutes: TlsRoute[];
   attachedRoutes: number;
 }
 
@@ -40,6 +43,9 @@ export interface GatewayEntry {
 
 export type GatewayEntries = ReadonlyMap<QualifiedName, GatewayEntry>;
 
+type TakenPorts = Map<number, { readonly protocol: string; readonly hostnames: Set<string> }>;
+const conflicts: readonly string[] = ['ProtocolConflict', 'HostnameConflict'];
+
 /** The Gateways whose class is ours; the others are somebody else's business. */
 export function readGateways(inventory: Inventory, report: Report): GatewayEntries {
   const classes = inventory.all('GatewayClass').filter(({ spec }) => spec.controllerName === gatewayControllerName);
@@ -48,32 +54,41 @@ export function readGateways(inventory: Inventory, report: Report): GatewayEntri
   for (const object of inventory.all('Gateway')) {
     if (!ours.has(object.spec.gatewayClassName)) continue;
     const name = qualifiedName(namespaceOf(object), object.metadata.name);
-    const taken = new Set<string>();
+    const taken: TakenPorts = new Map();
     const listeners = object.spec.listeners.map((spec, index): ListenerEntry => {
       const verdict = judgeListener(spec, taken);
       if (!verdict.holds) {
         report('MW1401', object, {
           path: `spec.listeners[${index}]`,
           message: `listener ${spec.name}: ${verdict.message}`,
-          hint: 'use protocol HTTP, and each pair of port and hostname once',
+          hint: 'use protocol HTTP, or TLS with mode Passthrough, and each pair of port and hostname once',
         });
       }
-      return { spec, verdict, hosts: new Map(), attachedRoutes: 0 };
+      return { spec, verdict, hosts: new Map(), tlsRoutes: [], attachedRoutes: 0 };
     });
     entries.set(name, { object, name, listeners, calls: new Set() });
   }
   return entries;
 }
 
-function judgeListener({ protocol, port, hostname }: ListenerSpec, taken: Set<string>): Verdict {
-  if (protocol !== 'HTTP') {
-    return { holds: false, reason: 'UnsupportedProtocol', message: `protocol ${protocol} is not supported` };
+/** `taken` holds what the listeners before have, by port. */
+function judgeListener({ protocol, port, hostname, tls }: ListenerSpec, taken: TakenPorts): Verdict {
+  const unsupported = protocol === 'TLS' ? tls?.mode !== 'Passthrough' : protocol !== 'HTTP';
+  if (unsupported) {
+    const mode = protocol === 'TLS' ? ` with mode ${tls?.mode ?? 'Terminate'}` : '';
+    return { holds: false, reason: 'UnsupportedProtocol', message: `protocol ${protocol}${mode} is not supported` };
   }
-  const place = `port ${port} with hostname ${hostname ?? '*'}`;
-  if (taken.has(place)) {
-    return { holds: false, reason: 'HostnameConflict', message: `another listener already has ${place}` };
+  const there = valueAt(taken, port, () => ({ protocol, hostnames: new Set<string>() }));
+  if (there.protocol !== protocol) {
+    const message = `another listener already has port ${port} with protocol ${there.protocol}`;
+    return { holds: false, reason: 'ProtocolConflict', message };
   }
-  taken.add(place);
+  const host = hostname ?? '*';
+  if (there.hostnames.has(host)) {
+    const message = `another listener already has port ${port} with hostname ${host}`;
+    return { holds: false, reason: 'HostnameConflict', message };
+  }
+  there.hostnames.add(host);
   return accepted;
 }
 
@@ -84,12 +99,10 @@ export function toGateway({ name, listeners }: GatewayEntry): Gateway {
     listeners: listeners
       .filter(({ verdict }) => verdict.holds)
       .map(
-        ({ spec, hosts }): GatewayListener => ({
-          name: spec.name,
-          port: spec.port,
-          protocol: 'http',
-          virtualHosts: virtualHosts(hosts),
-        }),
+        ({ spec: { name, port, protocol }, hosts, tlsRoutes }): GatewayListener =>
+          protocol === 'TLS'
+            ? { name, port, protocol: 'tls', tlsRoutes }
+            : { name, port, protocol: 'http', virtualHosts: virtualHosts(hosts) },
       ),
   };
 }
@@ -132,8 +145,9 @@ export function gatewayStatuses(gateways: GatewayEntries, workloads: Workloads, 
       object: referenceTo(object),
       conditions: [condition(object, 'Accepted', acceptance), condition(object, 'Programmed', programmed)],
       listeners: listeners.map(({ spec, verdict, attachedRoutes }): ListenerStatus => {
-        const conflict: Verdict =
-          verdict.reason === 'HostnameConflict' ? { ...verdict, holds: true } : { holds: false, reason: 'NoConflicts' };
+        const conflict: Verdict = conflicts.includes(verdict.reason)
+          ? { ...verdict, holds: true }
+          : { holds: false, reason: 'NoConflicts' };
         return {
           name: spec.name,
           attachedRoutes,

@@ -32,7 +32,7 @@ export interface ServicePortEntry {
   /** By namespace of the callers they are for; {@link everyone} for those of routes in the Service's own namespace. */
   readonly rules: Map<Audience, HttpRule[]>;
   readonly tcpRoutes: Map<Audience, TcpRoute>;
-  readonly tlsRoutes: TlsRoute[];
+  readonly tlsRoutes: Map<Audience, TlsRoute[]>;
   readonly faults: FaultPolicy[];
 }
 
@@ -85,7 +85,7 @@ export function readServices(inventory: Inventory, declared: DeclaredProtocols, 
         targetPort: port.targetPort ?? port.port,
         rules: new Map(),
         tcpRoutes: new Map(),
-        tlsRoutes: [],
+        tlsRoutes: new Map(),
         faults: [],
       });
     }
@@ -129,6 +129,8 @@ function toServicePort({ port, name, protocol, rules, tcpRoutes, tlsRoutes, faul
   const consumerRules = byConsumer(rules);
   const consumerTcpRoutes = byConsumer(tcpRoutes);
   const tcpRoute = tcpRoutes.get(everyone);
+  const consumerTlsRoutes = byConsumer(tlsRoutes);
+  const ownTlsRoutes = tlsRoutes.get(everyone);
   return {
     port,
     name,
@@ -137,7 +139,8 @@ function toServicePort({ port, name, protocol, rules, tcpRoutes, tlsRoutes, faul
     ...(consumerRules ? { consumerRules } : {}),
     ...(tcpRoute ? { tcpRoute } : {}),
     ...(consumerTcpRoutes ? { consumerTcpRoutes } : {}),
-    ...(tlsRoutes.length ? { tlsRoutes } : {}),
+    ...(ownTlsRoutes ? { tlsRoutes: ownTlsRoutes } : {}),
+    ...(consumerTlsRoutes ? { consumerTlsRoutes } : {}),
     ...(faults.length ? { faults } : {}),
   };
 }

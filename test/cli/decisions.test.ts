@@ -1,3 +1,6 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from '@jest/globals';
 import { meshwright } from './cli.ts';
@@ -73,4 +76,49 @@ it.each([
   expect(code).toBe(2);
   expect(stdout).toBe('');
   expect(stderr).toContain(message);
+});
+
+it('decides by the server name of a TLS handshake, which --to names where it is https', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'meshwright-tls-'));
+  const manifests = ['db', 'eu', 'us'].map(
+    (name) => `
+apiVersion: v1
+kind: Service
+metadata: { name: ${name}, namespace: shop }
+spec: { clusterIP: ${name === 'db' ? '10.96.0.1' : '10.96.0.2'}, ports: [{ port: 5433 }] }
+---`,
+  );
+  const routes = ['eu', 'us'].map(
+    (name) => `
+apiVersion: gateway.networking.k8s.io/v1
+kind: TLSRoute
+metadata: { name: ${name}, namespace: shop }
+spec:
+  parentRefs: [{ group: "", kind: Service, name: db }]
+  hostnames: [${name}.db.example]
+  rules: [{ backendRefs: [{ name: ${name}, port: 5433 }] }]
+---`,
+  );
+  const web = `
+apiVersion: apps/v1
+kind: Deployment
+metadata: { name: web, namespace: shop }
+spec:
+  selector: { matchLabels: { app: web } }
+  template:
+    metadata: { labels: { app: web, meshwright.dev/inject: enabled } }
+    spec: { containers: [{ name: web, image: web }] }`;
+  try {
+    await writeFile(join(folder, 'mesh.yaml'), [...manifests, ...routes, web].join(''));
+    const asked = ['simulate', '--from', 'shop/web', '--manifests', folder, '-o', 'json', '--to'];
+    const decided = async (...args: string[]) => JSON.parse((await meshwright([...asked, ...args])).stdout);
+    const named = ['--server-name', 'us.db.example'];
+    expect(await decided('https://db.shop:5433', ...named)).toMatchObject({ route: 'TLSRoute shop/us' });
+    expect(await decided('https://db.shop:5433')).toMatchObject({
+      outcome: 'refuse',
+      reason: 'closed: no TLSRoute is for db.shop',
+    });
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });

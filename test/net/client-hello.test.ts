@@ -31,14 +31,46 @@ function inRecords(hello: Buffer, sizes: readonly number[]): Buffer {
   return Buffer.concat(records);
 }
 
+const told = { protocols: ['meshwright-tcp', 'h2'], serverName: 'reviews.shop' };
 let withAlpn: Buffer;
 beforeAll(async () => {
   withAlpn = await helloOf({ ALPNProtocols: ['meshwright-tcp', 'h2'], servername: 'reviews.shop' });
 });
 
+/** A ClientHello of nothing but one extension of server names. */
+function naming(names: Buffer): Buffer {
+  const extension = Buffer.concat([Buffer.from([0, 0, names.length >> 8, names.length & 255]), names]);
+  const head = [3, 3, ...Buffer.alloc(32), 0, 0, 2, 19, 1, 1, 0, extension.length >> 8, extension.length & 255];
+  const body = Buffer.concat([Buffer.from(head), extension]);
+  const message = Buffer.concat([Buffer.from([1, 0, body.length >> 8, body.length & 255]), body]);
+  return Buffer.concat([Buffer.from([22, 3, 1, message.length >> 8, message.length & 255]), message]);
+}
+
 describe('a ClientHello', () => {
+  it('names the server that is meant, in lower case, or none', async () => {
+    expect(parseClientHello(await helloOf({ servername: 'DB.Example' }))).toMatchObject({ serverName: 'db.example' });
+    expect(parseClientHello(await helloOf({}))).not.toHaveProperty('serverName');
+    const name = Buffer.from('\0\x05\0\0\x02Ab', 'latin1');
+    expect(parseClientHello(naming(name))).toEqual({ protocols: [], serverName: 'ab' });
+    const otherType = Buffer.from('\0\x05\x01\0\x02Ab', 'latin1');
+    expect(parseClientHello(naming(otherType))).toEqual({ protocols: [] });
+    expect(parseClientHello(naming(Buffer.from('\0\0', 'latin1')))).toEqual({ protocols: [] });
+    expect(parseClientHello(naming(Buffer.from('\0\x05\0\xff\xffAb', 'latin1')))).toBeUndefined();
+  });
+
+  it('never asks for more than one can be long', () => {
+    const endless = Buffer.concat([
+      Buffer.from([22, 3, 1, 64, 0, 1, 0, 63, 255]),
+      Buffer.alloc(16_000),
+      Buffer.from([22, 3, 1, 64, 0]),
+      Buffer.alloc(40_000),
+    ]);
+    const limit = 16_384 + 4 + 16 * 5;
+    expect(parseClientHello(endless.subarray(0, limit + 1))).not.toBe('incomplete');
+  });
+
   it('tells the protocols that are offered', async () => {
-    expect(parseClientHello(withAlpn)).toEqual({ protocols: ['meshwright-tcp', 'h2'] });
+    expect(parseClientHello(withAlpn)).toEqual(told);
     expect(parseClientHello(await helloOf({}))).toEqual({ protocols: [] });
     expect(parseClientHello(await helloOf({ maxVersion: 'TLSv1.2', ALPNProtocols: ['http/1.1'] }))).toEqual({
       protocols: ['http/1.1'],
@@ -56,7 +88,7 @@ describe('a ClientHello', () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 1, max: 100 }), { maxLength: 15 }), fc.nat(), (sizes, cut) => {
         const records = inRecords(withAlpn, sizes);
-        expect(parseClientHello(records)).toEqual({ protocols: ['meshwright-tcp', 'h2'] });
+        expect(parseClientHello(records)).toEqual(told);
         expect(parseClientHello(records.subarray(0, cut % records.length))).toBe('incomplete');
       }),
     );

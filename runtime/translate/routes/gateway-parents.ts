@@ -9,6 +9,7 @@ import { accepted, type Verdict } from '../status.ts';
 import type { RouteObject } from './backends.ts';
 import type { Attachment, CompiledRoute, RouteContext } from './compilation.ts';
 import type { ConflictCheck } from './conflicts.ts';
+import { attachByServerName } from './connections.ts';
 import { intersectHostnames } from './hostnames.ts';
 
 /** Attaches a route to the listeners of a Gateway of ours; `undefined` where it is somebody else's. */
@@ -21,7 +22,6 @@ export function attachToGateway(
 ): Attachment {
   const { gateways, inventory, report } = context;
   const { object } = route;
-  const rules = 'rules' in route ? route.rules : [];
   const wanted = object.kind === 'TCPRoute' ? undefined : object.spec.hostnames;
   const namespace = namespaceOfRef(ref, object);
   const name = qualifiedName(namespace, ref.name);
@@ -62,8 +62,19 @@ export function attachToGateway(
     });
     return refusal;
   }
+  for (const { listener } of attachable) listener.attachedRoutes++;
+  if ('connection' in route) {
+    const { connection } = route;
+    for (const { target } of connection.backends) if (target) gateway.calls.add(target.service);
+    const lists = attachable.map(({ listener, hostnames: serverNames }) => ({
+      serverNames,
+      routes: listener.tlsRoutes,
+      place: `listener ${listener.spec.name} of Gateway ${name}`,
+    }));
+    return attachByServerName(connection, lists, (message, hint) => report('MW1204', object, { path, message, hint }));
+  }
+  const { rules } = route;
   for (const { listener, hostnames } of attachable) {
-    listener.attachedRoutes++;
     for (const hostname of hostnames) {
       const hostRules = valueAt(listener.hosts, hostname, () => []);
       const place = `listener ${listener.spec.name} of Gateway ${name}, host ${hostname}`;
@@ -80,10 +91,15 @@ export function attachToGateway(
   return accepted;
 }
 
+/** The routes that listeners of a protocol are for. */
+const routeKinds: Readonly<Record<string, readonly RouteObject['kind'][]>> = {
+  HTTP: ['HTTPRoute', 'GRPCRoute'],
+  TLS: ['TLSRoute'],
+};
+
 /** `allowedRoutes` of a listener: the gateway's own namespace and every kind of route where it says nothing. */
 function allows({ spec }: ListenerEntry, gateway: GatewayEntry, route: RouteObject, inventory: Inventory): boolean {
-  // All listeners are of protocol HTTP.
-  if (route.kind === 'TCPRoute' || route.kind === 'TLSRoute') return false;
+  if (!routeKinds[spec.protocol]?.includes(route.kind)) return false;
   const { kinds, namespaces } = spec.allowedRoutes ?? {};
   if (
     kinds?.length &&

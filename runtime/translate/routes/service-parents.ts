@@ -8,7 +8,7 @@ import { accepted, type Verdict } from '../status.ts';
 import { type RouteObject, speaks } from './backends.ts';
 import type { Attachment, CompiledRoute } from './compilation.ts';
 import type { ConflictCheck } from './conflicts.ts';
-import type { CompiledConnectionRoute } from './connections.ts';
+import { attachByServerName, type CompiledConnectionRoute } from './connections.ts';
 
 /** What of two kinds on one port holds: the first of these (GEP-1294, "Route types"). */
 const kindsByRank: readonly RouteObject['kind'][] = ['GRPCRoute', 'HTTPRoute', 'TCPRoute'];
@@ -143,12 +143,12 @@ function attachConnections(
   report: Report,
 ): Verdict {
   if (object.kind === 'TLSRoute') {
-    if (audience === everyone) {
-      for (const port of ports) port.tlsRoutes.push({ ...connection, serverNames: object.spec.hostnames });
-    }
-    const message = 'connections are not told apart by the server name of their TLS handshake yet';
-    report('MW1207', object, { path, message, hint: 'until then the TLSRoute changes nothing; use a TCPRoute' });
-    return { holds: false, reason: 'UnsupportedValue', message };
+    const lists = ports.map((port) => ({
+      serverNames: object.spec.hostnames,
+      routes: valueAt(port.tlsRoutes, audience, () => []),
+      place: `port ${port.port} of Service ${service}`,
+    }));
+    return attachByServerName(connection, lists, (message, hint) => report('MW1204', object, { path, message, hint }));
   }
   const free = ports.filter((port) => !port.tcpRoutes.has(audience));
   for (const port of free) port.tcpRoutes.set(audience, connection);

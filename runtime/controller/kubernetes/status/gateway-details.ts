@@ -76,6 +76,7 @@ function addressesOf(service: ServiceObject, statusOf: (service: ObjectReference
 const kindsOfProtocol: Readonly<Record<string, readonly string[]>> = {
   HTTP: ['HTTPRoute', 'GRPCRoute'],
   HTTPS: ['HTTPRoute', 'GRPCRoute'],
+  TLS: ['TLSRoute'],
 };
 
 /** The kinds of routes that a listener takes: what we can serve of what it allows. */
