@@ -29,6 +29,8 @@ export * from './policy/index.ts';
 export { Port, type PortOptions, type Ports, ServicePort } from './port.ts';
 export { type HttpProtocol, type HttpRouteParent, Route, type RouteProps } from './route.ts';
 export {
+  type CorsOrigin,
+  type CorsProps,
   type ForwardRule,
   type HeaderChanges,
   type MirrorProps,

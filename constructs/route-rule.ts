@@ -1,6 +1,6 @@
 import type { Duration } from 'cdk8s';
 import type { ITarget } from './interfaces.ts';
-import type { HttpCondition, Match } from './match.ts';
+import type { HttpCondition, HttpMethod, Match } from './match.ts';
 
 /** Changes of a header list: removals first, then `set` replaces, then `add` appends. */
 export interface HeaderChanges {
@@ -140,6 +140,51 @@ export interface RetryProps {
   readonly backoff?: Duration;
 }
 
+/** An origin of web pages: scheme, host and, where it is not that of the scheme, port. The host may begin with `*.`. */
+export type CorsOrigin = `http://${string}` | `https://${string}`;
+
+/**
+ * Lets browsers have web pages of other origins call, and read the answers. The proxy that routes answers what
+ * browsers ask ahead (preflights), and replaces what the application says of origins.
+ */
+export interface CorsProps {
+  /**
+   * The origins whose pages may: a list, or `'*'` for all of them. `https://*.shop.example` stands for all hosts below
+   * shop.example.
+   */
+  readonly allowOrigins: readonly CorsOrigin[] | '*';
+
+  /**
+   * Methods that they may use besides GET, HEAD and POST.
+   * @default - no other
+   */
+  readonly allowMethods?: readonly HttpMethod[] | '*';
+
+  /**
+   * Request headers that they may send besides those that every form sends.
+   * @default - no other
+   */
+  readonly allowHeaders?: readonly string[] | '*';
+
+  /**
+   * Response headers that their scripts may read besides the simple ones, such as `content-type`.
+   * @default - no other
+   */
+  readonly exposeHeaders?: readonly string[] | '*';
+
+  /**
+   * Whether browsers send cookies and other credentials with it.
+   * @default false
+   */
+  readonly allowCredentials?: boolean;
+
+  /**
+   * How long browsers may keep the answer to a preflight, in whole seconds.
+   * @default - what the Gateway API says: 5 seconds
+   */
+  readonly maxAge?: Duration;
+}
+
 interface HttpRule extends RuleProps<HttpCondition> {
   /**
    * Changes of the host and path before the request is sent on.
@@ -164,6 +209,12 @@ interface HttpRule extends RuleProps<HttpCondition> {
    * @default - they are not
    */
   readonly retry?: RetryProps;
+
+  /**
+   * Which web pages of other origins may call.
+   * @default - what the application says
+   */
+  readonly cors?: CorsProps;
 }
 
 /** A rule that sends requests on. */
@@ -178,6 +229,12 @@ export interface RedirectRule extends RuleProps<HttpCondition> {
   /** Where the client is sent. */
   readonly redirect: RedirectProps;
   readonly to?: undefined;
+
+  /**
+   * Which web pages of other origins may follow it.
+   * @default - none
+   */
+  readonly cors?: CorsProps;
   readonly rewrite?: undefined;
   readonly timeout?: undefined;
   readonly backendTimeout?: undefined;

@@ -6,7 +6,7 @@ import type { Backend, IRouteParent, IServiceOf, IServicePort } from './interfac
 import { Match } from './match.ts';
 import { metadata, nameBelowMesh } from './metadata.ts';
 import { backendsOf, renderBackends, renderHeaderFilters, renderMatch, renderMirror } from './route-rendering.ts';
-import type { RedirectProps, RetryProps, RewriteProps, RouteRule } from './route-rule.ts';
+import type { CorsProps, RedirectProps, RetryProps, RewriteProps, RouteRule } from './route-rule.ts';
 import type { Check, Checked } from './synth/check.ts';
 import { formatDuration } from './synth/duration.ts';
 import { checkHttpRule } from './synth/http-rules.ts';
@@ -98,6 +98,7 @@ export class Route extends Construct implements Checked {
       ...renderMirror(rule.mirror, ports),
       ...renderRewrite(rule.rewrite),
       ...renderRedirect(rule.redirect),
+      ...renderCors(rule.cors),
     ];
     return {
       ...(rule.name && { name: rule.name }),
@@ -128,6 +129,26 @@ function renderRedirect(redirect: RedirectProps | undefined): HttpFilters {
     {
       type: 'RequestRedirect',
       requestRedirect: { scheme, hostname: host, port, path: renderPathChange(path), statusCode: status },
+    },
+  ];
+}
+
+function renderCors(cors: CorsProps | undefined): HttpFilters {
+  if (!cors) return [];
+  const { allowOrigins, allowCredentials, allowMethods, allowHeaders, exposeHeaders, maxAge } = cors;
+  const list = <T extends string>(values: readonly T[] | '*' | undefined) =>
+    values === '*' ? ['*' as const] : values && [...values];
+  return [
+    {
+      type: 'CORS',
+      cors: {
+        allowOrigins: list(allowOrigins),
+        allowCredentials,
+        allowMethods: list(allowMethods),
+        allowHeaders: list(allowHeaders),
+        exposeHeaders: list(exposeHeaders),
+        maxAge: maxAge?.toSeconds({ integral: false }),
+      },
     },
   ];
 }

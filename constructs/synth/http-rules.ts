@@ -3,6 +3,7 @@ import { type HttpCondition, Match } from '../match.ts';
 import { isUnknown } from '../placeholder.ts';
 import type { PathChange, RedirectProps, RetryProps, RouteRule } from '../route-rule.ts';
 import type { Check } from './check.ts';
+import { checkCors } from './cors.ts';
 import { checkDuration } from './duration.ts';
 import { pathProblem } from './match-rules.ts';
 import { checkHostname, checkPortNumber, quote } from './rules.ts';
@@ -13,6 +14,7 @@ export function checkHttpRule(check: Check, route: IConstruct, label: string, ru
   if (rule.redirect) checkRedirect(check, route, label, rule.redirect, alternatives);
   if (rule.rewrite?.host) checkHostname(check, route, rule.rewrite.host);
   checkPathChange(check, route, `${label}: rewrite`, rule.rewrite?.path, alternatives);
+  if (rule.cors) checkCors(check, route, label, rule.cors);
   if (rule.retry) checkRetry(check, route, label, rule.retry);
 
   const { timeout, backendTimeout } = rule;

@@ -56,6 +56,13 @@ export const meshMatchers = {
     return result(pass, received, `meet fault ${fault}${with_}`, `it meets ${describeShares(faults)}`);
   },
 
+  toShareWith(received: Simulation, origin: string): Result {
+    const { cors } = received;
+    const pass = cors?.allowed === true && cors.origin === origin;
+    const actual = cors ? cors.reason : 'the rule says nothing of origins';
+    return result(pass, received, `be shared with pages of ${origin}`, actual);
+  },
+
   toRedirectTo(received: Simulation, location: string, status?: number): Result {
     const pass = received.location === location && (status === undefined || received.status === status);
     const with_ = status === undefined ? '' : ` with status ${status}`;
@@ -143,6 +150,8 @@ declare module 'expect' {
     toBeRateLimited(limit?: string): R;
     /** A try of it meets this fault; where a probability is stated, with exactly that one. */
     toMeetFault(fault: string, probability?: number): R;
+    /** Its `origin` is this one, and the rule lets pages of it read what is answered. */
+    toShareWith(origin: string): R;
     toRedirectTo(location: string, status?: number): R;
     /** It is answered with this status instead of reaching an application. */
     toRefuseWith(status: number): R;

@@ -2,6 +2,7 @@ import { ApiObject } from 'cdk8s';
 import type { IConstruct } from 'constructs';
 import {
   abortStatus,
+  type CorsDecision,
   createSnapshot,
   type Decision,
   decide,
@@ -63,10 +64,10 @@ export interface SimulationRequest {
 
 /** What happens to a request, and why. */
 export interface Simulation {
-  /** The request is sent on, answered with a redirect, or answered with an error by the first proxy. */
+  /** The first proxy sends the request on, redirects it, answers it (a preflight), or refuses it with an error. */
   readonly outcome: Decision['outcome'];
   /**
-   * Status of the answer, where a proxy gives it: a redirect, an error, a fault that every try meets, or 403 where
+   * Status of the answer, where a proxy gives it: a redirect, a preflight's, an error, a fault that every try meets, or 403 where
    * every target denies it.
    */
   readonly status?: number;
@@ -86,6 +87,8 @@ export interface Simulation {
   readonly mirrors: readonly Mirror[];
   /** Of a redirect. */
   readonly location?: string;
+  /** Whether a page of the request's `origin` may read the answer; absent where the rule says nothing of origins. */
+  readonly cors?: CorsDecision;
   /** Path and headers as the target sees them; absent where it is not sent on. */
   readonly forwarded?: { readonly path: string; readonly headers: Readonly<Record<string, string>> };
   /** The reasons, from the first proxy to the last: what decided, and why the other rules did not. */
@@ -192,7 +195,7 @@ function workloadOf(caller: ICaller, snapshot: MeshSnapshot): QualifiedName {
 }
 
 function describe(decision: Decision, simulated: SimulatedRequest, snapshot: MeshSnapshot): Simulation {
-  const { outcome, rule, connection, targets, timeouts, retry, mirrors, location } = decision;
+  const { outcome, rule, connection, targets, timeouts, retry, mirrors, location, cors } = decision;
   const forwarded = targets.find(({ request }) => request)?.request;
   const access = accessOf(decision, simulated, snapshot);
   return {
@@ -210,6 +213,7 @@ function describe(decision: Decision, simulated: SimulatedRequest, snapshot: Mes
     retry,
     mirrors,
     location,
+    cors,
     forwarded: forwarded && { path: forwarded.path, headers: headerRecord(forwarded.headers) },
     why: reasonsOf(decision),
     decision,
@@ -256,10 +260,11 @@ function isForbidden({ targets }: Decision): boolean {
   return receivers.length > 0 && receivers.every(({ allowed, access }) => !allowed && access);
 }
 
-function reasonsOf({ reason, route, targets }: Decision): readonly string[] {
+function reasonsOf({ reason, route, cors, targets }: Decision): readonly string[] {
   const others = (route?.considered ?? []).filter(({ verdict }) => verdict !== 'decided');
   return [
     reason,
+    ...(cors ? [`cors: ${cors.reason}`] : []),
     ...others.map(({ rule, reason }) => `not ${rule.name} of ${describeReference(rule.route)}: ${reason}`),
     ...targets.flatMap(({ target, problem, balancing, receivers, faults = [] }) => [
       ...(problem ? [`${target?.service ?? 'a target'}: ${problem}`] : []),

@@ -138,7 +138,12 @@ new Route(gateway, 'storefront', {
       match: [Path.prefix('/old-cart')],
       redirect: { path: PathChange.prefix('/api/cart') },
     },
-    { name: 'web', to: web, responseHeaders: { set: { 'x-powered-by': 'meshwright' }, remove: ['server'] } },
+    {
+      name: 'web',
+      to: web,
+      responseHeaders: { set: { 'x-powered-by': 'meshwright' }, remove: ['server'] },
+      cors: { allowOrigins: ['https://*.shop.example'], maxAge: Duration.hours(1) },
+    },
   ],
 });
 

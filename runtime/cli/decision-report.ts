@@ -14,7 +14,7 @@ import { describeReference, type ObjectReference } from '../model/index.ts';
 
 /** A decision as data: names instead of the compiled objects that made it. */
 export function summarise(decision: Decision) {
-  const { outcome, reason, rule, connection, location, timeouts, retry, mirrors, targets, delivered } = decision;
+  const { outcome, reason, rule, connection, location, cors, timeouts, retry, mirrors, targets, delivered } = decision;
   return {
     outcome,
     status: statusOf(decision),
@@ -22,6 +22,7 @@ export function summarise(decision: Decision) {
     route: routeOf(rule ?? connection),
     rule: rule?.name,
     location,
+    cors,
     targets: targets.map(({ target, probability, status, problem, request, faults, receivers }) => ({
       service: target?.service,
       port: target?.port,
@@ -104,10 +105,11 @@ function summariseFault({ policy, fault, probability, reason }: FaultConsiderati
 
 /** Where a request goes, for people. */
 export function formatDecision(decision: Decision): string {
-  const { location, timeouts, retry, mirrors, targets } = decision;
+  const { location, cors, timeouts, retry, mirrors, targets } = decision;
   const status = statusOf(decision);
   const lines = [`${status === undefined ? '' : `${status}: `}${decision.reason}`];
   if (location) lines.push(`  location  ${location}`);
+  if (cors) lines.push(`  cors      ${cors.reason}`);
   for (const target of targets) {
     lines.push(`  ${percent(target.probability)}  ${describeTarget(target)}`);
     for (const fault of target.faults ?? []) if (fault.probability > 0) lines.push(`       ${describeFault(fault)}`);

@@ -16,14 +16,16 @@ import {
 import { compileAccess } from './access.ts';
 import { totalWeight } from './backend.ts';
 import { type ConnectionRouter, compileConnections } from './connection-router.ts';
-import type { Decision, ReceiverDecision, SimulatedRequest, TargetDecision } from './decision.ts';
+import type { CompiledCors } from './cors.ts';
+import type { CorsDecision, Decision, ReceiverDecision, SimulatedRequest, TargetDecision } from './decision.ts';
 import { explainAccess, explainRoute } from './explain.ts';
 import { compileFaults, explainFaults, type FaultConsideration, faultyTargets } from './fault.ts';
 import { applyHeaderChange } from './headers.ts';
 import { compileKey, createBalancer, explainBalancing } from './load-balancing/index.ts';
 import { formatTarget, normalizePath } from './path.ts';
+import { type PreflightMatch, routePreflight } from './preflight.ts';
 import { compileRateLimits, explainRateLimits, type RateLimitRequest } from './rate-limit.ts';
-import { type HttpRequest, hostOf, portOf } from './request.ts';
+import { type HttpRequest, headerValue, hostOf, portOf } from './request.ts';
 import { redirectLocation, rewritePath } from './rewrite.ts';
 import type { Router } from './router.ts';
 import { compileListeners, compileServicePort, hostsOf } from './service.ts';
@@ -95,11 +97,16 @@ interface Caller {
 function decideHttp(caller: Caller, router: Router, simulated: SimulatedRequest): Decision {
   const request = toRequest(simulated);
   if (!request) return refuse(400, `the path ${simulated.path} is malformed`);
+  const preflight = routePreflight(router, request);
+  if (preflight) return decidePreflight(router, preflight);
   const route = explainRoute(router, request);
   if (!route.decided) return { ...refuse(404, 'no rule matches'), route };
-  const { rule, match } = route.decided;
+  const { rule, match, cors } = route.decided;
   const { timeouts, retry, mirrors, action } = rule;
-  const decided = { rule, match, route, timeouts, retry, mirrors };
+  const decided = {
+    ...{ rule, match, route, timeouts, retry, mirrors },
+    ...(cors && { cors: decideOrigin(cors, headerValue(request.headers, 'origin')) }),
+  };
   const by = `by rule ${rule.name} of ${describeReference(rule.route)}`;
   if (action.kind === 'redirect') {
     const location = redirectLocation({ ...request, scheme: 'http' }, action.redirect, match);
@@ -115,6 +122,27 @@ function decideHttp(caller: Caller, router: Router, simulated: SimulatedRequest)
       return decideTarget(caller, backend, backend.weight / total, rule.responseHeaders, request, forwarded);
     });
   return { ...decided, outcome: 'forward', reason: `forwarded ${by}`, targets, delivered: deliveredTo(targets) };
+}
+
+/** A browser asks ahead of a request whether it may send it; nothing is sent on. */
+function decidePreflight(router: Router, { found, request }: PreflightMatch): Decision {
+  const { rule, match } = found;
+  const route = explainRoute(router, request);
+  const cors = decideOrigin(found.cors, headerValue(request.headers, 'origin'), request.headers);
+  const decided = { rule, match, route, cors, timeouts: {}, mirrors: [], targets: [], delivered: 0 };
+  const by = `by rule ${rule.name} of ${describeReference(rule.route)}`;
+  return cors.allowed
+    ? { ...decided, outcome: 'answer', status: 204, reason: `preflight answered ${by}` }
+    : { ...decided, outcome: 'refuse', status: 403, reason: `preflight refused ${by}: ${cors.reason}` };
+}
+
+function decideOrigin(cors: CompiledCors, origin: string | undefined, preflight?: readonly string[]): CorsDecision {
+  if (origin === undefined) {
+    return { allowed: false, reason: 'the request names no origin', fields: cors.respond(undefined, []) };
+  }
+  const allowed = cors.allows(origin);
+  const fields = allowed && preflight ? cors.preflight(preflight) : cors.respond(origin, []);
+  return { origin, allowed, reason: `origin ${origin} is ${allowed ? '' : 'not '}allowed`, fields };
 }
 
 function decideConnection(caller: Caller, connections: ConnectionRouter, simulated: SimulatedRequest): Decision {

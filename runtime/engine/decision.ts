@@ -34,7 +34,7 @@ export interface SimulatedRequest {
 
 /** What happens to a request, and why, at the sending and the receiving end. */
 export interface Decision {
-  readonly outcome: 'forward' | 'redirect' | 'refuse';
+  readonly outcome: 'forward' | 'redirect' | 'answer' | 'refuse';
   /** Of the answer, where the request is not forwarded. */
   readonly status?: number;
   readonly reason: string;
@@ -49,12 +49,24 @@ export interface Decision {
   readonly connection?: ConnectionDecision;
   /** Of a redirect. */
   readonly location?: string;
+  /** What the rule says of the request's origin; absent where it says nothing of origins. */
+  readonly cors?: CorsDecision;
   readonly timeouts: Timeouts;
   readonly retry?: Retry;
   readonly mirrors: readonly Mirror[];
   readonly targets: readonly TargetDecision[];
   /** The probability that the request reaches an application where it meets no fault. */
   readonly delivered: number;
+}
+
+/** Whether a web page of another origin may read what is answered. */
+export interface CorsDecision {
+  /** Absent where the request names none. */
+  readonly origin?: string;
+  readonly allowed: boolean;
+  readonly reason: string;
+  /** The fields that the answer has: `[name, value, …]`, names lower-case. */
+  readonly fields: readonly string[];
 }
 
 /** One backend that the request can go to. */

@@ -11,9 +11,11 @@ export {
 } from './access.ts';
 export { chooseBackend, chooseByWeight } from './backend.ts';
 export { type ConnectionDecision, type ConnectionRouter, compileConnections } from './connection-router.ts';
+export { type CompiledCors, compileCors } from './cors.ts';
 export { decide } from './decide.ts';
 export {
   abortStatus,
+  type CorsDecision,
   type Decision,
   type ReceiverDecision,
   type SimulatedRequest,
@@ -49,6 +51,7 @@ export {
 } from './load-balancing/index.ts';
 export type { Matcher } from './matcher.ts';
 export { formatTarget, type NormalizedPath, normalizePath } from './path.ts';
+export { type PreflightMatch, routePreflight } from './preflight.ts';
 export {
   compileRateLimits,
   explainRateLimits,

@@ -1,4 +1,5 @@
 import type { HttpMatch, HttpRule, VirtualHost } from '../model/index.ts';
+import { type CompiledCors, compileCors } from './cors.ts';
 import { exactOf, type Matcher, matchDetails, matchPath, prefixOf } from './matcher.ts';
 import { comparePrecedence } from './precedence.ts';
 import { type HttpRequest, hostOf } from './request.ts';
@@ -11,6 +12,8 @@ export interface RouteMatch {
   readonly path: Matcher<string>;
   /** The conditions other than the path. */
   readonly details: readonly Matcher<HttpRequest>[];
+  /** Of the rule; absent where it says nothing of origins. */
+  readonly cors: CompiledCors | undefined;
 }
 
 /** Rules compiled for one port. */
@@ -24,9 +27,16 @@ export interface Router {
 /** Compiles rules that hold for every host. */
 export function compileRules(rules: readonly HttpRule[]): Router {
   const candidates = rules
-    .flatMap((rule) =>
-      rule.matches.map((match) => ({ rule, match, path: matchPath(match.path), details: matchDetails(match) })),
-    )
+    .flatMap((rule) => {
+      const cors = rule.cors && compileCors(rule.cors);
+      return rule.matches.map((match) => ({
+        rule,
+        match,
+        path: matchPath(match.path),
+        details: matchDetails(match),
+        cors,
+      }));
+    })
     .sort((left, right) => comparePrecedence(left.match, right.match));
   const exact = new Map<string, RouteMatch[]>();
   const patterns: RouteMatch[] = [];

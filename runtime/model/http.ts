@@ -111,6 +111,25 @@ export interface Retry {
   readonly backoff: number;
 }
 
+/**
+ * Which web pages of other origins may call a rule and read what it answers (Gateway API `HTTPCORSFilter`, GEP-1767;
+ * Fetch section 3.3). In a list of methods or names, `*` stands alone.
+ */
+export interface Cors {
+  /** `*`, or `scheme://host[:port]` in lower case without the scheme's own port; the host may be `*` or begin with `*.`. */
+  readonly allowOrigins: readonly string[];
+  /** Whether browsers may send cookies and other credentials with it. */
+  readonly allowCredentials: boolean;
+  /** Besides GET, HEAD and POST, which need no permission. */
+  readonly allowMethods: readonly string[];
+  /** Lower-case names. */
+  readonly allowHeaders: readonly string[];
+  /** Lower-case names. */
+  readonly exposeHeaders: readonly string[];
+  /** Seconds for which a browser may keep the answer to a preflight. */
+  readonly maxAge: number;
+}
+
 /** What happens to a request that a rule matches. */
 export type HttpAction =
   | { readonly kind: 'forward'; readonly backends: readonly WeightedBackend[] }
@@ -126,6 +145,7 @@ export interface HttpRule {
   readonly requestHeaders?: HeaderChange;
   readonly responseHeaders?: HeaderChange;
   readonly rewrite?: Rewrite;
+  readonly cors?: Cors;
   readonly mirrors: readonly Mirror[];
   readonly timeouts: Timeouts;
   readonly retry?: Retry;

@@ -15,6 +15,9 @@ export interface ProxyContext {
   readonly accessLog: AccessLog;
 }
 
+/** What becomes of the headers of a response. */
+export type ChangeResponse = (headers: HeaderList) => HeaderList;
+
 /** What a try gets its connection from. */
 export type ConnectionSource = Pick<ConnectionPool, 'acquire' | 'forget'>;
 
@@ -57,5 +60,5 @@ export interface ExchangePlan {
     key: string | undefined,
     headers: HeaderList,
   ): Upstream | undefined;
-  changeResponse?(headers: HeaderList): HeaderList;
+  changeResponse?: ChangeResponse;
 }

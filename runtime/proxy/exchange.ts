@@ -8,7 +8,7 @@ import type {
   ServerStream,
 } from '../net/index.ts';
 import { type Failure, tooSlow } from './exchange-failure.ts';
-import type { ExchangePlan, ProxyContext } from './exchange-plan.ts';
+import type { ChangeResponse, ExchangePlan, ProxyContext } from './exchange-plan.ts';
 import { Tries, type TriesOwner } from './exchange-tries.ts';
 import { Call, statusFields, statusOfReply, statusOfTrailers } from './grpc.ts';
 import { IdleWatch } from './idle-watch.ts';
@@ -25,6 +25,7 @@ export class Exchange implements TriesOwner {
   readonly #head: RequestHead;
   readonly #source: string;
   readonly #started: number;
+  readonly #change: ChangeResponse | undefined;
   readonly #tries: Tries;
   readonly #call: Call | undefined;
   /** Milliseconds it may take, from its route or its caller. */
@@ -41,8 +42,8 @@ export class Exchange implements TriesOwner {
   #sent = 0;
 
   /**
-   * `source` names the caller for the access log, `key` is what the balancer reads of the request. With `ended`, the
-   * request has no body.
+   * `source` names the caller for the access log, `key` is what the balancer reads of the request; `change` is the last
+   * to change the headers of whatever is answered. With `ended`, the request has no body.
    */
   constructor(
     context: ProxyContext,
@@ -52,6 +53,7 @@ export class Exchange implements TriesOwner {
     ended: boolean,
     source: string,
     key?: string,
+    change?: ChangeResponse,
   ) {
     this.body = new RequestBody(ended, context.limits.replayBytes);
     this.#context = context;
@@ -60,6 +62,7 @@ export class Exchange implements TriesOwner {
     this.#head = head;
     this.#source = source;
     this.#started = context.clock.now();
+    this.#change = change;
     this.#tries = new Tries(context, plan, head, key, this);
     this.#call = Call.of(head);
     this.#limit = shorter(plan.timeouts.request || undefined, this.#call?.timeout);
@@ -105,6 +108,7 @@ export class Exchange implements TriesOwner {
     if (changeResponse) head.headers = changeResponse(head.headers);
     const { session } = this.#tries;
     if (session !== undefined) head.headers.push('set-cookie', session);
+    if (this.#change) head.headers = this.#change(head.headers);
     this.#downstream.respond(head, end);
     if (end) this.#finish(undefined);
     else if (this.#tunnel) this.#downstream.resume();
@@ -225,7 +229,8 @@ export class Exchange implements TriesOwner {
     this.#responseStarted = true;
     if (this.#call) this.#call.status = statusOfReply(reply);
     const told = this.#plan.direction === 'gateway' ? { ...reply, details: outside } : reply;
-    replyLocally(this.#downstream, this.#head, told);
+    const headers = this.#change?.(told.headers ?? []);
+    replyLocally(this.#downstream, this.#head, headers ? { ...told, headers } : told);
     this.#finish(reply.details);
   }
 

@@ -1,4 +1,4 @@
-import type { RequestHead, RequestReceiver, ServerStream } from '../net/index.ts';
+import type { RequestHead, RequestReceiver, ResponseHead, ServerStream } from '../net/index.ts';
 import type { ExchangePlan, ProxyContext } from './exchange-plan.ts';
 import { isGrpc, statusOfReply } from './grpc.ts';
 import { ignoreBody, type LocalReply, replyLocally } from './reply.ts';
@@ -22,17 +22,17 @@ export function answerLocally(
   return ignoreBody;
 }
 
-/** Sends a caller to another place, and logs that. */
-export function redirectLocally(
+/** Answers with a head that a rule asks for, a redirect for example, and logs that. */
+export function respondLocally(
   context: ProxyContext,
   scope: AnswerScope,
   head: RequestHead,
   stream: ServerStream,
-  { status, location }: { readonly status: number; readonly location: string },
+  { status, headers }: ResponseHead,
   source: string,
 ): RequestReceiver {
   log(context, scope, head, { status }, source);
-  stream.respond({ status, headers: ['location', location, 'content-length', '0'] }, true);
+  stream.respond({ status, headers }, true);
   return ignoreBody;
 }
 

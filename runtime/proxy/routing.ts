@@ -1,22 +1,25 @@
 import {
   applyHeaderChange,
+  type CompiledCors,
   chooseBackend,
   faultyTargets,
   formatTarget,
   headerValue,
   type NormalizedPath,
   normalizePath,
+  type PreflightMatch,
   type RouteMatch,
   type Router,
   redirectLocation,
   rewritePath,
+  routePreflight,
 } from '../engine/index.ts';
 import type { BackendTarget, HttpRule, WeightedBackend } from '../model/index.ts';
 import type { RequestHead, RequestReceiver, ServerStream } from '../net/index.ts';
 import type { Cluster, Clusters } from './cluster.ts';
 import { Exchange } from './exchange.ts';
-import type { ProxyContext } from './exchange-plan.ts';
-import { answerLocally, redirectLocally } from './local-answer.ts';
+import type { ChangeResponse, ProxyContext } from './exchange-plan.ts';
+import { answerLocally, respondLocally } from './local-answer.ts';
 import type { MeshView } from './mesh-view.ts';
 import { isMirrored, MirroringReceiver, Mirrors } from './mirror.ts';
 import type { LocalReply } from './reply.ts';
@@ -67,31 +70,35 @@ export class Routing {
     if (!target) return answerLocally(this.#context, scope, head, stream, malformedPath, caller);
     const { path, query } = target;
     const request = { method: head.method, authority: head.authority, path, query, headers: head.headers };
+    const preflight = head.method === 'OPTIONS' ? routePreflight(scope.router, request) : undefined;
+    if (preflight) return this.#answerPreflight(scope, preflight.found, head, stream, caller);
     const found = scope.router.route(request);
     if (!found) {
       const details = `no route of ${scope.service} matches ${head.method} ${path}`;
       const reply = { status: 404, error: 'destination_not_found' as const, details };
       return answerLocally(this.#context, scope, head, stream, reply, caller);
     }
-    const { rule } = found;
+    const { rule, cors } = found;
+    const change = cors && responseChange(cors, head);
     if (rule.action.kind === 'redirect') {
       const { redirect } = rule.action;
       const from = { scheme: head.scheme, authority: head.authority, path, query, listenerPort: scope.listenerPort };
-      const answer = { status: redirect.status, location: redirectLocation(from, redirect, found.match) };
-      return redirectLocally(this.#context, { ...scope, route: nameOfRule(rule) }, head, stream, answer, caller);
+      const headers = ['location', redirectLocation(from, redirect, found.match), 'content-length', '0'];
+      const answer = { status: redirect.status, headers: change ? change(headers) : headers };
+      return respondLocally(this.#context, { ...scope, route: nameOfRule(rule) }, head, stream, answer, caller);
     }
 
     const backend = chooseBackend(rule, this.#context.random);
     if (!backend?.target) {
       const route = nameOfRule(rule);
       const details = `${route}: ${backend?.problem ?? 'no backend has a weight'}`;
-      const reply = { status: 500, error: 'destination_not_found' as const, details };
+      const reply = { status: 500, error: 'destination_not_found' as const, details, headers: change?.([]) };
       return answerLocally(this.#context, { ...scope, route }, head, stream, reply, caller);
     }
     this.#change(head, target, found, backend);
     const plan = this.#plan(scope, rule, backend);
     const key = plan.keyOf(request, caller);
-    const exchange = new Exchange(this.#context, plan, stream, head, end, caller, key);
+    const exchange = new Exchange(this.#context, plan, stream, head, end, caller, key, change);
     // What an upgrade becomes cannot be had twice.
     const mirrored = rule.mirrors.length === 0 || head.upgrade !== undefined ? [] : this.#mirrors(rule);
     if (mirrored.length === 0) return exchange.start();
@@ -104,6 +111,26 @@ export class Routing {
     );
     if (end) mirror.send(undefined);
     return mirror;
+  }
+
+  /** Browsers are told whether they may send a request; the target hears nothing of it. */
+  #answerPreflight(
+    scope: RoutingScope,
+    { rule, cors }: PreflightMatch['found'],
+    head: RequestHead,
+    stream: ServerStream,
+    caller: string,
+  ): RequestReceiver {
+    const place = { ...scope, route: nameOfRule(rule) };
+    const origin = headerValue(head.headers, 'origin')!;
+    if (cors.allows(origin)) {
+      const answer = { status: 204, headers: cors.preflight(head.headers) };
+      return respondLocally(this.#context, place, head, stream, answer, caller);
+    }
+    const details = `${place.route} does not allow origin ${origin}`;
+    const headers = cors.respond(origin, []);
+    const reply = { status: 403, error: 'http_request_denied' as const, details, headers };
+    return answerLocally(this.#context, place, head, stream, reply, caller);
   }
 
   #change(head: RequestHead, target: NormalizedPath, { rule, match }: RouteMatch, backend: WeightedBackend): void {
@@ -153,6 +180,12 @@ export class Routing {
       .filter((mirror) => isMirrored(mirror, this.#context.random))
       .map((mirror) => this.#clusters.get(mirror.target));
   }
+}
+
+/** The request's own words are read now: a rule may change them before it is sent on. */
+function responseChange(cors: CompiledCors, { headers }: RequestHead): ChangeResponse {
+  const origin = headerValue(headers, 'origin');
+  return (response) => cors.respond(origin, response);
 }
 
 function hostOfTarget({ service, port }: BackendTarget): string {

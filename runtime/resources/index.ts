@@ -27,6 +27,7 @@ export { parseObject } from './parse.ts';
 export type { RateLimitPolicyObject } from './rate-limit.ts';
 export type {
   BackendObjectRef,
+  CorsFilter,
   GrpcRouteMatch,
   GrpcRouteObject,
   GrpcRouteRule,

@@ -23,6 +23,7 @@ export const duration = text
 /** RFC 9110 token. */
 export const headerName = text.max(256).regex(/^[A-Za-z0-9!#$%&'*+\-.^_|~]+$/, 'must be a header name');
 const headerValue = text.min(1).max(4096);
+const methods = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH'] as const;
 
 const parentRef = z.object({
   group: text.optional(),
@@ -60,6 +61,29 @@ const mirror = z.object({
   fraction: z.object({ numerator: z.int().min(0), denominator: z.int().min(1).optional() }).optional(),
 });
 
+/** `HTTPCORSFilter`. */
+const cors = z.object({
+  allowOrigins: z
+    .array(
+      text
+        .max(253)
+        .regex(
+          /^(\*|https?:\/\/((\*\.)?([a-zA-Z0-9-]+\.)*[a-zA-Z0-9-]+|\*)(:[0-9]{1,5})?)$/,
+          'must be *, or an origin such as https://shop.example, https://*.shop.example or http://localhost:3000',
+        ),
+    )
+    .max(64)
+    .optional(),
+  allowCredentials: z.boolean().optional(),
+  allowMethods: z
+    .array(z.enum([...methods, '*']))
+    .max(9)
+    .optional(),
+  allowHeaders: z.array(headerName).max(64).optional(),
+  exposeHeaders: z.array(headerName).max(64).optional(),
+  maxAge: z.int32().min(1).optional(),
+});
+
 const grpcFilter = z.object({
   type: z.enum(['RequestHeaderModifier', 'ResponseHeaderModifier', 'RequestMirror', 'ExtensionRef']),
   requestHeaderModifier: headerModifier.optional(),
@@ -87,6 +111,7 @@ const httpFilter = grpcFilter.extend({
       statusCode: z.literal([301, 302, 303, 307, 308]).optional(),
     })
     .optional(),
+  cors: cors.optional(),
   urlRewrite: z.object({ hostname: preciseHostname.optional(), path: pathModifier.optional() }).optional(),
 });
 
@@ -110,7 +135,7 @@ const httpMatch = z.object({
       value: text.max(1024).optional(),
     })
     .optional(),
-  method: z.enum(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH']).optional(),
+  method: z.enum(methods).optional(),
   headers: z.array(headerMatch).max(16).optional(),
   queryParams: z
     .array(z.object({ type: valueMatchType.optional(), name: text.min(1).max(256), value: text.min(1).max(1024) }))
@@ -210,6 +235,7 @@ export type HttpRouteRule = z.infer<typeof httpRule>;
 export type GrpcRouteRule = z.infer<typeof grpcRule>;
 export type HttpRouteMatch = z.infer<typeof httpMatch>;
 export type GrpcRouteMatch = z.infer<typeof grpcMatch>;
+export type CorsFilter = z.infer<typeof cors>;
 export type HttpRouteFilter = z.infer<typeof httpFilter>;
 export type HttpBackendRef = z.infer<typeof httpBackendRef>;
 export type BackendObjectRef = z.infer<typeof backendObjectRef>;

@@ -120,6 +120,26 @@ describe('a route', () => {
     ]);
   });
 
+  test('says which pages of other origins may call', () => {
+    const cors = {
+      allowOrigins: ['https://a.example', 'http://*.b.example:8080'],
+      allowMethods: ['PUT'],
+      allowHeaders: '*',
+      exposeHeaders: ['X-Total'],
+      allowCredentials: true,
+      maxAge: Duration.minutes(10),
+    } as const;
+    expect(rendered(({ reviews }) => ({ match: only, to: reviews, cors }))?.filters).toEqual([
+      {
+        type: 'CORS',
+        cors: { ...cors, allowOrigins: [...cors.allowOrigins], allowHeaders: ['*'], maxAge: 600 },
+      },
+    ]);
+    expect(rendered(({ reviews }) => ({ match: only, to: reviews, cors: { allowOrigins: '*' } }))?.filters).toEqual([
+      { type: 'CORS', cors: { allowOrigins: ['*'] } },
+    ]);
+  });
+
   test('redirects', () => {
     const redirect = {
       scheme: 'https',

@@ -141,6 +141,29 @@ describe('simulate', () => {
     );
   });
 
+  test('asks ahead for a page of another origin', () => {
+    const { mesh, web } = smallMesh();
+    const gateway = new Gateway(mesh, 'edge', { listeners: { http: { port: 80 } } });
+    new Route(mesh, 'shop', {
+      parent: gateway,
+      rules: [{ to: web, cors: { allowOrigins: ['https://*.shop.example'] } }],
+    });
+    const from = (origin: string) => ({ to: gateway, headers: { origin } });
+    expect(simulate(mesh, from('https://a.shop.example'))).toShareWith('https://a.shop.example');
+    expect(simulate(mesh, from('https://evil.example'))).not.toShareWith('https://evil.example');
+    expect(simulate(mesh, { to: gateway })).not.toShareWith('https://a.shop.example');
+
+    const ask = (origin: string) =>
+      simulate(mesh, {
+        to: gateway,
+        method: 'OPTIONS',
+        headers: { origin, 'access-control-request-method': 'PUT' },
+      });
+    expect(ask('https://a.shop.example')).toMatchObject({ outcome: 'answer', status: 204 });
+    expect(ask('https://evil.example')).toRefuseWith(403);
+    expect(ask('https://evil.example').why).toContain('cors: origin https://evil.example is not allowed');
+  });
+
   test('reaches services that exist already', () => {
     const { mesh, web } = smallMesh();
     const legacy = Service.fromName(mesh, 'legacy', { ports: http, versions: ['blue', 'green'] });

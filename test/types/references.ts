@@ -33,6 +33,7 @@ const ratings = new Service(mesh, 'ratings', { ports: { http: Port.http(9080) },
 const pricing = new Service(mesh, 'pricing', { ports: { grpc: Port.grpc(7000) }, workload });
 const mixed = new Service(mesh, 'mixed', { ports: { http: Port.http(80), db: Port.tcp(5432) }, workload });
 const legacy = Service.fromName(mesh, 'legacy', { ports: { http: Port.http(80) }, versions: ['blue', 'green'] });
+const open = { allowOrigins: '*' } as const;
 const gateway = new Gateway(mesh, 'edge', { listeners: { http: { port: 80 } } });
 
 export function compiles(): void {
@@ -89,6 +90,10 @@ export function doesNotCompile(): void {
   new Route(mesh, 'x', { parent: reviews, rules: [{ match: [Path.prefix('/')] }] });
   // @ts-expect-error a rule that does both
   new Route(mesh, 'x', { parent: reviews, rules: [{ to: reviews, redirect: { host: 'example.com' } }] });
+  // @ts-expect-error an origin without a scheme
+  new Route(mesh, 'x', { parent: reviews, rules: [{ to: reviews, cors: { allowOrigins: ['shop.example'] } }] });
+  // @ts-expect-error a method that is none, for other origins
+  new Route(mesh, 'x', { parent: ratings, rules: [{ to: ratings, cors: { ...open, allowMethods: ['put'] } }] });
   // @ts-expect-error a redirect that is retried
   new Route(mesh, 'x', { parent: reviews, rules: [{ redirect: { host: 'a.example' }, retry: { attempts: 1 } }] });
   // @ts-expect-error a condition on a method in a gRPC route

@@ -1,5 +1,6 @@
-import type { HeaderChange, HttpMatch, PathChange, Redirect, Rewrite } from '../../model/index.ts';
+import type { Cors, HeaderChange, HttpMatch, PathChange, Redirect, Rewrite } from '../../model/index.ts';
 import type { HeaderModifier, HttpRouteFilter, PathModifier } from '../../resources/index.ts';
+import { corsOf, corsProblem } from './cors.ts';
 import { firstOfEachName } from './matches.ts';
 import { headerProblem, pathProblem } from './values.ts';
 
@@ -9,11 +10,12 @@ export interface FilterResult {
   readonly responseHeaders?: HeaderChange;
   readonly rewrite?: Rewrite;
   readonly redirect?: Redirect;
+  readonly cors?: Cors;
   /** Why the rule cannot be carried out. */
   readonly problem?: { readonly reason: 'UnsupportedValue' | 'IncompatibleFilters'; readonly message: string };
 }
 
-const unsupported: readonly HttpRouteFilter['type'][] = ['CORS', 'ExternalAuth', 'ExtensionRef'];
+const unsupported: readonly HttpRouteFilter['type'][] = ['ExternalAuth', 'ExtensionRef'];
 
 export function translateFilters(filters: readonly HttpRouteFilter[], matches: readonly HttpMatch[]): FilterResult {
   const fail = (reason: 'UnsupportedValue' | 'IncompatibleFilters', message: string): FilterResult => ({
@@ -32,6 +34,7 @@ export function translateFilters(filters: readonly HttpRouteFilter[], matches: r
   const responseHeaders = filters.find(({ type }) => type === 'ResponseHeaderModifier')?.responseHeaderModifier;
   const rewrite = filters.find(({ type }) => type === 'URLRewrite')?.urlRewrite;
   const redirect = filters.find(({ type }) => type === 'RequestRedirect')?.requestRedirect;
+  const cors = filters.find(({ type }) => type === 'CORS');
   const replacesPrefix = (rewrite ?? redirect)?.path?.type === 'ReplacePrefixMatch';
   if (replacesPrefix && matches.some(({ path }) => path.kind !== 'prefix')) {
     return fail('UnsupportedValue', 'ReplacePrefixMatch needs every match of the rule to be of type PathPrefix');
@@ -40,12 +43,14 @@ export function translateFilters(filters: readonly HttpRouteFilter[], matches: r
     (requestHeaders && headerProblem(requestHeaders)) ??
     (responseHeaders && headerProblem(responseHeaders)) ??
     pathProblem(rewrite?.path) ??
-    pathProblem(redirect?.path);
+    pathProblem(redirect?.path) ??
+    (cors && corsProblem(cors.cors));
   if (bad) return fail('UnsupportedValue', bad);
   return {
     ...(requestHeaders ? { requestHeaders: headerChange(requestHeaders) } : {}),
     ...(responseHeaders ? { responseHeaders: headerChange(responseHeaders) } : {}),
     ...(rewrite ? { rewrite: { ...hostOf(rewrite), ...pathOf(rewrite) } } : {}),
+    ...(cors?.cors ? { cors: corsOf(cors.cors) } : {}),
     ...(redirect
       ? {
           redirect: {

@@ -68,7 +68,7 @@ export function compileRequestRoute(
         : backends.length
           ? { kind: 'forward', backends }
           : unanswerable('the rule has no backendRefs');
-    const { requestHeaders, responseHeaders, rewrite } = filters;
+    const { requestHeaders, responseHeaders, rewrite, cors } = filters;
     // A pattern that does not compile must not reach a proxy.
     const usable = matches.filter((match) => !matchProblem(match));
     return {
@@ -80,6 +80,7 @@ export function compileRequestRoute(
         ...(requestHeaders ? { requestHeaders } : {}),
         ...(responseHeaders ? { responseHeaders } : {}),
         ...(rewrite ? { rewrite } : {}),
+        ...(cors ? { cors } : {}),
         mirrors,
         timeouts: timeoutsOf(rule.timeouts),
         ...retryOf(rule.retry),
