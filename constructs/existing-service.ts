@@ -1,10 +1,10 @@
 import { k8s } from 'cdk8s-plus-27';
 import type { Construct } from 'constructs';
 import type { ServiceAccountReference } from './interfaces.ts';
-import { metadata, namespaceAt } from './metadata.ts';
+import { metadata, namespaceAt, withProxyProtocol } from './metadata.ts';
 import type { Ports } from './port.ts';
 import { ServiceBase, VersionScope, versionedName } from './service-base.ts';
-import { checkPorts, renderPorts } from './service-ports.ts';
+import { checkPorts, proxiedPorts, renderPorts } from './service-ports.ts';
 import type { Check, Checked } from './synth/check.ts';
 import { checkLabels, checkNamespace, checkServiceName, claimObject } from './synth/rules.ts';
 
@@ -97,7 +97,7 @@ export class SelectedService<P extends Ports, V extends string> extends ServiceB
 
     const ports = renderPorts(props.ports);
     new k8s.KubeService(this, 'Resource', {
-      metadata: metadata(this, id),
+      metadata: withProxyProtocol(metadata(this, id), proxiedPorts(props.ports)),
       spec: { selector: { ...props.selector }, ports },
     });
     for (const [version, selector] of this.#selectors()) {

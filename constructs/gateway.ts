@@ -12,7 +12,7 @@ import {
   proxyContainer,
 } from '../runtime/resources/index.ts';
 import type { Backend, ICaller, IRouteParent, IService, Principal, RouteParent } from './interfaces.ts';
-import { metadata, namespaceAt } from './metadata.ts';
+import { metadata, namespaceAt, withProxyProtocol } from './metadata.ts';
 import type { Check, Checked } from './synth/check.ts';
 import { DeclaredCalls } from './synth/declared-calls.ts';
 import {
@@ -42,6 +42,13 @@ export interface ListenerProps {
    * @default - it takes HTTP
    */
   readonly tls?: 'passthrough';
+
+  /**
+   * Connections begin with a PROXY header (version 2), by which a load balancer before the gateway names the client.
+   * Those without one are refused. The same for all listeners of a port.
+   * @default false
+   */
+  readonly proxyProtocol?: boolean;
 }
 
 /** What a gateway listens on, and what runs it. */
@@ -98,10 +105,11 @@ export class Gateway<L extends string = string> extends Construct implements ICa
         ...(tls ? { protocol: 'TLS', tls: { mode: 'Passthrough' } } : { protocol: 'HTTP' }),
       })),
     };
+    const proxied = this.#listeners.flatMap(([name, { proxyProtocol }]) => (proxyProtocol ? [name] : []));
     new ApiObject(this, 'Resource', {
       apiVersion: apiVersions.gateway,
       kind: 'Gateway',
-      metadata: metadata(this, id),
+      metadata: withProxyProtocol(metadata(this, id), proxied),
       spec,
     });
     this.#runProxy();
@@ -157,7 +165,7 @@ export class Gateway<L extends string = string> extends Construct implements ICa
     }
     const seen = new Map<string, string>();
     const protocols = new Map<number, 'passthrough' | undefined>();
-    for (const [name, { port, hostname, tls }] of this.#listeners) {
+    for (const [name, { port, hostname, tls, proxyProtocol }] of this.#listeners) {
       checkPortName(check, this, name);
       checkPortNumber(check, this, `the port of listener ${name}`, port);
       if (hostname) checkHostname(check, this, hostname);
@@ -172,6 +180,15 @@ export class Gateway<L extends string = string> extends Construct implements ICa
         );
       }
       seen.set(key, name);
+      const [first] = this.#listeners.find(([, listener]) => listener.port === port)!;
+      if ((this.#props.listeners[first as L].proxyProtocol ?? false) !== (proxyProtocol ?? false)) {
+        check.report(
+          'MW1412',
+          this,
+          `of listeners ${first} and ${name}, which share port ${port}, one takes PROXY headers and the other does not`,
+          'say the same for both: a header comes before anything tells which listener is meant',
+        );
+      }
       if (protocols.has(port) && protocols.get(port) !== tls) {
         check.report(
           'MW1432',

@@ -12,6 +12,12 @@ export function metadata(
   return { name, labels: { ...labels }, annotations: { [annotations.constructPath]: construct.node.path } };
 }
 
+/** The same, with the ports or listeners whose plain text begins with a PROXY header. */
+export function withProxyProtocol(object: ApiObjectMetadata, names: readonly string[]): ApiObjectMetadata {
+  if (names.length === 0) return object;
+  return { ...object, annotations: { ...object.annotations, [annotations.proxyProtocol]: names.join(',') } };
+}
+
 /** Name of an object that nobody calls by name: the ids below the mesh, as in `reviews-canary`. */
 export function nameBelowMesh(construct: IConstruct): string {
   const mesh = Chart.of(construct);

@@ -9,6 +9,14 @@ export interface PortOptions {
    * @default - the same as the service's port
    */
   readonly containerPort?: number;
+
+  /**
+   * Plain text from outside the mesh comes through a proxy that begins each connection with a PROXY header (version 2):
+   * a load balancer or HAProxy. It names the client, and connections without one are refused. What the mesh sends has
+   * none.
+   * @default false
+   */
+  readonly proxyProtocol?: boolean;
 }
 
 /** A port of a service with the protocol it speaks, which is stated and never guessed. */
@@ -43,11 +51,14 @@ export class Port<P extends Protocol = Protocol> {
   readonly port: number;
   /** The number the container listens on. */
   readonly containerPort: number;
+  /** Whether plain text begins with a PROXY header. */
+  readonly proxyProtocol?: boolean;
 
   private constructor(protocol: P, port: number, options: PortOptions = {}) {
     this.protocol = protocol;
     this.port = port;
     this.containerPort = options.containerPort ?? port;
+    this.proxyProtocol = options.proxyProtocol;
   }
 }
 

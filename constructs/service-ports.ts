@@ -23,6 +23,11 @@ export function renderPorts(ports: Ports): k8s.ServicePort[] {
   }));
 }
 
+/** Names of the ports whose plain text begins with a PROXY header. */
+export function proxiedPorts(ports: Ports): string[] {
+  return Object.entries(ports).flatMap(([name, { proxyProtocol }]) => (proxyProtocol ? [name] : []));
+}
+
 /** Reports what is wrong with the ports of a service. */
 export function checkPorts(check: Check, service: IConstruct, ports: Ports): void {
   const entries = Object.entries(ports);

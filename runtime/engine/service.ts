@@ -20,9 +20,10 @@ function toOwnEndpoints(service: QualifiedName, port: number): HttpRule {
 }
 
 /** What a port of a gateway does: requests are told apart by their host, TLS by the server that its handshake names. */
-export type CompiledListener =
+export type CompiledListener = { readonly proxyProtocol: boolean } & (
   | { readonly protocol: 'http'; readonly router: Router }
-  | { readonly protocol: 'tls'; readonly connections: ConnectionRouter };
+  | { readonly protocol: 'tls'; readonly connections: ConnectionRouter }
+);
 
 /** Compiles a gateway's listeners by their port: those that share one speak the same. */
 export function compileListeners(gateway: Gateway): ReadonlyMap<number, CompiledListener> {
@@ -32,9 +33,12 @@ export function compileListeners(gateway: Gateway): ReadonlyMap<number, Compiled
 
 function compilePort(listeners: readonly GatewayListener[]): CompiledListener {
   const tlsRoutes = listeners.flatMap((each) => (each.protocol === 'tls' ? each.tlsRoutes : []));
-  if (listeners[0].protocol === 'tls') return { protocol: 'tls', connections: compileConnections({ tlsRoutes }) };
+  const proxyProtocol = listeners.some((each) => each.proxyProtocol);
+  if (listeners[0].protocol === 'tls') {
+    return { protocol: 'tls', proxyProtocol, connections: compileConnections({ tlsRoutes }) };
+  }
   const virtualHosts = listeners.flatMap((each) => (each.protocol === 'http' ? each.virtualHosts : []));
-  return { protocol: 'http', router: compileVirtualHosts(virtualHosts) };
+  return { protocol: 'http', proxyProtocol, router: compileVirtualHosts(virtualHosts) };
 }
 
 /** The host names and addresses by which a caller in `namespace` reaches a service. */

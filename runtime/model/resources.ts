@@ -99,6 +99,8 @@ export interface InboundPort {
   readonly protocol: Protocol;
   /** Where it differs from the workload's. */
   readonly mtls?: MtlsMode;
+  /** Plain text begins with a PROXY header (version 2), which names the client. */
+  readonly proxyProtocol?: true;
 }
 
 /** What the proxy beside a workload must do. One discovery resource, named `namespace/name`. */
@@ -132,6 +134,8 @@ export type GatewayListener = HttpListener | TlsListener;
 interface ListenerCommon {
   readonly name: string;
   readonly port: number;
+  /** Connections begin with a PROXY header (version 2), which names the client; the same for all that share a port. */
+  readonly proxyProtocol?: true;
 }
 
 export interface HttpListener extends ListenerCommon {

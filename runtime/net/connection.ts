@@ -17,7 +17,7 @@ export interface Connection {
   handler: ConnectionHandler;
   /** The SPIFFE id the peer's certificate proved; absent on plain text. */
   readonly peerIdentity: string | undefined;
-  /** For logs: `127.0.0.1:40312`. */
+  /** Who is at the other end, as `127.0.0.1:40312`: the client, where a proxy before us tells of it. */
   readonly remoteAddress: string;
   /** Returns false when the peer reads too slowly: pause until `onDrain`. Strings are latin1. */
   write(data: Buffer | string): boolean;

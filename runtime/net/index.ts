@@ -7,5 +7,6 @@ export * from './http2/index.ts';
 export * from './listener.ts';
 export * from './original-destination.ts';
 export * from './pool.ts';
+export { parseProxyHeader } from './proxy-header.ts';
 export * from './socket.ts';
 export * from './tls.ts';

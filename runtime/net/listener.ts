@@ -3,6 +3,7 @@ import { createServer as createTlsServer } from 'node:tls';
 import { beginsWithTls, parseClientHello } from './client-hello.ts';
 import type { Connection } from './connection.ts';
 import type { Destination, DestinationReader } from './original-destination.ts';
+import { readProxyHeader } from './proxy-header.ts';
 import { reportFault, socketConnection } from './socket.ts';
 import { type PeerVerifier, peerIdentity, secureContextOptions, type TlsIdentity } from './tls.ts';
 
@@ -51,6 +52,8 @@ export interface PlainText {
    * other TLS is as plain text.
    */
   readonly meshProtocol?: string;
+  /** Set where plain text must begin with a PROXY header; milliseconds for all of it. */
+  readonly proxyHeader?: number;
 }
 
 export interface TlsListenOptions extends ListenOptions {
@@ -63,11 +66,45 @@ export interface TlsListenOptions extends ListenOptions {
   plainText(destination: Destination | undefined): PlainText | undefined;
   /** Hears of peers that were refused, for metrics and logs. */
   onRefused(error: Error, remoteAddress: string | undefined): void;
+  /** Hears of plain text without a proper PROXY header. */
+  readonly onHeaderRefused?: (error: Error) => void;
+}
+
+export interface PlainListenOptions extends ListenOptions {
+  /**
+   * Milliseconds for the PROXY header that a connection must begin with, and `undefined` where it has none; asked for
+   * each connection.
+   */
+  readonly proxyHeader?: () => number | undefined;
+  /** Hears of connections without a proper one. */
+  readonly onRefused?: (error: Error) => void;
 }
 
 /** Accepts plain connections. Rejects when the address cannot be had. */
-export async function listenPlain(options: ListenOptions, accept: Accept): Promise<Listener> {
-  return listen(options, (socket, destination) => serve(plain(socket, destination), accept));
+export async function listenPlain(options: PlainListenOptions, accept: Accept): Promise<Listener> {
+  return listen(options, (socket, destination) => {
+    const refuse = (error: Error): void => drop(socket, error, options.onRefused);
+    servePlain(socket, destination, options.proxyHeader?.(), accept, refuse);
+  });
+}
+
+/** Takes off the PROXY header first, where there must be one. */
+function servePlain(
+  socket: Socket,
+  destination: Destination | undefined,
+  proxyHeader: number | undefined,
+  accept: Accept,
+  refuse: (error: Error) => void,
+): void {
+  const take = (client?: string): void => serve(plain(socket, destination, client), accept);
+  if (proxyHeader === undefined) take();
+  else readProxyHeader(socket, proxyHeader, take, refuse);
+}
+
+function drop(socket: Socket, error: Error, tell?: (error: Error) => void): void {
+  socket.on('error', () => {});
+  socket.destroy();
+  tell?.(error);
 }
 
 /** A fault of ours costs this connection, not the listener. */
@@ -93,9 +130,8 @@ export async function listenTls(options: TlsListenOptions, accept: Accept): Prom
     handshakeTimeout: options.handshakeTimeout,
   });
   const refuse = (socket: Socket, error: Error): void => {
-    socket.on('error', () => {});
-    socket.destroy();
-    options.onRefused(error, socket.remoteAddress);
+    const { remoteAddress } = socket;
+    drop(socket, error, () => options.onRefused(error, remoteAddress));
   };
   tls.on('secureConnection', (socket) => {
     const identity = peerIdentity(socket, options.verify);
@@ -124,7 +160,8 @@ export async function listenTls(options: TlsListenOptions, accept: Accept): Prom
         tls.emit('connection', socket);
       } else {
         socket.resume();
-        serve(plain(socket, destination), accept);
+        const refused = (error: Error): void => drop(socket, error, options.onHeaderRefused);
+        servePlain(socket, destination, plainText.proxyHeader, accept, refused);
       }
     };
     peek(socket, plainText, begins, (error) => refuse(socket, error));
@@ -179,9 +216,9 @@ function isForProxy(seen: Buffer, meshProtocol: string | undefined): boolean | u
   return hello === 'incomplete' ? undefined : (hello?.protocols.includes(meshProtocol) ?? false);
 }
 
-function plain(socket: Socket, destination: Destination | undefined): Accepted {
+function plain(socket: Socket, destination: Destination | undefined, client: string | undefined): Accepted {
   return {
-    connection: socketConnection(socket),
+    connection: socketConnection(socket, undefined, client),
     protocol: undefined,
     destination,
     onceClosed: (done) => socket.once('close', done),

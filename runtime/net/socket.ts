@@ -11,10 +11,10 @@ class SocketConnection implements Connection {
   #socket: Socket;
   #error: Error | undefined;
 
-  constructor(socket: Socket, peerIdentity: string | undefined) {
+  constructor(socket: Socket, peerIdentity: string | undefined, client: string | undefined) {
     this.#socket = socket;
     this.peerIdentity = peerIdentity;
-    this.remoteAddress = `${socket.remoteAddress}:${socket.remotePort}`;
+    this.remoteAddress = client ?? `${socket.remoteAddress}:${socket.remotePort}`;
     socket.on('data', (chunk: Buffer) => {
       try {
         this.handler.onData(chunk);
@@ -73,8 +73,8 @@ export function reportFault(error: unknown): void {
 
 /**
  * Makes a {@link Connection} of an open socket. The socket must allow half-open use (`allowHalfOpen`), and
- * `TCP_NODELAY` should be on.
+ * `TCP_NODELAY` should be on. `client` is who is at its end, as `host:port`, where a proxy stands between.
  */
-export function socketConnection(socket: Socket, peerIdentity?: string): Connection {
-  return new SocketConnection(socket, peerIdentity);
+export function socketConnection(socket: Socket, peerIdentity?: string, client?: string): Connection {
+  return new SocketConnection(socket, peerIdentity, client);
 }

@@ -104,9 +104,10 @@ export class Cluster {
     return state && this.#members.get(state)?.upstream;
   }
 
-  /** Where the next TCP connection goes. */
-  pickPeer(): PeerAddress | undefined {
-    const state = this.#balancer.pick(undefined, this.#readKey?.(undefined, this.#self.identity));
+  /** Where the next TCP connection goes; `client` as for {@link keyOf}. */
+  pickPeer(client?: string): PeerAddress | undefined {
+    const source = client === undefined ? this.#self.identity : withoutPort(client);
+    const state = this.#balancer.pick(undefined, this.#readKey?.(undefined, source));
     return state && this.#members.get(state)?.peer;
   }
 

@@ -20,7 +20,7 @@ export interface ConnectionScope {
   /** The service or gateway whose port it is. */
   readonly service: string;
   readonly connections: ConnectionRouter;
-  /** Who sends, where the log should say more than which workload this is. */
+  /** Who sends, where it is not the workload itself: the address of a gateway's client. */
   readonly caller?: string;
 }
 
@@ -73,7 +73,7 @@ export class Forwarder {
     const { context, link, source } = this.#parts;
     const { service, caller } = scope;
     const decision = scope.connections.route(serverName);
-    const choice = this.#choose(decision, serverName);
+    const choice = this.#choose(decision, serverName, caller);
     const stream = { service, source: source(), caller, route: nameOf(decision), serverName };
     if ('problem' in choice) {
       const error = new Error(choice.problem);
@@ -93,6 +93,7 @@ export class Forwarder {
   #choose(
     decision: ConnectionDecision | undefined,
     serverName: string | undefined,
+    caller: string | undefined,
   ): Choice | { readonly problem: string } {
     const { clusters, context } = this.#parts;
     if (!decision) return { problem: `no TLSRoute is for ${serverName ?? 'a connection that names no server'}` };
@@ -101,7 +102,7 @@ export class Forwarder {
       return { problem: `${nameOf(decision)}: ${backend?.problem ?? 'no backend has a weight'}` };
     }
     const { target } = backend;
-    const peer = clusters.get(target).pickPeer();
+    const peer = clusters.get(target).pickPeer(caller);
     return peer ? { target, peer } : { problem: `${target.service} has no ready endpoint` };
   }
 }

@@ -44,6 +44,7 @@ export interface InboundParts {
 
 const unknownCaller = 'unknown';
 const clientCertificateHeader = 'x-forwarded-client-cert';
+const forwardedForHeader = 'x-forwarded-for';
 /** Callers told apart in metrics; more than any workload has. */
 const maxCallers = 1000;
 
@@ -127,6 +128,7 @@ export class Inbound {
       service: this.#service,
       source: sourceLabel(caller),
       mtls: caller !== undefined,
+      ...(caller === undefined && { caller: accepted.connection.remoteAddress }),
     });
     joinTcp(context, link, accepted.connection, { ...this.#app, identity: undefined }, undefined, closed);
   }
@@ -171,6 +173,7 @@ export class Inbound {
     if (limited) return this.#refuseForLimit(limited, plan, source, head, stream);
     head.path = formatTarget(path);
     setClientCertificate(head, caller);
+    if (!caller && inbound?.proxyProtocol) setForwardedFor(head, source);
     return new Exchange(context, plan, stream, head, end, source).start();
   }
 
@@ -241,14 +244,21 @@ function sourceLabel(caller: SpiffeId | undefined): string {
 
 /** Tells the application who calls, and nobody else can: what came under that name is dropped. */
 function setClientCertificate(head: RequestHead, caller: SpiffeId | undefined): void {
+  removeField(head, clientCertificateHeader);
+  if (caller) head.headers.push(clientCertificateHeader, `URI=${formatSpiffeId(caller)}`);
+}
+
+/** Tells the application where a client is, as the proxy before us says; what clients say of that is dropped. */
+function setForwardedFor(head: RequestHead, address: string): void {
+  removeField(head, forwardedForHeader);
+  head.headers.push(forwardedForHeader, address.slice(0, address.lastIndexOf(':')));
+}
+
+function removeField(head: RequestHead, name: string): void {
   const { headers } = head;
-  let kept = headers;
   for (let i = 0; i < headers.length; i += 2) {
-    if (withHyphens(headers[i]) === clientCertificateHeader) {
-      kept = headers.filter((_, index) => withHyphens(headers[index - (index % 2)]) !== clientCertificateHeader);
-      break;
-    }
+    if (withHyphens(headers[i]) !== name) continue;
+    head.headers = headers.filter((_, index) => withHyphens(headers[index - (index % 2)]) !== name);
+    return;
   }
-  if (caller) kept.push(clientCertificateHeader, `URI=${formatSpiffeId(caller)}`);
-  head.headers = kept;
 }

@@ -16,6 +16,7 @@ import {
   listenPlain,
   listenTls,
   loadDestinationReader,
+  type PlainListenOptions,
   type PlainText,
   type TlsListener,
 } from '../net/index.ts';
@@ -152,7 +153,9 @@ export class MeshProxy {
     if (outbound.proxy) await this.#listenPlain(parseHostPort(outbound.proxy), (accepted) => out.acceptProxy(accepted));
     for (const { listen, port } of gateway) {
       const stack = new GatewayListener({ ...shared, clusters: this.#clusters, routing: this.#routing, source, port });
-      await this.#listenPlain(parseHostPort(listen), (accepted) => stack.accept(accepted));
+      const { limits } = this.#context;
+      const proxyHeader = () => (this.#view.listener(port)?.listener.proxyProtocol ? limits.connectTimeout : undefined);
+      await this.#listenPlain({ ...parseHostPort(listen), proxyHeader }, (accepted) => stack.accept(accepted));
     }
     if (transparent) await this.#listenTransparently(transparent, out);
     this.#listening = true;
@@ -194,9 +197,11 @@ export class MeshProxy {
     );
   }
 
-  async #listenPlain(address: ListenAddress, accept: Accept): Promise<void> {
-    const { maxConnections } = this.#context.limits;
-    this.#listeners.push(await listenPlain({ ...address, maxConnections }, accept));
+  async #listenPlain(address: ListenAddress & Pick<PlainListenOptions, 'proxyHeader'>, accept: Accept): Promise<void> {
+    const { limits, metrics } = this.#context;
+    const { maxConnections } = limits;
+    const onRefused = () => metrics.proxyHeadersRefused.add(1);
+    this.#listeners.push(await listenPlain({ ...address, maxConnections, onRefused }, accept));
   }
 
   /** `portOf` tells which of the workload's ports a connection is for. */
@@ -216,6 +221,7 @@ export class MeshProxy {
         handshakeTimeout: limits.connectTimeout,
         plainText: (destination) => this.#plainText(portOf(destination)),
         onRefused: () => metrics.handshakesRefused.add(1),
+        onHeaderRefused: () => metrics.proxyHeadersRefused.add(1),
       },
       accept,
     );
@@ -228,8 +234,9 @@ export class MeshProxy {
     const inbound = this.#view.inbound(port);
     if (inbound?.mtls !== 'permissive') return undefined;
     const { serverFirstDelay, connectTimeout } = this.#context.limits;
-    if (inbound.protocol !== 'tcp') return { silence: connectTimeout };
-    return { silence: serverFirstDelay, meshProtocol: streamProtocol };
+    const header = inbound.proxyProtocol ? { proxyHeader: connectTimeout } : {};
+    if (inbound.protocol !== 'tcp') return { silence: connectTimeout, ...header };
+    return { silence: serverFirstDelay, meshProtocol: streamProtocol, ...header };
   }
 
   /** The workload, as its own metrics name it. */

@@ -52,6 +52,8 @@ export interface GatewayPort {
 export interface CompiledInbound {
   readonly protocol: Protocol;
   readonly mtls: MtlsMode;
+  /** Plain text begins with a PROXY header. */
+  readonly proxyProtocol: boolean;
   /** Decides who may use it. */
   readonly access: AccessDecider;
   /** Decides how much it takes; absent where that is not limited. */
@@ -272,7 +274,13 @@ function compileInbound(
   port: InboundPort,
   rateLimiter: RateLimiter | undefined,
 ): CompiledInbound {
-  return { protocol: port.protocol, mtls: port.mtls ?? mtls, access: compileAccess(access, port), rateLimiter };
+  return {
+    protocol: port.protocol,
+    mtls: port.mtls ?? mtls,
+    proxyProtocol: port.proxyProtocol === true,
+    access: compileAccess(access, port),
+    rateLimiter,
+  };
 }
 
 function portKey(service: QualifiedName, port: number): string {

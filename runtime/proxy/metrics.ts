@@ -95,6 +95,9 @@ export class ProxyMetrics {
   readonly handshakesRefused: Value = this.registry
     .counter('meshwright_tls_handshakes_refused_total', 'Peers without an acceptable certificate.')
     .with();
+  readonly proxyHeadersRefused: Value = this.registry
+    .counter('meshwright_proxy_headers_refused_total', 'Connections without the PROXY header that their port asks for.')
+    .with();
   readonly logEntriesDropped: Value = this.registry
     .counter('meshwright_access_log_dropped_total', 'Access log entries dropped because the disk was slow.')
     .with();

@@ -48,6 +48,11 @@ export const annotations = {
   calls: 'meshwright.dev/calls',
   /** On any object: where in the construct tree it came from; findings repeat it. */
   constructPath: 'meshwright.dev/construct-path',
+  /**
+   * On a Service: comma-separated ports, by name or number; on a Gateway: names of listeners. There plain text begins
+   * with a PROXY header (version 2), which names the client.
+   */
+  proxyProtocol: 'meshwright.dev/proxy-protocol',
   /** On a pod: comma-separated ports whose connections reach the app past its proxy. */
   skipInboundPorts: 'meshwright.dev/skip-inbound-ports',
   /** On a pod: comma-separated ports that the app connects to past its proxy. */

@@ -7,12 +7,14 @@ import {
   type VirtualHost,
 } from '../model/index.ts';
 import {
+  annotations,
   type GatewayObject,
   gatewayClassName,
   gatewayControllerName,
   labels,
   namespaceOf,
 } from '../resources/index.ts';
+import { namesIn } from './annotations.ts';
 import { valueAt } from './collections.ts';
 import { compareText, type Inventory } from './inventory.ts';
 import type { Report } from './report.ts';
@@ -37,6 +39,8 @@ export interface GatewayEntry {
   readonly object: GatewayObject;
   readonly name: QualifiedName;
   readonly listeners: readonly ListenerEntry[];
+  /** Ports whose connections begin with a PROXY header: nobody knows which listener they are for before. */
+  readonly proxiedPorts: ReadonlySet<number>;
   /** The services that its routes lead to. */
   readonly calls: Set<QualifiedName>;
 }
@@ -66,7 +70,17 @@ export function readGateways(inventory: Inventory, report: Report): GatewayEntri
       }
       return { spec, verdict, hosts: new Map(), tlsRoutes: [], attachedRoutes: 0 };
     });
-    entries.set(name, { object, name, listeners, calls: new Set() });
+    const proxied = namesIn(object, annotations.proxyProtocol);
+    for (const unknown of proxied) {
+      if (listeners.some(({ spec }) => spec.name === unknown)) continue;
+      report('MW1410', object, {
+        path: `annotation ${annotations.proxyProtocol}`,
+        message: `Gateway ${name} has no listener ${unknown}; its listeners: ${listeners.map(({ spec }) => spec.name).join(', ')}`,
+        hint: 'name its listeners, separated by commas',
+      });
+    }
+    const proxiedPorts = new Set(listeners.flatMap(({ spec }) => (proxied.has(spec.name) ? [spec.port] : [])));
+    entries.set(name, { object, name, listeners, proxiedPorts, calls: new Set() });
   }
   return entries;
 }
@@ -92,17 +106,21 @@ function judgeListener({ protocol, port, hostname, tls }: ListenerSpec, taken: T
   return accepted;
 }
 
-export function toGateway({ name, listeners }: GatewayEntry): Gateway {
+export function toGateway({ name, listeners, proxiedPorts }: GatewayEntry): Gateway {
   return {
     kind: 'gateway',
     name,
     listeners: listeners
       .filter(({ verdict }) => verdict.holds)
       .map(
-        ({ spec: { name, port, protocol }, hosts, tlsRoutes }): GatewayListener =>
-          protocol === 'TLS'
-            ? { name, port, protocol: 'tls', tlsRoutes }
-            : { name, port, protocol: 'http', virtualHosts: virtualHosts(hosts) },
+        ({ spec: { name, port, protocol }, hosts, tlsRoutes }): GatewayListener => ({
+          name,
+          port,
+          ...(proxiedPorts.has(port) ? { proxyProtocol: true } : {}),
+          ...(protocol === 'TLS'
+            ? { protocol: 'tls', tlsRoutes }
+            : { protocol: 'http', virtualHosts: virtualHosts(hosts) }),
+        }),
       ),
   };
 }

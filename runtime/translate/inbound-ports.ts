@@ -11,9 +11,11 @@ interface Declaration {
 /** The ports of a workload's containers, with the protocol that Services declare; what none declares is TCP. */
 export function inboundPorts(entry: WorkloadEntry, report: Report): InboundPort[] {
   const declarations = new Map<number, Declaration>();
+  const proxied = new Set<number>();
   for (const service of entry.services) {
     for (const port of service.ports) {
       for (const number of targetPortsOf(port, entry)) {
+        if (port.proxyProtocol) proxied.add(number);
         const before = declarations.get(number);
         if (before && contradict(before.port, port)) {
           report('MW1105', service.object, {
@@ -31,7 +33,10 @@ export function inboundPorts(entry: WorkloadEntry, report: Report): InboundPort[
   for (const { containerPort, protocol = 'TCP' } of entry.ports) {
     if (protocol === 'TCP' && !protocols.has(containerPort)) protocols.set(containerPort, 'tcp');
   }
-  return Array.from(protocols, ([port, protocol]) => ({ port, protocol })).sort((a, b) => a.port - b.port);
+  return Array.from(
+    protocols,
+    ([port, protocol]): InboundPort => ({ port, protocol, ...(proxied.has(port) && { proxyProtocol: true }) }),
+  ).sort((a, b) => a.port - b.port);
 }
 
 /** A word of the Service itself says more than a route that leads there, and that more than silence. */

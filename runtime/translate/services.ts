@@ -10,7 +10,8 @@ import type {
   TlsRoute,
 } from '../model/index.ts';
 import { defaultBalancer, qualifiedName } from '../model/index.ts';
-import { namespaceOf, type ServiceObject } from '../resources/index.ts';
+import { annotations, namespaceOf, type ServiceObject } from '../resources/index.ts';
+import { namesIn } from './annotations.ts';
 import { compareText, type Inventory } from './inventory.ts';
 import { type DeclaredProtocols, portKey, protocolOf } from './protocols.ts';
 import type { Report } from './report.ts';
@@ -33,6 +34,8 @@ export interface ServicePortEntry {
   readonly rules: Map<Audience, HttpRule[]>;
   readonly tcpRoutes: Map<Audience, TcpRoute>;
   readonly tlsRoutes: Map<Audience, TlsRoute[]>;
+  /** Those who come to it in plain text do so through a proxy that tells of them. */
+  readonly proxyProtocol: boolean;
   readonly faults: FaultPolicy[];
 }
 
@@ -66,6 +69,7 @@ export function readServices(inventory: Inventory, declared: DeclaredProtocols, 
       continue;
     }
     const ports: ServicePortEntry[] = [];
+    const proxied = namesIn(object, annotations.proxyProtocol);
     for (const [index, port] of (object.spec.ports ?? []).entries()) {
       if ((port.protocol ?? 'TCP') !== 'TCP') continue;
       const known = port.appProtocol === undefined ? undefined : protocolOf(port.appProtocol);
@@ -86,7 +90,16 @@ export function readServices(inventory: Inventory, declared: DeclaredProtocols, 
         rules: new Map(),
         tcpRoutes: new Map(),
         tlsRoutes: new Map(),
+        proxyProtocol: proxied.has(String(port.port)) || (port.name !== undefined && proxied.has(port.name)),
         faults: [],
+      });
+    }
+    for (const unknown of proxied) {
+      if (ports.some((port) => port.name === unknown || String(port.port) === unknown)) continue;
+      report('MW1410', object, {
+        path: `annotation ${annotations.proxyProtocol}`,
+        message: `Service ${name} has no TCP port ${unknown}; its ports: ${ports.map(({ port }) => port).join(', ') || 'none'}`,
+        hint: 'name its ports by name or number, separated by commas',
       });
     }
     entries.set(name, { object, namespace, name, ports, balancer: balancerOf(object) });

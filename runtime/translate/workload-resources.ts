@@ -32,6 +32,12 @@ export function toWorkload(
     mtls,
     ports: inboundPorts(entry, report).map((port) => {
       const own = modes.ofPort(entry, port.port);
+      if (port.proxyProtocol && own === 'strict') {
+        report('MW1411', entry.place, {
+          message: `port ${port.port} of ${name} takes no plain text, so nobody can begin with a PROXY header there`,
+          hint: 'allow plain text on the port with an MtlsPolicy, or remove the annotation from its Service',
+        });
+      }
       return own === mtls ? port : { ...port, mtls: own };
     }),
     access,

@@ -684,6 +684,19 @@ const cases: readonly Case[] = [
     'listeners a and b both take requests for all hosts on port 80',
   ],
   [
+    'MW1412',
+    'listeners of one port of which one takes PROXY headers',
+    () => {
+      const { mesh, web } = smallMesh();
+      const gateway = new Gateway(mesh, 'edge', {
+        listeners: { a: { port: 80, hostname: 'a.example', proxyProtocol: true }, b: { port: 80 } },
+      });
+      return new Route(mesh, 'route', { parent: gateway, rules: [{ to: web }] });
+    },
+    'shop/edge',
+    'of listeners a and b, which share port 80, one takes PROXY headers and the other does not',
+  ],
+  [
     'MW1433',
     'a gateway without routes',
     () => new Gateway(emptyMesh(), 'edge', { listeners: { http: { port: 80 } } }),

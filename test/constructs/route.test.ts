@@ -13,6 +13,7 @@ import {
   LoadBalancingPolicy,
   Match,
   Method,
+  MtlsPolicy,
   Path,
   PathChange,
   Port,
@@ -313,4 +314,20 @@ describe('a policy', () => {
 test('a mesh is strict unless it says otherwise', () => {
   expect(objectsOf(emptyMesh(), 'Mesh').default.spec).toEqual({ trustDomain: 'shop.local', mtls: 'Strict' });
   expect(new Service(emptyMesh(), 'a', { ports: http, workload }).namespace).toBe('shop');
+});
+
+test('ports and listeners say where plain text begins with a PROXY header', () => {
+  const mesh = emptyMesh();
+  const ports = { http: Port.http(80, { proxyProtocol: true }), admin: Port.http(81) };
+  const web = new Service(mesh, 'web', { ports, workload });
+  new MtlsPolicy(mesh, 'open', { target: web.port('http'), mode: 'permissive' });
+  const gateway = new Gateway(mesh, 'edge', {
+    listeners: { http: { port: 80, proxyProtocol: true }, admin: { port: 81 } },
+  });
+  new Route(mesh, 'route', { parent: gateway, rules: [{ to: web.port('http') }] });
+  expect(validate(mesh)).toEqual([]);
+  const annotation = 'meshwright.dev/proxy-protocol';
+  expect(objectsOf(mesh, 'Service').web.metadata.annotations).toMatchObject({ [annotation]: 'http' });
+  expect(objectsOf(mesh, 'Gateway').edge.metadata.annotations).toMatchObject({ [annotation]: 'http' });
+  expect(objectsOf(mesh, 'Service')['edge-meshwright'].metadata.annotations).not.toHaveProperty(annotation);
 });
