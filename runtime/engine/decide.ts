@@ -8,6 +8,7 @@ import {
   formatSpiffeId,
   type HeaderChange,
   type HttpRule,
+  identityAt,
   rulesFor,
   type SpiffeId,
   type WeightedBackend,
@@ -194,7 +195,11 @@ function decideTarget(
   const key = compileKey(settings)?.(asked, caller.source);
   const balancing = explainBalancing(settings, balancer, key, caller.zone);
   const groups = Map.groupBy(balancer.shares(key), ([{ endpoint }]) =>
-    JSON.stringify([endpoint.workload, endpoint.identity !== undefined, endpoint.ports[target.port]]),
+    JSON.stringify([
+      endpoint.workload,
+      identityAt(endpoint, endpoint.ports[target.port]) !== undefined,
+      endpoint.ports[target.port],
+    ]),
   );
   const receivers = Array.from(groups.values(), (group) => {
     const [{ endpoint }] = group[0];
@@ -227,14 +232,20 @@ function faultsOf(
 
 function decideReceiver(
   { mesh, principal }: Caller,
-  { workload: name, identity }: Endpoint,
+  endpoint: Endpoint,
   port: number,
   request: HttpRequest | undefined,
 ): Omit<ReceiverDecision, 'probability'> {
-  const mtls = principal !== undefined && identity !== undefined;
+  const { workload: name } = endpoint;
+  const hasProxy = identityAt(endpoint, port) !== undefined;
+  const mtls = principal !== undefined && hasProxy;
   const workload = name === undefined ? undefined : mesh.workloads.get(name);
   const common = { workload: name, mtls };
-  if (identity === undefined) return { ...common, allowed: true, reason: 'it has no sidecar, so nothing is checked' };
+  if (!hasProxy) {
+    const reason =
+      endpoint.identity === undefined ? 'it has no sidecar' : `port ${port} is left out of its redirection`;
+    return { ...common, allowed: true, reason: `${reason}, so nothing is checked` };
+  }
   if (!workload) return { ...common, allowed: false, reason: `its workload ${name ?? ''} is not known` };
   const inbound = workload.ports.find((each) => each.port === port);
   if (!inbound) return { ...common, allowed: false, reason: `${workload.name} has no port ${port}` };

@@ -72,17 +72,24 @@ export interface Endpoint {
   readonly ports: Readonly<Record<string, number>>;
   /** The SPIFFE id its certificate must carry; absent means it is outside the mesh and speaks plain text. */
   readonly identity?: string;
+  /** With an identity: ports, whether of a service or not, at which no proxy listens, and so plain text is spoken. */
+  readonly plainPorts?: readonly number[];
   /** The workload it belongs to, as `namespace/name`. */
   readonly workload?: QualifiedName;
   /** The zone it runs in, where that is known. */
   readonly zone?: string;
-  /** It answers no readiness check, and is used in a panic only. */
+  /** It is not for new requests, unless in a panic; but who asks for this very endpoint gets it. */
   readonly unready?: true;
 }
 
+/** Who must be at a port of an endpoint; `undefined` where it speaks plain text. */
+export function identityAt({ identity, plainPorts }: Endpoint, port: number): string | undefined {
+  return plainPorts?.includes(port) ? undefined : identity;
+}
+
 /**
- * The endpoints of a service; those that are not ready only where its balancer has a panic threshold. One discovery
- * resource, named as its service.
+ * The endpoints of a service; those that are not ready only where its balancer has a panic threshold, or where the
+ * service is headless, so that each of them is called by itself. One discovery resource, named as its service.
  */
 export interface Endpoints {
   readonly kind: 'endpoints';

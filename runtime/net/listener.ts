@@ -242,8 +242,8 @@ async function listen(
   server.maxConnections = maxConnections;
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    // An IPv6 socket that took IPv4 as well would have the destinations of both kinds to tell apart.
-    server.listen({ host, port, backlog: 1024, ipv6Only: destinationOf !== undefined && isIPv6(host) }, () => {
+    // An IPv6 socket that took IPv4 as well would have addresses and destinations of both kinds to tell apart.
+    server.listen({ host, port, backlog: 1024, ipv6Only: isIPv6(host) }, () => {
       server.off('error', reject);
       resolve();
     });

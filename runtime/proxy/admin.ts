@@ -1,5 +1,6 @@
 import type { Clock } from '../model/index.ts';
 import {
+  type Accept,
   createHttp1Server,
   type HeaderList,
   type HttpLimits,
@@ -11,7 +12,7 @@ import {
   type ServerHandler,
   type ServerStream,
 } from '../net/index.ts';
-import { parseHostPort } from './bootstrap.ts';
+import { listenInBothFamilies } from './families.ts';
 import type { ProbeResult, RunningProbe } from './probe.ts';
 import { ignoreBody } from './reply.ts';
 
@@ -96,8 +97,8 @@ function send(stream: ServerStream, { status, type, body }: Answer): void {
 export interface AdminOptions {
   readonly clock: Clock;
   readonly limits: HttpLimits;
-  /** The pod's own address: who calls from there is as near as who calls from loopback. */
-  readonly ownAddress?: string;
+  /** The pod's own: who calls from there is as near as who calls from loopback. */
+  readonly ownAddresses?: ReadonlySet<string>;
 }
 
 /**
@@ -118,18 +119,22 @@ export async function serveAdmin(address: string, actions: AdminActions, options
   });
   const [near, far] = [handlerFor(true), handlerFor(false)];
   const open = new Set<ServerConnection>();
-  const listener = await listenPlain({ ...parseHostPort(address), maxConnections: 100 }, (accepted) => {
+  const listeners: Listener[] = [];
+  const accept: Accept = (accepted) => {
     const { connection } = accepted;
     const caller = connection.remoteAddress.slice(0, connection.remoteAddress.lastIndexOf(':'));
-    const handler = loopback.test(caller) || caller === options.ownAddress ? near : far;
+    const handler = loopback.test(caller) || options.ownAddresses?.has(caller) ? near : far;
     const server = createHttp1Server(connection, handler, { ...options, scheme: 'http' });
     open.add(server);
     accepted.onceClosed(() => open.delete(server));
+  };
+  await listenInBothFamilies(address, async (each) => {
+    listeners.push(await listenPlain({ ...each, maxConnections: 100 }, accept));
   });
   return {
-    ...listener,
+    address: listeners[0].address,
     close() {
-      listener.close();
+      for (const listener of listeners) listener.close();
       for (const server of open) server.drain();
     },
   };

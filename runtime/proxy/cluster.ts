@@ -15,9 +15,11 @@ import {
   type Balancer,
   defaultBalancer,
   type Endpoint,
+  identityAt,
   type Protocol,
   type QualifiedName,
 } from '../model/index.ts';
+import { formatHostPort } from './bootstrap.ts';
 import type { ProxyContext, Upstream } from './exchange-plan.ts';
 import type { MeshView, MeshViewObserver } from './mesh-view.ts';
 import type { PeerAddress } from './peer-link.ts';
@@ -82,7 +84,7 @@ export class Cluster {
     const usable = endpoints.filter(({ ports }) => ports[this.#port] !== undefined);
     this.#balancer.update(usable);
     const chosenFrom = this.#balancer.endpoints;
-    this.#mtls = chosenFrom.length > 0 && chosenFrom.every(({ endpoint }) => endpoint.identity !== undefined);
+    this.#mtls = chosenFrom.length > 0 && chosenFrom.every(({ endpoint }) => this.#identityOf(endpoint) !== undefined);
     const members = new Map<EndpointState, Member>();
     for (const state of chosenFrom) {
       members.set(state, this.#members.get(state) ?? this.#join(state));
@@ -111,16 +113,21 @@ export class Cluster {
     return state && this.#members.get(state)?.peer;
   }
 
+  #identityOf(endpoint: Endpoint): string | undefined {
+    return identityAt(endpoint, endpoint.ports[this.#port]);
+  }
+
   #join(state: EndpointState): Member {
-    const { address, ports, identity } = state.endpoint;
+    const { address, ports } = state.endpoint;
+    const identity = this.#identityOf(state.endpoint);
     const place = { host: address, port: ports[this.#port] };
     // The own pod's traffic is not redirected, so the application itself would get the handshake.
-    const isOwnPod = address === this.#self.podIp;
+    const isOwnPod = this.#self.addresses?.has(address) ?? false;
     const peer: PeerAddress = isOwnPod ? { ...place, identity: undefined, ownPod: true } : { ...place, identity };
     const { balancer, protocol } = this.#settings;
     const pool = this.#pools.acquire(peer, protocol);
     const session = 'session' in balancer && balancer.session && sessionCookie(balancer.session, state.id);
-    return { peer, upstream: { pool, state, address: `${peer.host}:${peer.port}`, ...(session && { session }) } };
+    return { peer, upstream: { pool, state, address: formatHostPort(peer), ...(session && { session }) } };
   }
 }
 
@@ -134,8 +141,8 @@ export interface ProxyPlace {
   /** Its workload's SPIFFE id, by which its calls are hashed where that is asked for. */
   readonly identity: string;
   readonly zone?: string;
-  /** Where connections to the pod's own address do not meet a proxy, that address. */
-  readonly podIp?: string;
+  /** Where connections to the pod's own addresses do not meet a proxy, these addresses. */
+  readonly addresses?: ReadonlySet<string>;
 }
 
 /** All clusters of a proxy, each made when a route first needs it. */

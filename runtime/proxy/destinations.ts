@@ -1,4 +1,4 @@
-import type { BackendTarget, Endpoint, QualifiedName } from '../model/index.ts';
+import { type BackendTarget, type Endpoint, identityAt, type QualifiedName } from '../model/index.ts';
 import { canonicalAddress, type Destination } from '../net/index.ts';
 import type { MeshView, MeshViewObserver } from './mesh-view.ts';
 import type { PeerAddress } from './peer-link.ts';
@@ -10,32 +10,42 @@ export interface EndpointPort {
   readonly peer: PeerAddress;
 }
 
-/** What an address and port mean in the mesh: a port of a service, or of an endpoint. */
+/** What an address and port mean in the mesh: a port of a service, or of an endpoint, or another one of that pod. */
 export type Meaning =
   | { readonly kind: 'service'; readonly target: BackendTarget }
-  | { readonly kind: 'endpoint'; readonly endpoint: EndpointPort };
+  | { readonly kind: 'endpoint'; readonly endpoint: EndpointPort }
+  | { readonly kind: 'pod'; readonly service: QualifiedName; readonly peer: PeerAddress };
 
 /** What is indexed for one service. */
 interface Entry {
   services: ReadonlyMap<string, Meaning>;
   endpoints: ReadonlyMap<string, EndpointPort>;
+  /** Addresses with a proxy. */
+  pods: ReadonlyMap<string, Endpoint>;
 }
 
 /**
  * Who is meant by an address and port. A service is known by its virtual addresses, never by the host that a request
- * names (Gateway API, MeshClusterIPMatching); other addresses are those of endpoints. Indexed when configuration
- * arrives, so that a connection costs two look-ups.
+ * names (Gateway API, MeshClusterIPMatching); other addresses are those of endpoints. A proxy stands before
+ * every port of its pod, so one that no service has is known by the pod's address alone. Indexed when configuration
+ * arrives, so that a connection costs a few look-ups.
  */
 export class Destinations implements MeshViewObserver {
+  readonly #plainPorts: ReadonlySet<number>;
   readonly #onGone: (endpoint: EndpointPort) => void;
   readonly #entries = new Map<QualifiedName, Entry>();
   readonly #services = new Map<string, Meaning>();
   /** Services may share their endpoints; almost always there is one. */
   readonly #endpoints = new Map<string, readonly EndpointPort[]>();
+  readonly #pods = new Map<string, ReadonlyMap<QualifiedName, Endpoint>>();
   #view!: MeshView;
 
-  /** `onGone` hears of endpoints that will not be found any more. */
-  constructor(onGone: (endpoint: EndpointPort) => void) {
+  /**
+   * @param plainPorts - those of proxies at which no connection is redirected, the same in every pod
+   * @param onGone - hears of endpoints that will not be found any more
+   */
+  constructor(plainPorts: readonly number[], onGone: (endpoint: EndpointPort) => void) {
+    this.#plainPorts = new Set(plainPorts);
     this.#onGone = onGone;
   }
 
@@ -50,7 +60,8 @@ export class Destinations implements MeshViewObserver {
     const service = this.#services.get(key);
     if (service) return service;
     const endpoints = this.#endpoints.get(key);
-    return endpoints && { kind: 'endpoint', endpoint: endpoints.length === 1 ? endpoints[0] : this.#prefer(endpoints) };
+    if (!endpoints) return this.#findPod(host, port);
+    return { kind: 'endpoint', endpoint: endpoints.length === 1 ? endpoints[0] : this.#prefer(endpoints) };
   }
 
   onService(name: QualifiedName): void {
@@ -73,11 +84,15 @@ export class Destinations implements MeshViewObserver {
     const entry = this.#entry(name);
     const former = entry.endpoints;
     const current = new Map<string, EndpointPort>();
-    for (const { address, ports, identity } of endpoints) {
+    const pods = new Map<string, Endpoint>();
+    for (const endpoint of endpoints) {
+      const { address, ports } = endpoint;
       const host = canonicalAddress(address);
+      if (endpoint.identity !== undefined) pods.set(host, endpoint);
       for (const [servicePort, port] of Object.entries(ports)) {
         const key = keyOf(host, port);
         if (current.has(key)) continue;
+        const identity = identityAt(endpoint, port);
         const known = former.get(key);
         const target = { service: name, port: Number(servicePort) };
         const same = known?.peer.identity === identity && known?.target.port === target.port;
@@ -87,7 +102,26 @@ export class Destinations implements MeshViewObserver {
     for (const [key, endpoint] of former) if (current.get(key) !== endpoint) this.#removeEndpoint(key, endpoint);
     for (const [key, endpoint] of current) if (former.get(key) !== endpoint) this.#addEndpoint(key, endpoint);
     entry.endpoints = current;
+    for (const host of entry.pods.keys()) this.#removePod(host, name);
+    for (const [host, endpoint] of pods) this.#pods.set(host, new Map(this.#pods.get(host)).set(name, endpoint));
+    entry.pods = pods;
     this.#tidy(name, entry);
+  }
+
+  /** Any service of the pod tells who is there. */
+  #findPod(host: string, port: number): Meaning | undefined {
+    const [found] = this.#pods.get(host) ?? [];
+    if (!found || this.#plainPorts.has(port)) return undefined;
+    const [service, endpoint] = found;
+    const identity = identityAt(endpoint, port);
+    return identity === undefined ? undefined : { kind: 'pod', service, peer: { host, port, identity } };
+  }
+
+  #removePod(host: string, service: QualifiedName): void {
+    const others = new Map(this.#pods.get(host));
+    others.delete(service);
+    if (others.size > 0) this.#pods.set(host, others);
+    else this.#pods.delete(host);
   }
 
   /** Who has a name for single endpoints is the one who is asked for them: a headless service. */
@@ -113,14 +147,14 @@ export class Destinations implements MeshViewObserver {
   #entry(name: QualifiedName): Entry {
     let entry = this.#entries.get(name);
     if (!entry) {
-      entry = { services: new Map(), endpoints: new Map() };
+      entry = { services: new Map(), endpoints: new Map(), pods: new Map() };
       this.#entries.set(name, entry);
     }
     return entry;
   }
 
-  #tidy(name: QualifiedName, { services, endpoints }: Entry): void {
-    if (services.size + endpoints.size === 0) this.#entries.delete(name);
+  #tidy(name: QualifiedName, { services, endpoints, pods }: Entry): void {
+    if (services.size + endpoints.size + pods.size === 0) this.#entries.delete(name);
   }
 }
 

@@ -1,5 +1,6 @@
 import { createRetryBudget, type RetryBudget } from '../engine/index.ts';
 import type { Protocol, Timeouts } from '../model/index.ts';
+import { formatHostPort } from './bootstrap.ts';
 import type { EndpointPort } from './destinations.ts';
 import type { ExchangePlan, ProxyContext, Upstream } from './exchange-plan.ts';
 import { DurationSeries } from './metrics.ts';
@@ -25,7 +26,7 @@ export class DirectPlan implements ExchangePlan {
     this.protocol = protocol;
     this.mtls = peer.identity !== undefined;
     this.budget = createRetryBudget(context.clock);
-    this.#upstream = { pool: pools.acquire(peer, protocol), address: `${peer.host}:${peer.port}` };
+    this.#upstream = { pool: pools.acquire(peer, protocol), address: formatHostPort(peer) };
     const labels = [source, this.service, this.service, '', String(this.mtls)];
     this.#series = new DurationSeries(context.metrics.clientDuration, labels);
   }

@@ -1,6 +1,7 @@
 import { type ConnectionDecision, type ConnectionRouter, chooseByWeight } from '../engine/index.ts';
 import { type BackendTarget, describeReference } from '../model/index.ts';
 import type { Connection } from '../net/index.ts';
+import { formatHostPort } from './bootstrap.ts';
 import type { Clusters } from './cluster.ts';
 import type { ProxyContext } from './exchange-plan.ts';
 import { readHello } from './hello-reader.ts';
@@ -85,7 +86,7 @@ export class Forwarder {
     accept?.();
     const { target, peer } = choice;
     const mtls = peer.identity !== undefined || peer.ownPod === true;
-    const upstream = `${peer.host}:${peer.port}`;
+    const upstream = formatHostPort(peer);
     const closed = this.#meter.open({ ...stream, mtls, target: target.service, upstream });
     joinTcp(context, link, connection, peer, first, closed);
   }

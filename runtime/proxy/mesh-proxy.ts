@@ -25,6 +25,7 @@ import { Clusters } from './cluster.ts';
 import { Destinations } from './destinations.ts';
 import { DirectPlans } from './direct.ts';
 import type { ProxyContext } from './exchange-plan.ts';
+import { listenForRedirected, listenInBothFamilies } from './families.ts';
 import { GatewayListener } from './gateway.ts';
 import { Inbound } from './inbound.ts';
 import { MeshView, type MeshViewObserver } from './mesh-view.ts';
@@ -33,7 +34,7 @@ import { PeerLink, streamProtocol, tlsIdentity } from './peer-link.ts';
 import { Pools } from './pools.ts';
 import { Routing } from './routing.ts';
 import { Servers } from './servers.ts';
-import { listenInBothFamilies, TransparentInbound, TransparentOutbound } from './transparent.ts';
+import { TransparentInbound, TransparentOutbound } from './transparent.ts';
 
 type ListenAddress = Pick<ListenOptions, 'host' | 'port' | 'destinationOf'>;
 
@@ -63,18 +64,21 @@ export class MeshProxy {
   #listeners: Listener[] = [];
   #tlsListeners: TlsListener[] = [];
 
-  constructor(bootstrap: Bootstrap, context: ProxyContext) {
+  /** @param addresses - all those of the pod; one of them is in the bootstrap document */
+  constructor(bootstrap: Bootstrap, context: ProxyContext, addresses: readonly string[] = []) {
     this.#bootstrap = bootstrap;
     this.#context = context;
     this.#link = new PeerLink(context, bootstrap.trustDomain);
     this.#pools = new Pools(this.#link);
     const identity = formatSpiffeId(bootstrap);
     const { namespace, zone, transparent } = bootstrap;
-    this.#clusters = new Clusters(context, this.#pools, { identity, zone, podIp: transparent?.podIp });
+    const own = transparent && { addresses: new Set([transparent.podIp, ...addresses]) };
+    this.#clusters = new Clusters(context, this.#pools, { identity, zone, ...own });
     this.#direct = new DirectPlans(context, this.#pools, this.#source);
     const observers: MeshViewObserver[] = [this.#clusters];
     if (transparent) {
-      this.#destinations = new Destinations((endpoint) => this.#direct.forget(endpoint));
+      const { port } = parseHostPort(bootstrap.admin);
+      this.#destinations = new Destinations([port], (endpoint) => this.#direct.forget(endpoint));
       observers.push(this.#destinations);
     }
     this.#view = new MeshView(namespace, observers, context.clock);
@@ -155,7 +159,9 @@ export class MeshProxy {
       const stack = new GatewayListener({ ...shared, clusters: this.#clusters, routing: this.#routing, source, port });
       const { limits } = this.#context;
       const proxyHeader = () => (this.#view.listener(port)?.listener.proxyProtocol ? limits.connectTimeout : undefined);
-      await this.#listenPlain({ ...parseHostPort(listen), proxyHeader }, (accepted) => stack.accept(accepted));
+      await listenInBothFamilies(listen, (address) =>
+        this.#listenPlain({ ...address, proxyHeader }, (accepted) => stack.accept(accepted)),
+      );
     }
     if (transparent) await this.#listenTransparently(transparent, out);
     this.#listening = true;
@@ -185,14 +191,14 @@ export class MeshProxy {
       direct: this.#direct,
       source: this.#source,
     });
-    await listenInBothFamilies(inbound, (address) =>
+    await listenForRedirected(inbound, (address) =>
       this.#listenMtls(
         { ...address, destinationOf },
         (destination) => destination!.port,
         (accepted) => receiving.accept(accepted),
       ),
     );
-    await listenInBothFamilies(outbound, (address) =>
+    await listenForRedirected(outbound, (address) =>
       this.#listenPlain({ ...address, destinationOf }, (accepted) => sending.accept(accepted)),
     );
   }

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { networkInterfaces } from 'node:os';
 import { createSvidSource, type Logger, type Svid, type SvidSource } from '../identity/index.ts';
 import {
   type Clock,
@@ -12,7 +13,7 @@ import {
 import { noAccessLog, openAccessLog } from '../telemetry/index.ts';
 import { DiscoveryClient, type DiscoveryUpdate } from '../xds/index.ts';
 import { serveAdmin } from './admin.ts';
-import { type Bootstrap, parseHostPort } from './bootstrap.ts';
+import { type Bootstrap, formatHostPort, parseHostPort } from './bootstrap.ts';
 import { refuseOwnTraffic } from './canary.ts';
 import type { ProxyContext } from './exchange-plan.ts';
 import { defaultProxyLimits } from './limits.ts';
@@ -51,7 +52,8 @@ export async function runSidecar(bootstrap: Bootstrap, options: SidecarOptions):
     ? openAccessLog(bootstrap.accessLog, clock, (entries) => metrics.logEntriesDropped.add(entries))
     : noAccessLog;
   const context: ProxyContext = { clock, random, limits: defaultProxyLimits, metrics, accessLog };
-  const proxy = new MeshProxy(bootstrap, context);
+  const addresses = Object.values(networkInterfaces()).flatMap((all = []) => all.map(({ address }) => address));
+  const proxy = new MeshProxy(bootstrap, context, addresses);
   const state = new StateDirectory(bootstrap.stateDir);
   await state.open();
 
@@ -75,7 +77,7 @@ export async function runSidecar(bootstrap: Bootstrap, options: SidecarOptions):
         return Object.hasOwn(probes, name) ? new RunningProbe(probes[name], caller, app, finished) : undefined;
       },
     },
-    { clock, limits: context.limits.http, ownAddress },
+    { clock, limits: context.limits.http, ownAddresses: new Set(addresses) },
   );
 
   const opened = Promise.withResolvers<void>();
@@ -117,7 +119,7 @@ export async function runSidecar(bootstrap: Bootstrap, options: SidecarOptions):
         workload: bootstrap.workload,
         namespace: bootstrap.namespace,
         serviceAccount: bootstrap.serviceAccount,
-        admin: bootstrap.adminAddress ?? bootstrap.admin,
+        admin: formatHostPort(parseHostPort(bootstrap.adminAddress ?? bootstrap.admin)),
       },
     },
     onUpdate: takeUpdate,

@@ -1,5 +1,5 @@
 import type { Accepted, Destination, RequestHead, RequestReceiver, ServerHandler, ServerStream } from '../net/index.ts';
-import { type HostPort, parseHostPort } from './bootstrap.ts';
+import { formatHostPort } from './bootstrap.ts';
 import type { Destinations, EndpointPort } from './destinations.ts';
 import type { DirectPlans } from './direct.ts';
 import { Exchange } from './exchange.ts';
@@ -19,7 +19,8 @@ export interface TransparentOutboundParts extends Omit<OutboundParts, 'clusters'
 
 /**
  * What the application sends out unaware of its proxy. To the virtual address of a service: routed as that service's.
- * To an endpoint: to that one, over mutual TLS where it has an identity, without routes. Anything else passes through.
+ * To an endpoint, or another port of its pod: there, over mutual TLS where it has an identity, without routes. Anything
+ * else passes through.
  */
 export class TransparentOutbound {
   readonly #parts: TransparentOutboundParts;
@@ -34,6 +35,7 @@ export class TransparentOutbound {
     const destination = accepted.destination!;
     const meaning = this.#parts.destinations.find(destination);
     if (!meaning) this.#join(accepted, passthrough, { ...destination, identity: undefined });
+    else if (meaning.kind === 'pod') this.#join(accepted, meaning.service, meaning.peer);
     else if (meaning.kind === 'service') {
       this.#parts.outbound.acceptService(accepted, meaning.target.service, meaning.target.port);
     } else {
@@ -51,7 +53,7 @@ export class TransparentOutbound {
   #join(accepted: Accepted, service: string, peer: EndpointPort['peer']): void {
     const { context, servers, link, source } = this.#parts;
     servers.keep(accepted);
-    const upstream = `${peer.host}:${peer.port}`;
+    const upstream = formatHostPort(peer);
     const closed = this.#meter.open({ service, source: source(), mtls: peer.identity !== undefined, upstream });
     joinTcp(context, link, accepted.connection, peer, undefined, closed);
   }
@@ -64,7 +66,7 @@ export class TransparentOutbound {
         const meaning = destinations.find(destination);
         if (meaning?.kind !== 'endpoint') {
           const scope = { direction: 'outbound' as const, service: passthrough };
-          const details = `${destination.host}:${destination.port} is no endpoint of a service any more`;
+          const details = `${formatHostPort(destination)} is no endpoint of a service any more`;
           const reply = { status: 503, error: 'destination_unavailable' as const, details };
           return answerLocally(context, scope, head, stream, reply, source());
         }
@@ -95,32 +97,8 @@ export class TransparentInbound {
   #stackOf(port: number): Inbound {
     const known = this.#declared.get(port);
     if (known) return known;
-    const stack = new Inbound({ ...this.#parts, port, app: formatHostPort(this.#podIp, port) });
+    const stack = new Inbound({ ...this.#parts, port, app: formatHostPort({ host: this.#podIp, port }) });
     if (this.#parts.view.workload?.ports.some((declared) => declared.port === port)) this.#declared.set(port, stack);
     return stack;
   }
-}
-
-/** A redirected connection keeps its family, so an address for IPv4 needs its twin; there may be no IPv6 here. */
-const twins: Readonly<Record<string, string>> = { '0.0.0.0': '::', '127.0.0.1': '::1' };
-const withoutIpv6 = new Set(['EAFNOSUPPORT', 'EADDRNOTAVAIL', 'EINVAL']);
-
-/** Listens on an address, and where it stands for all or for loopback, on the one that does so for IPv6. */
-export async function listenInBothFamilies(
-  address: HostPort,
-  listen: (address: { readonly host: string; readonly port: number }) => Promise<void>,
-): Promise<void> {
-  const { host, port } = parseHostPort(address);
-  await listen({ host, port });
-  const twin = twins[host];
-  if (!twin) return;
-  try {
-    await listen({ host: twin, port });
-  } catch (error) {
-    if (!withoutIpv6.has((error as NodeJS.ErrnoException).code ?? '')) throw error;
-  }
-}
-
-function formatHostPort(host: string, port: number): HostPort {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }

@@ -84,6 +84,7 @@ export const pod = z.object({
   status: z
     .object({
       podIP: text.optional(),
+      podIPs: z.array(z.object({ ip: text })).optional(),
       phase: text.optional(),
       conditions: z.array(z.object({ type: text, status: text })).optional(),
     })

@@ -1,13 +1,11 @@
 import { type Endpoint, type Endpoints, formatSpiffeId } from '../model/index.ts';
-import { type EndpointSliceObject, labels, namespaceOf, type PodObject } from '../resources/index.ts';
-import { valueAt } from './collections.ts';
-import { compareText, type Inventory } from './inventory.ts';
+import { annotations, type EndpointSliceObject, labels, namespaceOf, type PodObject } from '../resources/index.ts';
+import { compareText } from './inventory.ts';
 import type { MeshSettings } from './meshes.ts';
-import type { ServiceEntry, ServicePortEntry } from './services.ts';
+import { isHeadless, type ServiceEntry, type ServicePortEntry } from './services.ts';
+import { podOf, type SliceEndpoint } from './slices.ts';
 import { isLeaving } from './workload-seeds.ts';
 import type { Workloads } from './workloads.ts';
-
-type SliceEndpoint = NonNullable<EndpointSliceObject['endpoints']>[number];
 
 /** An endpoint of a slice, with the Pod it is where it is one. */
 interface Candidate {
@@ -19,41 +17,22 @@ interface Candidate {
   readonly state: 'ready' | 'leaving' | 'waiting' | 'gone';
 }
 
-/** Finds the Pod that an endpoint refers to. */
-export type FindPod = (namespace: string, name: string) => PodObject | undefined;
-
-/** By Service, as `namespace/name`. */
-export function slicesByService(inventory: Inventory): ReadonlyMap<string, readonly EndpointSliceObject[]> {
-  const slicesOf = new Map<string, EndpointSliceObject[]>();
-  for (const slice of inventory.all('EndpointSlice')) {
-    const service = serviceOf(slice);
-    if (service) valueAt(slicesOf, service, () => []).push(slice);
-  }
-  return slicesOf;
-}
-
-/** The Service a slice belongs to, as `namespace/name`. */
-export function serviceOf(slice: EndpointSliceObject): string | undefined {
-  const name = slice.metadata.labels?.[labels.serviceName];
-  return name && `${namespaceOf(slice)}/${name}`;
-}
+/** What of {@link Workloads} endpoints need. */
+type KnownWorkloads = Pick<Workloads, 'findPod' | 'hasSidecar' | 'nameOfPod'>;
 
 /**
  * The endpoints of a Service, from its EndpointSlices. As kube-proxy does, new requests go to endpoints that are ready;
  * where a port has none, to those that are about to leave and still serve. Those that are not ready are listed where a
- * panic may need them.
+ * panic may need them; of a headless Service all are, as each is called by itself, ready or not.
  */
 export function endpointsOf(
   service: ServiceEntry,
   slices: readonly EndpointSliceObject[],
-  findPod: FindPod,
-  workloads: Pick<Workloads, 'hasProxy' | 'nameOfPod'>,
+  workloads: KnownWorkloads,
   mesh: MeshSettings,
 ): Endpoints {
-  const candidates = withoutTwins(
-    slices.flatMap((slice) => candidatesOf(slice, service, findPod)),
-    service,
-  );
+  const all = slices.flatMap((slice) => candidatesOf(slice, service, workloads.findPod));
+  const candidates = withoutTwins(all, service);
   const ready = candidates.filter(({ state }) => state === 'ready');
   const served = new Set(ready.flatMap(({ ports }) => Object.keys(ports)));
   const leaving = candidates.flatMap((candidate) => {
@@ -63,10 +42,13 @@ export function endpointsOf(
   });
   const inPanic = service.balancer.panicThreshold !== undefined;
   const waiting = inPanic ? candidates.filter(({ state }) => state === 'waiting') : [];
+  const chosen = [...ready, ...leaving, ...waiting];
+  const addresses = new Set(chosen.map(({ endpoint }) => endpoint.addresses[0]));
+  const others = isHeadless(service) && !inPanic ? all.filter((it) => !addresses.has(it.endpoint.addresses[0])) : [];
 
   const found = new Map<string, Endpoint>();
   // An endpoint may stand in two slices for a moment; what one of them calls ready is.
-  for (const candidate of [...ready, ...leaving, ...waiting]) {
+  for (const candidate of [...chosen, ...others.map((it): Candidate => ({ ...it, state: 'waiting' }))]) {
     const key = `${candidate.endpoint.addresses[0]} ${JSON.stringify(candidate.ports)}`;
     if (!found.has(key)) found.set(key, toEndpoint(candidate, workloads, mesh));
   }
@@ -74,17 +56,19 @@ export function endpointsOf(
   return { kind: 'endpoints', name: service.name, endpoints: sorted.map(([, endpoint]) => endpoint) };
 }
 
-function candidatesOf(slice: EndpointSliceObject, service: ServiceEntry, findPod: FindPod): Candidate[] {
+function candidatesOf(
+  slice: EndpointSliceObject,
+  service: ServiceEntry,
+  findPod: KnownWorkloads['findPod'],
+): Candidate[] {
   // Names are left to DNS, as kube-proxy does.
   if (slice.addressType === 'FQDN') return [];
   const common = { family: slice.addressType, ports: portsOf(slice, service.ports) };
   return (slice.endpoints ?? []).flatMap((endpoint): Candidate[] => {
-    const { kind, namespace = namespaceOf(slice), name = '' } = endpoint.targetRef ?? {};
-    if (kind !== 'Pod') return [{ ...common, endpoint, state: stateOf(endpoint, service) }];
-    const pod = findPod(namespace, name);
+    const pod = podOf(endpoint, slice, findPod);
     // Whether it has a proxy, nobody knows: it is about to be seen, or was just deleted.
-    if (!pod) return [];
-    return [{ ...common, endpoint, pod, state: stateOf(endpoint, service, pod) }];
+    if (!pod && endpoint.targetRef?.kind === 'Pod') return [];
+    return [{ ...common, endpoint, ...(pod && { pod }), state: stateOf(endpoint, service, pod) }];
   });
 }
 
@@ -109,27 +93,36 @@ function withoutTwins(candidates: readonly Candidate[], service: ServiceEntry): 
 
 function toEndpoint(
   { endpoint, pod, ports, state }: Candidate,
-  workloads: Pick<Workloads, 'hasProxy' | 'nameOfPod'>,
+  workloads: KnownWorkloads,
   { trustDomain }: MeshSettings,
 ): Endpoint {
   const zone = endpoint.zone ?? pod?.metadata.labels?.[labels.zone];
   const identity =
-    pod && workloads.hasProxy(pod)
+    pod && workloads.hasSidecar(pod)
       ? formatSpiffeId({
           trustDomain,
           namespace: namespaceOf(pod),
           serviceAccount: pod.spec.serviceAccountName ?? 'default',
         })
       : undefined;
+  const plainPorts = identity && pod ? plainPortsOf(pod) : [];
   return {
     // The addresses of one endpoint are interchangeable; the first is as good as any.
     address: endpoint.addresses[0],
     ports,
     ...(identity ? { identity } : {}),
+    ...(plainPorts.length ? { plainPorts } : {}),
     ...(pod ? { workload: workloads.nameOfPod(pod) } : {}),
     ...(zone ? { zone } : {}),
     ...(state === 'waiting' ? { unready: true as const } : {}),
   };
+}
+
+/** Ports that its redirection leaves out; injection has refused the pod where the list is wrong. */
+function plainPortsOf({ metadata }: PodObject): readonly number[] {
+  const list = metadata.annotations?.[annotations.skipInboundPorts] ?? '';
+  const ports = list.split(',').flatMap((entry) => (/^\s*\d{1,5}\s*$/.test(entry) ? [Number(entry)] : []));
+  return [...new Set(ports)].sort((a, b) => a - b);
 }
 
 /** From the Service's port numbers to those of the slice: by name, else by number. */

@@ -10,11 +10,12 @@ import type {
   TlsRoute,
 } from '../model/index.ts';
 import { defaultBalancer, qualifiedName } from '../model/index.ts';
-import { annotations, namespaceOf, type ServiceObject } from '../resources/index.ts';
+import { annotations, type EndpointSliceObject, namespaceOf, type ServiceObject } from '../resources/index.ts';
 import { namesIn } from './annotations.ts';
 import { compareText, type Inventory } from './inventory.ts';
 import { type DeclaredProtocols, portKey, protocolOf } from './protocols.ts';
 import type { Report } from './report.ts';
+import { slicesByService } from './slices.ts';
 import { referenceTo } from './status.ts';
 
 /** The callers that a route is for: those of one namespace, or everyone. */
@@ -30,6 +31,8 @@ export interface ServicePortEntry {
   readonly declaredBy?: 'service' | 'route';
   /** Number, or name of a container port. */
   readonly targetPort: number | string;
+  /** Of a Service without selector, where its endpoints are known: the ports that these have. */
+  readonly portsByHand?: readonly number[];
   /** By namespace of the callers they are for; {@link everyone} for those of routes in the Service's own namespace. */
   readonly rules: Map<Audience, HttpRule[]>;
   readonly tcpRoutes: Map<Audience, TcpRoute>;
@@ -60,6 +63,7 @@ export interface ServiceEntries {
 export function readServices(inventory: Inventory, declared: DeclaredProtocols, report: Report): ServiceEntries {
   const entries = new Map<QualifiedName, ServiceEntry>();
   const external = new Set<QualifiedName>();
+  const slicesOf = slicesByService(inventory);
   for (const object of inventory.all('Service')) {
     const namespace = namespaceOf(object);
     const name = qualifiedName(namespace, object.metadata.name);
@@ -70,6 +74,7 @@ export function readServices(inventory: Inventory, declared: DeclaredProtocols, 
     }
     const ports: ServicePortEntry[] = [];
     const proxied = namesIn(object, annotations.proxyProtocol);
+    const byHand = hasSelector({ object }) ? undefined : slicesOf.get(name);
     for (const [index, port] of (object.spec.ports ?? []).entries()) {
       if ((port.protocol ?? 'TCP') !== 'TCP') continue;
       const known = port.appProtocol === undefined ? undefined : protocolOf(port.appProtocol);
@@ -87,6 +92,7 @@ export function readServices(inventory: Inventory, declared: DeclaredProtocols, 
         protocol: known ?? byRoute ?? 'tcp',
         ...(port.appProtocol !== undefined ? { declaredBy: 'service' } : byRoute ? { declaredBy: 'route' } : {}),
         targetPort: port.targetPort ?? port.port,
+        ...(byHand ? { portsByHand: portsNamed(port.name, byHand) } : {}),
         rules: new Map(),
         tcpRoutes: new Map(),
         tlsRoutes: new Map(),
@@ -116,6 +122,21 @@ export function readServices(inventory: Inventory, declared: DeclaredProtocols, 
           }
         : { message: `Service ${name} is not there`, hint: 'correct the name, or add the Service' },
   };
+}
+
+/** No address stands for it: its endpoints are called one by one. */
+export function isHeadless({ object }: ServiceEntry): boolean {
+  return object.spec.clusterIP === 'None';
+}
+
+function portsNamed(name: string | undefined, slices: readonly EndpointSliceObject[]): readonly number[] {
+  const ports = slices.flatMap((slice) => slice.ports ?? []).filter((port) => (port.name ?? '') === (name ?? ''));
+  return [...new Set(ports.flatMap(({ port }) => port ?? []))];
+}
+
+/** Kubernetes writes its endpoints; else somebody else does. */
+export function hasSelector({ object }: Pick<ServiceEntry, 'object'>): boolean {
+  return Object.keys(object.spec.selector ?? {}).length > 0;
 }
 
 /** What the Service itself says of zones; a LoadBalancingPolicy says more. */

@@ -2,7 +2,7 @@ import type { Finding, QualifiedName, Resource } from '../model/index.ts';
 import { qualifiedName } from '../model/index.ts';
 import { gatewayControllerName, type KubernetesObject } from '../resources/index.ts';
 import { attachAccessPolicies } from './access.ts';
-import { endpointsOf, serviceOf, slicesByService } from './endpoints.ts';
+import { endpointsOf } from './endpoints.ts';
 import { attachFaults } from './faults.ts';
 import { type GatewayEntries, gatewayStatuses, readGateways, toGateway } from './gateways.ts';
 import { collectGrants } from './grants.ts';
@@ -15,6 +15,7 @@ import { attachRateLimits } from './rate-limits.ts';
 import { type Report, reportTo } from './report.ts';
 import { attachRoutes } from './routes/attach.ts';
 import { readServices, type ServiceEntries, toService } from './services.ts';
+import { serviceOf, slicesByService } from './slices.ts';
 import { accepted, condition, type ObjectStatus, referenceTo } from './status.ts';
 import { declaredCalls, toWorkload } from './workload-resources.ts';
 import { readWorkloads, type WorkloadEntry, type Workloads } from './workloads.ts';
@@ -66,13 +67,12 @@ export function compile(objects: readonly KubernetesObject[], trustDomain?: stri
   statuses.push(...gatewayClassStatuses(inventory), ...gatewayStatuses(gateways, workloads, report));
   warnOfIdleServices(services, workloads, inventory, report);
 
-  const findPod = (namespace: string, name: string) => inventory.find('Pod', namespace, name);
   const slicesOf = slicesByService(inventory);
   const sorted = [...services.values()].sort((a, b) => compareText(a.name, b.name));
   const translation: Translation = {
     resources: [
       ...sorted.map(toService),
-      ...sorted.map((service) => endpointsOf(service, slicesOf.get(service.name) ?? [], findPod, workloads, mesh)),
+      ...sorted.map((service) => endpointsOf(service, slicesOf.get(service.name) ?? [], workloads, mesh)),
       ...workloads.entries.map((entry) =>
         toWorkload(entry, mesh, mtls, callsOf(entry, services, gateways, report), report),
       ),

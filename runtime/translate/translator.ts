@@ -2,8 +2,10 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Endpoints, QualifiedName } from '../model/index.ts';
 import { type EndpointSliceObject, type KubernetesObject, namespaceOf, type PodObject } from '../resources/index.ts';
 import { valueAt } from './collections.ts';
-import { endpointsOf, serviceOf } from './endpoints.ts';
+import { endpointsOf } from './endpoints.ts';
 import { byAge } from './inventory.ts';
+import { hasSelector } from './services.ts';
+import { addressesOf, podFinder, serviceOf } from './slices.ts';
 import { type Compilation, compile, type Translation } from './translate.ts';
 import { isFinished } from './workload-seeds.ts';
 import type { WorkloadEntry, Workloads } from './workloads.ts';
@@ -90,7 +92,7 @@ function changesBetween(before: Objects, all: ReadonlySet<KubernetesObject>, cou
 
 /** What translation reads of an object: not what we, or a kubelet, say of it. */
 function readOf(object: KubernetesObject): unknown {
-  if (object.kind === 'Pod') return { ...object, status: object.status?.phase };
+  if (object.kind === 'Pod') return { ...object, status: [object.status?.phase, ...addressesOf(object)] };
   return 'status' in object ? { ...object, status: undefined } : object;
 }
 
@@ -102,33 +104,41 @@ function bringUpToDate(
   if (changes.pods.length + changes.slices.length === 0) return translation;
   const { byKey, all: objects } = changes.objects;
   if (changes.pods.length > 0 && !workloadsStay(workloads, objects, changes.pods)) return undefined;
-  const findPod = (namespace: string, name: string) => byKey.get(`Pod ${namespace}/${name}`) as PodObject | undefined;
-  const pods = new Set(changes.pods.map(keyOf));
+  const findPod = podFinder(
+    (namespace, name) => byKey.get(`Pod ${namespace}/${name}`) as PodObject | undefined,
+    () => [...objects].filter((object) => object.kind === 'Pod'),
+    workloads.hasSidecar,
+  );
+  const pods = { names: new Set(changes.pods.map(keyOf)), addresses: new Set(changes.pods.flatMap(addressesOf)) };
   const affected = new Set(changes.slices.map(serviceOf));
   const slices = new Map<QualifiedName, EndpointSliceObject[]>();
   for (const object of objects) {
     const service = object.kind === 'EndpointSlice' ? serviceOf(object) : undefined;
     if (service === undefined || object.kind !== 'EndpointSlice') continue;
     valueAt(slices, service, () => []).push(object);
-    if (pods.size > 0 && !affected.has(service) && refersTo(object, pods)) affected.add(service);
+    if (changes.pods.length > 0 && !affected.has(service) && refersTo(object, pods)) affected.add(service);
   }
 
   const fresh = new Map<QualifiedName, Endpoints>();
   for (const name of affected) {
     const service = name === undefined ? undefined : services.get(name);
     if (!service) continue;
-    // Whether to warn of a Service without pods is told by its slices.
-    if (service.object.spec.selector && workloads.of(service).length === 0) return undefined;
+    // Whether to warn of a Service without pods is told by its slices; which workloads it is of, where it has no selector.
+    if (!hasSelector(service) || workloads.of(service).length === 0) return undefined;
     const own = (slices.get(service.name) ?? []).sort(byAge);
-    fresh.set(service.name, endpointsOf(service, own, findPod, workloads, mesh));
+    fresh.set(service.name, endpointsOf(service, own, { ...workloads, findPod }, mesh));
   }
   return withEndpoints(translation, fresh);
 }
 
-function refersTo({ endpoints, metadata }: EndpointSliceObject, pods: ReadonlySet<string>): boolean {
-  return (endpoints ?? []).some(({ targetRef }) => {
-    const namespace = targetRef?.namespace ?? metadata.namespace ?? 'default';
-    return targetRef?.kind === 'Pod' && pods.has(`Pod ${namespace}/${targetRef.name}`);
+/** Whether an endpoint of a slice is one of these pods, by its name, or where it tells none by its address. */
+function refersTo(
+  { endpoints, metadata }: EndpointSliceObject,
+  pods: { readonly names: ReadonlySet<string>; readonly addresses: ReadonlySet<string> },
+): boolean {
+  return (endpoints ?? []).some(({ targetRef, addresses }) => {
+    if (targetRef?.kind !== 'Pod') return pods.addresses.has(addresses[0]);
+    return pods.names.has(`Pod ${targetRef.namespace ?? metadata.namespace ?? 'default'}/${targetRef.name}`);
   });
 }
 

@@ -68,8 +68,8 @@ export function declaredCalls(entry: WorkloadEntry, services: ServiceEntries, re
   return calls;
 }
 
-/** The Service with the widest selector: `reviews` rather than `reviews-v1`. */
+/** The Service with the widest selector: `reviews` rather than `reviews-v1`, and rather than one without selector. */
 function bestKnownService({ services }: WorkloadEntry): ServiceEntry | undefined {
-  const width = (service: ServiceEntry) => Object.keys(service.object.spec.selector ?? {}).length;
+  const width = (service: ServiceEntry) => Object.keys(service.object.spec.selector ?? {}).length || Infinity;
   return [...services].sort((a, b) => width(a) - width(b) || compareText(a.name, b.name))[0];
 }

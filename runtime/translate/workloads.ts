@@ -4,7 +4,8 @@ import { valueAt } from './collections.ts';
 import { compareText, type Inventory } from './inventory.ts';
 import type { Report } from './report.ts';
 import { indexSelectors } from './selector-index.ts';
-import type { ServiceEntries, ServiceEntry, ServicePortEntry } from './services.ts';
+import { hasSelector, type ServiceEntries, type ServiceEntry, type ServicePortEntry } from './services.ts';
+import { type FindPod, podFinder, podOf, serviceOf } from './slices.ts';
 import {
   controllersOf,
   isFinished,
@@ -17,7 +18,7 @@ import {
 
 /** A workload while it is being translated. */
 export interface WorkloadEntry extends WorkloadSeed {
-  /** The Services that select it. */
+  /** The Services that select it, or that were led to it by hand. */
   readonly services: readonly ServiceEntry[];
   readonly access: AccessPolicy[];
   readonly rateLimits: RateLimitPolicy[];
@@ -25,14 +26,18 @@ export interface WorkloadEntry extends WorkloadSeed {
 
 export interface Workloads {
   readonly entries: readonly WorkloadEntry[];
-  /** The workloads a Service selects. */
+  /** The workloads behind a Service. */
   of(service: ServiceEntry): readonly WorkloadEntry[];
   /** What pods of one name, oldest first, make together where nothing else is known of them. */
   ofPods(pods: readonly PodObject[]): WorkloadEntry;
+  /** Finds the Pod that an endpoint is. */
+  readonly findPod: FindPod;
   /** The workload a Pod belongs to. */
   nameOfPod(pod: PodObject): QualifiedName;
   /** Whether a Pod has a proxy beside it: whoever gave it one has labelled it, or it serves a Gateway of ours. */
   hasProxy(pod: PodObject): boolean;
+  /** Whether connections to a Pod are redirected to its proxy. Those to a gateway are not: it listens in plain text. */
+  hasSidecar(pod: PodObject): boolean;
 }
 
 /**
@@ -56,13 +61,13 @@ export function readWorkloads(
     const [controller] = podLabels[labels.workload] ? [] : controllerOf(namespaceOf(pod), podLabels);
     return controller ? nameOfController(controller) : nameOfPod(pod);
   };
-  const hasProxy = ({ metadata }: PodObject): boolean => {
-    const { [labels.proxy]: proxy, [labels.gatewayName]: gateway } = metadata.labels ?? {};
-    return (
-      proxy !== undefined ||
-      (gateway !== undefined && gateways.has(qualifiedName(metadata.namespace ?? 'default', gateway)))
-    );
+  const isGateway = (pod: PodObject): boolean => {
+    const gateway = pod.metadata.labels?.[labels.gatewayName];
+    return gateway !== undefined && gateways.has(qualifiedName(namespaceOf(pod), gateway));
   };
+  const isLabelled = ({ metadata }: PodObject): boolean => metadata.labels?.[labels.proxy] !== undefined;
+  const hasProxy = (pod: PodObject): boolean => isLabelled(pod) || isGateway(pod);
+  const hasSidecar = (pod: PodObject): boolean => isLabelled(pod) && !isGateway(pod);
 
   const seeds = new Map<QualifiedName, WorkloadSeed>();
   for (const controller of controllers) {
@@ -85,7 +90,12 @@ export function readWorkloads(
   for (const pod of inventory.all('Pod')) if (!isFinished(pod)) valueAt(pods, nameOf(pod), () => []).push(pod);
   for (const [name, ofName] of pods) if (!seeds.has(name)) seeds.set(name, seedOfPods(ofName, hasProxy));
 
-  const toEntry = selectedBy(services);
+  const findPod = podFinder(
+    (namespace, name) => inventory.find('Pod', namespace, name),
+    () => inventory.all('Pod'),
+    hasSidecar,
+  );
+  const toEntry = selectedBy(services, servicesByHand(inventory, services, findPod, nameOf));
   const entries = [...seeds.values()].sort((a, b) => compareText(a.name, b.name)).map(toEntry);
   const selected = new Map<ServiceEntry, WorkloadEntry[]>();
   for (const entry of entries) for (const service of entry.services) valueAt(selected, service, () => []).push(entry);
@@ -94,11 +104,38 @@ export function readWorkloads(
     of: (service) => selected.get(service) ?? [],
     ofPods: (ofName) => toEntry(seedOfPods(ofName, hasProxy)),
     nameOfPod: nameOf,
+    findPod,
     hasProxy,
+    hasSidecar,
   };
 }
 
-function selectedBy(services: ServiceEntries): (seed: WorkloadSeed) => WorkloadEntry {
+/**
+ * By workload, the Services without selector whose endpoints somebody wrote, and which lead to it: they say what its
+ * ports speak as others do. Only those of its own namespace, whose policies hold for it.
+ */
+function servicesByHand(
+  inventory: Inventory,
+  services: ServiceEntries,
+  findPod: FindPod,
+  nameOf: (pod: PodObject) => QualifiedName,
+): ReadonlyMap<QualifiedName, ReadonlySet<ServiceEntry>> {
+  const found = new Map<QualifiedName, Set<ServiceEntry>>();
+  for (const slice of inventory.all('EndpointSlice')) {
+    const service = services.get(serviceOf(slice) ?? '');
+    if (!service || hasSelector(service)) continue;
+    for (const endpoint of slice.endpoints ?? []) {
+      const pod = podOf(endpoint, slice, findPod);
+      if (pod && namespaceOf(pod) === service.namespace) valueAt(found, nameOf(pod), () => new Set()).add(service);
+    }
+  }
+  return found;
+}
+
+function selectedBy(
+  services: ServiceEntries,
+  byHand: ReadonlyMap<QualifiedName, ReadonlySet<ServiceEntry>>,
+): (seed: WorkloadSeed) => WorkloadEntry {
   const entries = [...services.values()];
   const servicesOf = indexSelectors(
     entries.map((value) => ({ namespace: value.namespace, selector: value.object.spec.selector ?? {}, value })),
@@ -106,6 +143,7 @@ function selectedBy(services: ServiceEntries): (seed: WorkloadSeed) => WorkloadE
   const position = new Map(entries.map((service, index) => [service, index]));
   return (seed) => {
     const found = new Set(seed.labelSets.flatMap((own) => servicesOf(seed.namespace, own)));
+    for (const service of byHand.get(seed.name) ?? []) found.add(service);
     const inOrder = [...found].sort((a, b) => position.get(a)! - position.get(b)!);
     return { ...seed, services: inOrder, access: [], rateLimits: [] };
   };
@@ -115,7 +153,11 @@ function selectedBy(services: ServiceEntries): (seed: WorkloadSeed) => WorkloadE
  * The container ports a Service's port leads to: several where pods differ, none where it names one that the workload
  * does not have.
  */
-export function targetPortsOf({ targetPort }: ServicePortEntry, { ports }: WorkloadEntry): readonly number[] {
+export function targetPortsOf(
+  { targetPort, portsByHand }: ServicePortEntry,
+  { ports }: WorkloadEntry,
+): readonly number[] {
+  if (portsByHand) return portsByHand;
   if (typeof targetPort === 'number') return [targetPort];
   return [...new Set(ports.flatMap(({ name, containerPort }) => (name === targetPort ? [containerPort] : [])))];
 }

@@ -48,7 +48,12 @@ export function createControlPlaneHandler(options: ControlPlaneOptions): Control
     contextValues: (request) => peerValues(request.socket, options.authority.trustDomain),
   });
   return {
-    handle,
+    handle(request, response) {
+      // Nothing here depends on it, but the adapter makes a URL of it and throws where that fails: at an address of IPv6,
+      // which Node's own client sends without brackets, or at anything else that somebody makes up.
+      request.headers[':authority'] = 'controller';
+      handle(request, response);
+    },
     proxies: () => discovery.proxies(),
     reauthorize: () => discovery.reauthorize(),
     close: () => discovery.close(),

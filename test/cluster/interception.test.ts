@@ -18,6 +18,7 @@ const cli = 'runtime/cli/main.ts';
 const [http, greeting, echo, admin] = [9080, 6379, 7777, 15020];
 /** A virtual address that leads nowhere: only a proxy knows what it means. */
 const virtualAddress = '10.204.0.10';
+const virtualAddress6 = 'fd78::10';
 
 interface Reply {
   readonly status: number;
@@ -37,7 +38,7 @@ metadata: { name: default, namespace: shop }
 spec: { trustDomain: shop.local, mtls: ${mtls} }
 `;
 
-const pod = (name: string, address: string): string => `
+const pod = (name: string, ...addresses: readonly string[]): string => `
 apiVersion: v1
 kind: Pod
 metadata:
@@ -45,7 +46,7 @@ metadata:
   namespace: shop
   labels: { app: ${name}, meshwright.dev/proxy: sidecar, meshwright.dev/workload: ${name} }
 spec: { serviceAccountName: ${name}, containers: [{ name: app, image: app }] }
-status: { phase: Running, podIP: ${address}, podIPs: [{ ip: ${address} }], conditions: [{ type: Ready, status: 'True' }] }
+status: ${JSON.stringify({ phase: 'Running', podIP: addresses[0], podIPs: addresses.map((ip) => ({ ip })) })}
 ---
 apiVersion: v1
 kind: ServiceAccount
@@ -53,27 +54,34 @@ metadata: { name: ${name}, namespace: shop }
 ---
 `;
 
-const service = (name: string, address: string, port: number, protocol: string, target: number): string => `
+const service = (
+  name: string,
+  address: string,
+  port: number,
+  protocol: string,
+  target: number,
+  app = 'reviews',
+): string => `
 apiVersion: v1
 kind: Service
 metadata: { name: ${name}, namespace: shop }
 spec:
-  clusterIP: ${address}
-  selector: { app: reviews }
+  clusterIP: '${address}'
+  selector: { app: ${app} }
   ports: [{ name: main, port: ${port}, targetPort: ${target}, appProtocol: ${protocol} }]
 ---
 `;
 
-const slice = (service: string, pod: NetworkPod, port: number): string => `
+const slice = (service: string, address: string, port: number, pod = 'reviews-0'): string => `
 apiVersion: discovery.k8s.io/v1
 kind: EndpointSlice
 metadata: { name: ${service}-0, namespace: shop, labels: { kubernetes.io/service-name: ${service} } }
-addressType: IPv4
+addressType: ${address.includes(':') ? 'IPv6' : 'IPv4'}
 ports: [{ name: main, port: ${port} }]
 endpoints:
-  - addresses: [${pod.address}]
+  - addresses: ['${address}']
     conditions: { ready: true }
-    targetRef: { kind: Pod, name: reviews-0, namespace: shop }
+    targetRef: { kind: Pod, name: ${pod}, namespace: shop }
 ---
 `;
 
@@ -97,6 +105,8 @@ spec:
   let reviews: NetworkPod;
   /** No proxy is here. */
   let outside: NetworkPod;
+  /** Has an address of IPv6 and no other. */
+  let six: NetworkPod;
   let wire: Program;
   const sidecars: Record<string, Program> = {};
 
@@ -130,26 +140,30 @@ spec:
   const passedThrough = (): Promise<number> =>
     opened(web, 'direction="outbound"', 'service="passthrough"', 'source="shop/web"', 'mtls="false"');
 
-  const bootstrapOf = (name: string, at: NetworkPod) => ({
+  const bootstrapOf = (name: string, at: NetworkPod, address = at.address) => ({
     id: `${name}-0.shop`,
     namespace: 'shop',
     serviceAccount: name,
     workload: `shop/${name}`,
     trustDomain: 'shop.local',
-    controller: { address: `${network.node.address}:15010`, bundleFile: join(directory.path, 'bundle.pem') },
+    controller: {
+      address: address.includes(':') ? `[${network.node.address6}]:15010` : `${network.node.address}:15010`,
+      bundleFile: join(directory.path, 'bundle.pem'),
+    },
     tokenFile: join(directory.path, `${name}.token`),
-    transparent: { inbound: '0.0.0.0:15006', outbound: '127.0.0.1:15001', podIp: at.address },
+    transparent: { inbound: '0.0.0.0:15006', outbound: '127.0.0.1:15001', podIp: address },
     inbound: [],
     outbound: { services: [] },
     gateway: [],
     admin: `0.0.0.0:${admin}`,
-    adminAddress: `${at.address}:${admin}`,
+    // As Kubernetes puts an address in for $(POD_IP).
+    adminAddress: `${address}:${admin}`,
     stateDir: join(directory.path, name, 'kept'),
     accessLog: '-',
     probes: { 'app/readiness': { kind: 'http', port: http, path: '/well', timeoutMs: 1000 } },
   });
 
-  async function startSidecar(name: string, at: NetworkPod): Promise<void> {
+  async function startSidecar(name: string, at: NetworkPod, address?: string): Promise<void> {
     const state = join(directory.path, name);
     await mkdir(state);
     await chmod(state, 0o777);
@@ -162,7 +176,7 @@ spec:
     at.start(fixture('application'), [http, greeting, echo].map(String));
     sidecars[name] = at.start(cli, ['sidecar'], {
       asProxy: true,
-      env: { MESHWRIGHT_BOOTSTRAP: JSON.stringify(bootstrapOf(name, at)) },
+      env: { MESHWRIGHT_BOOTSTRAP: JSON.stringify(bootstrapOf(name, at, address)) },
     });
   }
 
@@ -181,18 +195,26 @@ spec:
     web = network.add('web', 2);
     reviews = network.add('reviews', 3);
     outside = network.add('outside', 4);
+    six = network.add('six', 5, { ipv4: false });
     await directory.write('manifests/mesh.yaml', mesh('Strict'));
     await directory.write(
       'manifests/shop.yaml',
       [
-        pod('web', web.address),
-        pod('reviews', reviews.address),
+        pod('web', web.address, web.address6),
+        pod('reviews', reviews.address, reviews.address6),
+        pod('six', six.address6),
         service('reviews', virtualAddress, 80, 'http', http),
-        slice('reviews', reviews, http),
+        slice('reviews', reviews.address, http),
         service('store', 'None', greeting, 'tcp', greeting),
-        slice('store', reviews, greeting),
+        slice('store', reviews.address, greeting),
         service('queue', '10.204.0.11', greeting, 'tcp', greeting),
-        slice('queue', reviews, greeting),
+        slice('queue', reviews.address, greeting),
+        service('reviews6', virtualAddress6, 80, 'http', http),
+        slice('reviews6', reviews.address6, http),
+        service('queue6', 'fd78:0:0::11', greeting, 'tcp', greeting),
+        slice('queue6', reviews.address6, greeting),
+        service('six', 'fd78::12', 80, 'http', http, 'six'),
+        slice('six', six.address6, http, 'six-0'),
         route,
       ].join('\n'),
     );
@@ -205,15 +227,19 @@ spec:
         '--state',
         join(directory.path, 'controller'),
       ],
-      ...['--listen', `${network.node.address}:15010`, '--token-key', join(directory.path, 'token-key.pem')],
+      ...['--listen', ':15010', '--token-key', join(directory.path, 'token-key.pem')],
       ...['--write-bundle', join(directory.path, 'bundle.pem')],
     ]);
     outside.start(fixture('application'), [http, greeting, echo].map(String));
     wire = network.node.start(fixture('wiretap'), []);
     await eventually(() => wire.output().includes('listening'), 10_000);
     await eventually(() => readFile(join(directory.path, 'bundle.pem')).catch(() => undefined), 20_000);
-    await Promise.all([startSidecar('web', web), startSidecar('reviews', reviews)]);
-    await Promise.all([ready('web', web), ready('reviews', reviews)]);
+    await Promise.all([
+      startSidecar('web', web),
+      startSidecar('reviews', reviews),
+      startSidecar('six', six, six.address6),
+    ]);
+    await Promise.all([ready('web', web), ready('reviews', reviews), ready('six', six)]);
   }, 90_000);
 
   afterAll(async () => {
@@ -293,6 +319,45 @@ spec:
     const reply = await get(reviews, virtualAddress, 80);
     expect(reply).toMatchObject({ status: 200, headers: { 'x-routed': 'yes' } });
     expect((await talk(reviews, '10.204.0.11', greeting)).heard).toBe('READY\n');
+  });
+
+  it('does all of that in IPv6', async () => {
+    const caller = (name: string) => `URI=spiffe://shop.local/ns/shop/sa/${name}`;
+    const routed = await get(web, virtualAddress6, 80, { 'x-secret': 'abracadabra' });
+    expect(routed).toMatchObject({ status: 200, body: `GET / of [${virtualAddress6}]` });
+    expect(routed.headers['x-caller']).toBe(caller('web'));
+    const direct = await get(web, reviews.address6, http, { 'x-secret': 'alakazam' });
+    expect(direct.headers['x-caller']).toBe(caller('web'));
+    for (const address of ['fd78::11', reviews.address6]) {
+      expect((await talk(web, address, greeting, 'pssst')).heard).toBe('READY\npssst');
+    }
+    // Its own service, by an address that is not the one that it is told.
+    expect(await get(reviews, virtualAddress6, 80)).toMatchObject({ status: 200 });
+    expect((await get(outside, reviews.address6)).status).toBe(0);
+    const logged = { service: 'shop/reviews6', upstream: `[${reviews.address6}]:${http}`, mtls: true };
+    await eventually(() => logOf('web').some((entry) => Object.entries(logged).every(([k, v]) => entry[k] === v)));
+    for (const secret of ['abracadabra', 'alakazam', 'pssst']) expect(wire.output()).not.toContain(secret);
+  });
+
+  it('needs no IPv4: a pod without it is called, calls others and itself, and is probed', async () => {
+    const headers = { 'x-caller': 'URI=spiffe://shop.local/ns/shop/sa/web' };
+    expect(await get(web, 'fd78::12', 80)).toMatchObject({ status: 200, headers });
+    expect(await get(web, six.address6)).toMatchObject({ status: 200, headers });
+    expect((await get(six, virtualAddress6, 80)).headers['x-caller']).toBe('URI=spiffe://shop.local/ns/shop/sa/six');
+    expect(await get(six, 'fd78::12', 80)).toMatchObject({ status: 200 });
+    expect((await get(outside, six.address6)).status).toBe(0);
+    expect((await get(outside, six.address6, admin, {}, '/probe/app/readiness')).body).toBe('healthy\n');
+    expect((await get(outside, six.address6, admin, {}, '/config')).status).toBe(403);
+    expect((await get(six, six.address6, admin, {}, '/config')).status).toBe(200);
+  });
+
+  it('reaches a port of a pod that no service has, over mutual TLS', async () => {
+    for (const address of [reviews.address, reviews.address6]) {
+      expect((await talk(web, address, echo, 'bibbidi-bobbidi')).heard).toBe('bibbidi-bobbidi');
+    }
+    expect(wire.output()).not.toContain('bibbidi-bobbidi');
+    const metrics = await get(web, reviews.address, admin, {}, '/metrics');
+    expect(metrics.status).toBe(200);
   });
 
   it('refuses plain text from outside the mesh where mutual TLS is demanded', async () => {

@@ -138,7 +138,7 @@ describe('Traffic', () => {
 describe('the scraper', () => {
   it('takes the metrics of targets that answer and passes over the others', async () => {
     const server = createServer((request, response) => {
-      if (request.url === '/metrics') response.end('up 1\n');
+      if (request.url?.startsWith('/metrics')) response.end('up 1\n');
     });
     const broken = createServer((_, response) => response.writeHead(500).end('up 0\n'));
     for (const one of [server, broken]) await new Promise<void>((resolve) => one.listen(0, '127.0.0.1', resolve));
@@ -147,6 +147,8 @@ describe('the scraper', () => {
       target('good', (server.address() as AddressInfo).port),
       target('broken', (broken.address() as AddressInfo).port),
       target('gone', 1),
+      { id: 'without brackets', address: 'fd77::5:15020' },
+      { id: 'astray', address: `127.0.0.1:${(server.address() as AddressInfo).port}/metrics?` },
     ];
     const metrics = new Map<string, string>();
     let rounds = 0;

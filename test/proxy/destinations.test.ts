@@ -6,7 +6,7 @@ import { MeshView } from '../../runtime/proxy/mesh-view.ts';
 
 function setUp() {
   const gone: EndpointPort[] = [];
-  const destinations = new Destinations((endpoint) => gone.push(endpoint));
+  const destinations = new Destinations([15020], (endpoint) => gone.push(endpoint));
   const view = new MeshView('shop', [destinations], systemClock);
   destinations.follow(view);
   return {
@@ -17,13 +17,15 @@ function setUp() {
     },
     remove: (kind: Resource['kind'], name: string) => view.apply([], kind, [name]),
     find: (host: string, port: number) => destinations.find({ host, port }),
-    /** In short: `service shop/reviews:80`, or `endpoint shop/reviews:80 as <identity>`. */
+    /** In short: `service shop/reviews:80`, `endpoint shop/reviews:80 as <identity>`, or `pod of shop/reviews as <identity>`. */
     meaning(host: string, port: number) {
       const found = destinations.find({ host, port });
       if (!found) return undefined;
       if (found.kind === 'service') return `service ${found.target.service}:${found.target.port}`;
-      const { target, peer } = found.endpoint;
+      const { peer } = found.kind === 'pod' ? found : found.endpoint;
       expect([peer.host, peer.port]).toEqual([host, port]);
+      if (found.kind === 'pod') return `pod of ${found.service} as ${peer.identity}`;
+      const { target } = found.endpoint;
       return `endpoint ${target.service}:${target.port} as ${peer.identity}`;
     },
   };
@@ -63,7 +65,22 @@ describe('an address and port', () => {
     apply(endpoints('store', endpoint('10.0.0.1', { 6379: 6380 }, 'spiffe://x'), endpoint('10.0.0.2', { 6379: 6380 })));
     expect(meaning('10.0.0.1', 6380)).toBe('endpoint shop/store:6379 as spiffe://x');
     expect(meaning('10.0.0.2', 6380)).toBe('endpoint shop/store:6379 as undefined');
-    expect(meaning('10.0.0.1', 6379)).toBeUndefined();
+    expect(meaning('10.0.0.1', 6379)).toBe('pod of shop/store as spiffe://x');
+    expect(meaning('10.0.0.2', 6379)).toBeUndefined();
+  });
+
+  it('mean the pod at any of its ports, as long as a service of it is known, but for those without a proxy', () => {
+    const { apply, meaning, remove } = setUp();
+    const pod = { ...endpoint('FD00::1', { 80: 8080, 81: 9100 }, 'spiffe://x'), plainPorts: [9000, 9100] };
+    apply(endpoints('store', pod), endpoints('names', { ...pod, ports: {} }));
+    expect(meaning('fd00::1', 8080)).toBe('endpoint shop/store:80 as spiffe://x');
+    expect(meaning('fd00::1', 9100)).toBe('endpoint shop/store:81 as undefined');
+    expect(meaning('fd00::1', 1234)).toBe('pod of shop/store as spiffe://x');
+    for (const plain of [9000, 15020]) expect(meaning('fd00::1', plain)).toBeUndefined();
+    remove('endpoints', 'shop/store');
+    for (const port of [8080, 1234]) expect(meaning('fd00::1', port)).toBe('pod of shop/names as spiffe://x');
+    remove('endpoints', 'shop/names');
+    expect(meaning('fd00::1', 1234)).toBeUndefined();
   });
 
   it('of an endpoint that services share mean the headless one, else the first by name', () => {
@@ -126,7 +143,7 @@ describe('a change', () => {
           if (vips) apply(service(name, vips));
           else remove('service', `shop/${name}`);
           virtual.set(name, vips ?? []);
-          if (ips) apply(endpoints(name, ...ips.map((address) => endpoint(address, { 80: 8080 }))));
+          if (ips) apply(endpoints(name, ...ips.map((address) => endpoint(address, { 80: 8080 }, 'spiffe://x'))));
           else remove('endpoints', `shop/${name}`);
           pods.set(name, ips ?? []);
         }
@@ -136,11 +153,13 @@ describe('a change', () => {
           expect(found?.kind === 'endpoint' ? serving.includes(found.endpoint.target.service.slice(5)) : false).toBe(
             serving.length > 0,
           );
+          const other = find(address, 8081);
+          expect(other?.kind === 'pod' ? serving.includes(other.service.slice(5)) : false).toBe(serving.length > 0);
           const claiming = names.filter((name) => virtual.get(name)?.includes(address));
           const named = meaning(address, 80);
           // Where several claim an address, the last that said so has it, for as long as it does.
-          if (claiming.length === 0) expect(named).toBeUndefined();
-          if (named) expect(claiming).toContain(/shop\/(\w+):/.exec(named)?.[1]);
+          if (claiming.length === 0) expect(named?.startsWith('pod ') ?? false).toBe(serving.length > 0);
+          if (named?.startsWith('service ')) expect(claiming).toContain(/shop\/(\w+):/.exec(named)?.[1]);
         }
       }),
     );

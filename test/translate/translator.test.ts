@@ -33,6 +33,7 @@ const pod = fc
     port: mostly(80, 81),
     phase: mostly('Running', 'Succeeded'),
     condition: fc.constantFrom('True', 'False'),
+    address: fc.constantFrom(undefined, '10.0.0.1', '10.0.0.2'),
   })
   .map(({ place, index, ...of }) => ({
     apiVersion: 'v1',
@@ -54,16 +55,23 @@ const pod = fc
       serviceAccountName: of.account,
       containers: [{ name: 'app', ports: [{ name: 'web', containerPort: of.port }] }],
     },
-    status: { phase: of.phase, conditions: [{ type: 'Ready', status: of.condition }] },
+    status: {
+      phase: of.phase,
+      ...(of.address && { podIP: of.address }),
+      conditions: [{ type: 'Ready', status: of.condition }],
+    },
   }));
 
 const slice = fc
   .record({
     place,
     index: fc.constantFrom(0, 1),
-    endpoints: fc.array(fc.record({ last: fc.integer({ min: 1, max: 3 }), pod: fc.constantFrom(0, 1), ready }), {
-      maxLength: 3,
-    }),
+    endpoints: fc.array(
+      fc.record({ last: fc.integer({ min: 1, max: 3 }), pod: fc.constantFrom(0, 1, undefined), ready }),
+      {
+        maxLength: 3,
+      },
+    ),
   })
   .map(({ place, index, endpoints }) => ({
     apiVersion: 'discovery.k8s.io/v1',
@@ -78,18 +86,25 @@ const slice = fc
     endpoints: endpoints.map((of) => ({
       addresses: [`10.0.0.${of.last}`],
       conditions: of.ready,
-      targetRef: { kind: 'Pod', name: `${place.name}-${of.pod}` },
+      ...(of.pod === undefined ? {} : { targetRef: { kind: 'Pod', name: `${place.name}-${of.pod}` } }),
     })),
   }));
 
 const service = fc
-  .record({ place, protocol: fc.constantFrom('http', 'tcp'), selector: fc.boolean(), port: fc.constantFrom('web', 80) })
-  .map(({ place, protocol, selector, port }) => ({
+  .record({
+    place,
+    protocol: fc.constantFrom('http', 'tcp'),
+    selector: fc.boolean(),
+    headless: fc.boolean(),
+    port: fc.constantFrom('web', 80),
+  })
+  .map(({ place, protocol, selector, headless, port }) => ({
     apiVersion: 'v1',
     kind: 'Service',
     metadata: place,
     spec: {
       ...(selector ? { selector: { app: place.name } } : {}),
+      ...(headless ? { clusterIP: 'None' } : {}),
       ports: [{ port: 80, targetPort: port, appProtocol: protocol }],
     },
   }));

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { connect as connectHttp2 } from 'node:http2';
 import { connect } from 'node:tls';
 import { afterEach, expect, test } from '@jest/globals';
 import type { SvidSource } from '../../runtime/identity/index.ts';
@@ -448,3 +449,24 @@ test('a large configuration arrives in several responses', async () => {
   await eventually(() => acknowledged(plane, 'service').length === 3000);
   expect(proxy.log.length).toBeGreaterThan(1);
 });
+
+test.each(['fd77::1:15010', '[', 'a:b'])(
+  'a stranger who calls it %j is answered, and everybody else goes on',
+  async (authority) => {
+    const plane = await controlPlane();
+    const session = connectHttp2(`https://${plane.address}`, { rejectUnauthorized: false });
+    cleanups.push(() => session.destroy());
+    const stream = session.request({
+      ':method': 'POST',
+      ':path': '/meshwright.identity.v1.CertificateService/CreateCertificate',
+      ':authority': authority,
+      'content-type': 'application/grpc',
+    });
+    stream.resume().end();
+    const [headers] = await once(stream, 'response');
+    expect(headers[':status']).toBe(200);
+    const proxy = await TestProxy.start(plane);
+    proxy.client.subscribe('service', ['shop/reviews']);
+    await proxy.updates(1);
+  },
+);

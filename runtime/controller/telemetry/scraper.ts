@@ -48,11 +48,14 @@ export function startScraper({ clock, targets, onMetrics, onRound }: ScraperOpti
   };
 }
 
-function fetchMetrics(address: string): Promise<string | undefined> {
+async function fetchMetrics(address: string): Promise<string | undefined> {
+  const url = URL.parse(`http://${address}/metrics`);
+  // The proxy says where it is; no word of it may end the controller, or lead it to anything but metrics.
+  if (url?.pathname !== '/metrics' || url.href !== `http://${url.host}/metrics`) return undefined;
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];
     let size = 0;
-    const request = get(`http://${address}/metrics`, { signal: AbortSignal.timeout(timeout) }, (response) => {
+    const request = get(url, { signal: AbortSignal.timeout(timeout) }, (response) => {
       response.on('data', (chunk: Buffer) => {
         chunks.push(chunk);
         size += chunk.length;

@@ -17,8 +17,8 @@ export interface EndpointState {
 }
 
 /** Endpoints of one machine differ by their ports only; a new identity is a new endpoint. */
-export function endpointKey({ address, ports, identity }: Endpoint): string {
-  return JSON.stringify([address, identity, Object.entries(ports).sort()]);
+export function endpointKey({ address, ports, identity, plainPorts }: Endpoint): string {
+  return JSON.stringify([address, identity, Object.entries(ports).sort(), ...(plainPorts ? [plainPorts] : [])]);
 }
 
 /** Milliseconds after which an observation has lost two thirds of its weight. */

@@ -3,7 +3,14 @@ import { namespaceOf, type ParentRef } from '../../resources/index.ts';
 import { valueAt } from '../collections.ts';
 import { namespaceOfRef } from '../references.ts';
 import type { Report } from '../report.ts';
-import { type Audience, everyone, type ServiceEntries, type ServiceEntry, type ServicePortEntry } from '../services.ts';
+import {
+  type Audience,
+  everyone,
+  isHeadless,
+  type ServiceEntries,
+  type ServiceEntry,
+  type ServicePortEntry,
+} from '../services.ts';
 import { accepted, type Verdict } from '../status.ts';
 import { type RouteObject, speaks } from './backends.ts';
 import type { Attachment, CompiledRoute } from './compilation.ts';
@@ -90,7 +97,7 @@ export function attachToService(
       `its ports are ${known}`,
     );
   }
-  if (service.object.spec.clusterIP === 'None') {
+  if (isHeadless(service)) {
     const message = `Service ${name} is headless: no address stands for it by which its calls could be known`;
     return refuse('MW1208', 'UnsupportedValue', message, 'attach the route to a Service with a cluster IP');
   }

@@ -99,17 +99,18 @@ export class PodNetwork {
     for (const line of bridge) this.node.run('ip', ...line);
   }
 
-  /** Adds a pod; `number` ends its addresses. */
-  add(name: string, number: number): NetworkPod {
+  /** Adds a pod; `number` ends its addresses: one of each family, unless it is to have none of IPv4. */
+  add(name: string, number: number, { ipv4 = true } = {}): NetworkPod {
     const pod = this.#add(name, number);
     const port = `to-${name}`;
     this.node.run('ip', 'link', 'add', port, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', `${this.#name}-${name}`);
     this.node.run('ip', 'link', 'set', port, 'master', 'br0', 'up');
     const lines = [
-      ['address', 'add', `${pod.address}/24`, 'dev', 'eth0'],
+      ...(ipv4 ? [['address', 'add', `${pod.address}/24`, 'dev', 'eth0']] : []),
       ['-6', 'address', 'add', `${pod.address6}/64`, 'dev', 'eth0', 'nodad'],
       ['link', 'set', 'eth0', 'up'],
-      ['route', 'add', 'default', 'via', this.node.address],
+      ...(ipv4 ? [['route', 'add', 'default', 'via', this.node.address]] : []),
+      ['-6', 'route', 'add', 'default', 'via', this.node.address6],
     ];
     for (const line of lines) pod.run('ip', ...line);
     return pod;
