@@ -13,6 +13,7 @@ export type {
   ITarget,
   ServiceAccountReference,
 } from './interfaces.ts';
+export type { MeshLimits } from './limits.ts';
 export {
   type GrpcCondition,
   GrpcMethod,

@@ -2,6 +2,7 @@ import { ApiObject, Chart, type ChartProps } from 'cdk8s';
 import type { Construct, IConstruct } from 'constructs';
 import { formatFinding, type MtlsMode } from '../runtime/model/index.ts';
 import { apiVersions, labels, type MeshObject } from '../runtime/resources/index.ts';
+import { checkLimits, formatLimits, type MeshLimits } from './limits.ts';
 import { metadata } from './metadata.ts';
 import { isUnknown } from './placeholder.ts';
 import type { Check, Checked } from './synth/check.ts';
@@ -22,6 +23,12 @@ export interface MeshProps {
    * @default 'strict'
    */
   readonly mtls?: MtlsMode;
+
+  /**
+   * Bounds of its proxies: sizes, counts, time-outs.
+   * @default - each has a default of its own
+   */
+  readonly limits?: MeshLimits;
 
   /**
    * The namespace its services live in.
@@ -58,6 +65,7 @@ export class Mesh extends Chart implements Checked {
   readonly trustDomain: string | undefined;
   /** Whether plain text from outside the mesh is refused. */
   readonly mtls: MtlsMode;
+  readonly #limits: MeshLimits;
 
   constructor(scope: Construct, id: string, props: MeshProps = {}) {
     const namespace = props.namespace ?? id;
@@ -65,10 +73,12 @@ export class Mesh extends Chart implements Checked {
     this.namespace = namespace;
     this.trustDomain = props.trustDomain;
     this.mtls = props.mtls ?? 'strict';
+    this.#limits = props.limits ?? {};
 
     const spec: MeshObject['spec'] = {
       ...(this.trustDomain === undefined ? {} : { trustDomain: this.trustDomain }),
       mtls: this.mtls === 'strict' ? 'Strict' : 'Permissive',
+      ...(Object.keys(this.#limits).length > 0 ? { limits: formatLimits(this.#limits) } : {}),
     };
     new ApiObject(this, 'Resource', {
       apiVersion: apiVersions.meshwright,
@@ -83,6 +93,7 @@ export class Mesh extends Chart implements Checked {
   _check(check: Check): void {
     checkNamespace(check, this, this.namespace);
     claimObject(check, this, 'Mesh', this.namespace, meshObjectName);
+    checkLimits(check, this, this.#limits);
     const { trustDomain } = this;
     if (
       trustDomain !== undefined &&

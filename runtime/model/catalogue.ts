@@ -43,6 +43,7 @@ export const catalogue = {
   MW1146: { severity: 'error', title: 'objects wait for each other in a circle' },
   MW1147: { severity: 'error', title: 'it is not known where a construct was before' },
   MW1148: { severity: 'error', title: 'an Output is used without input()' },
+  MW1149: { severity: 'error', title: 'a limit of a mesh is invalid' },
   MW1200: { severity: 'error', title: 'a CORS setting is invalid' },
   MW1201: { severity: 'error', title: 'the parent of a route is not there' },
   MW1202: { severity: 'error', title: 'the backend of a route cannot be resolved' },

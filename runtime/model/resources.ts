@@ -1,6 +1,7 @@
 import type { AccessPolicy } from './access.ts';
 import type { FaultPolicy } from './fault.ts';
 import type { HttpRule, VirtualHost, WeightedBackend } from './http.ts';
+import type { StatedLimits } from './limits.ts';
 import type { Balancer } from './load-balancing.ts';
 import type { RateLimitPolicy } from './rate-limit.ts';
 import type { ObjectReference, QualifiedName } from './reference.ts';
@@ -130,6 +131,8 @@ export interface Workload {
   readonly access: readonly AccessPolicy[];
   /** Absent where there are none. */
   readonly rateLimits?: readonly RateLimitPolicy[];
+  /** Absent where none is stated. */
+  readonly limits?: StatedLimits;
   /** Services it may call; `all` where it declares nothing. */
   readonly calls: readonly QualifiedName[] | 'all';
   /** The gateway this workload is the proxy of. */

@@ -1,3 +1,5 @@
+import { proxyLimits } from '../model/index.ts';
+
 /**
  * Header fields as a flat list `[name, value, name, value, …]`: names lower-case, no pseudo headers, no `host`, no
  * hop-by-hop fields (RFC 9110 section 7.6.1). The codecs take them out and put their own in.
@@ -138,10 +140,10 @@ export interface HttpLimits {
 }
 
 export const defaultHttpLimits: HttpLimits = {
-  maxHeadBytes: 61_440,
-  maxHeaders: 100,
-  headTimeout: 10_000,
-  idleTimeout: 3_600_000,
-  streamIdleTimeout: 300_000,
-  maxConcurrentStreams: 1000,
+  maxHeadBytes: proxyLimits.maxHeadBytes.default,
+  maxHeaders: proxyLimits.maxHeaders.default,
+  headTimeout: proxyLimits.headTimeout.default,
+  idleTimeout: proxyLimits.idleTimeout.default,
+  streamIdleTimeout: proxyLimits.streamIdleTimeout.default,
+  maxConcurrentStreams: proxyLimits.maxConcurrentStreams.default,
 };

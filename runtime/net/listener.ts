@@ -22,6 +22,8 @@ export type Accept = (accepted: Accepted) => void;
 
 export interface Listener {
   readonly address: { readonly host: string; readonly port: number };
+  /** From now on; see {@link ListenOptions}. */
+  setMaxConnections(count: number): void;
   /** Stops accepting. Open connections are not touched. */
   close(): void;
 }
@@ -251,7 +253,13 @@ async function listen(
   // After listening only accept errors arrive here (EMFILE); the connection is lost, the listener lives on.
   server.on('error', () => {});
   const address = server.address() as AddressInfo;
-  return { address: { host: address.address, port: address.port }, close: () => server.close() };
+  return {
+    address: { host: address.address, port: address.port },
+    setMaxConnections(count) {
+      server.maxConnections = count;
+    },
+    close: () => server.close(),
+  };
 }
 
 /** To pass such a connection on would lead back here, again and again. */

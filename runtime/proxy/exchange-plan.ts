@@ -10,7 +10,8 @@ import type { ProxyMetrics } from './metrics.ts';
 export interface ProxyContext {
   readonly clock: Clock;
   readonly random: Random;
-  readonly limits: ProxyLimits;
+  /** Those in force; replaced as a whole when the Mesh says otherwise. */
+  limits: ProxyLimits;
   readonly metrics: ProxyMetrics;
   readonly accessLog: AccessLog;
 }

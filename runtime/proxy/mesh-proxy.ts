@@ -28,6 +28,7 @@ import type { ProxyContext } from './exchange-plan.ts';
 import { listenForRedirected, listenInBothFamilies } from './families.ts';
 import { GatewayListener } from './gateway.ts';
 import { Inbound } from './inbound.ts';
+import { type ProxyLimits, withStated } from './limits.ts';
 import { MeshView, type MeshViewObserver } from './mesh-view.ts';
 import { Outbound } from './outbound.ts';
 import { PeerLink, streamProtocol, tlsIdentity } from './peer-link.ts';
@@ -48,6 +49,8 @@ export type Subscriptions = Readonly<Record<ResourceKind, readonly string[]>>;
 export class MeshProxy {
   readonly #bootstrap: Bootstrap;
   readonly #context: ProxyContext;
+  /** Where a Mesh states nothing. */
+  readonly #defaults: ProxyLimits;
   readonly #link: PeerLink;
   readonly #pools: Pools;
   readonly #view: MeshView;
@@ -68,6 +71,7 @@ export class MeshProxy {
   constructor(bootstrap: Bootstrap, context: ProxyContext, addresses: readonly string[] = []) {
     this.#bootstrap = bootstrap;
     this.#context = context;
+    this.#defaults = context.limits;
     this.#link = new PeerLink(context, bootstrap.trustDomain);
     this.#pools = new Pools(this.#link);
     const identity = formatSpiffeId(bootstrap);
@@ -113,8 +117,10 @@ export class MeshProxy {
   /** Takes an update as a whole, or returns why not. Nothing that is under way is touched. */
   apply(updates: readonly Resource[], kind: ResourceKind, removed: readonly string[]): readonly Finding[] {
     const findings = this.#view.apply(updates, kind, removed);
-    if (findings.length === 0) this.#heard.add(kind);
-    return findings;
+    if (findings.length > 0) return findings;
+    this.#heard.add(kind);
+    if (kind === 'workload') this.#setLimits();
+    return [];
   }
 
   /** New connections, both ways, prove this identity from now on. */
@@ -172,6 +178,13 @@ export class MeshProxy {
     for (const listener of this.#listeners) listener.close();
     await this.#servers.drain(this.#context.limits.drainTimeout);
     this.#pools.destroy();
+  }
+
+  /** They hold for connections from now on; those that are open keep what they were given. */
+  #setLimits(): void {
+    const limits = withStated(this.#defaults, this.#view.workload?.limits);
+    this.#context.limits = limits;
+    for (const listener of this.#listeners) listener.setMaxConnections(limits.maxConnections);
   }
 
   /** The services that the routes of a resource lead to. */

@@ -92,6 +92,14 @@ export class ProxyMetrics {
     'Tries that met a fault, which a policy asks for.',
     ['policy', 'fault'],
   );
+  readonly shed = this.registry.counter(
+    'meshwright_requests_shed_total',
+    'Requests answered 503 because the proxy had too much to do, by what was exceeded.',
+    ['limit'],
+  );
+  readonly loopDelay: Value = this.registry
+    .gauge('meshwright_event_loop_delay_seconds', 'How late the proxy is with its work, averaged.')
+    .with();
   readonly handshakesRefused: Value = this.registry
     .counter('meshwright_tls_handshakes_refused_total', 'Peers without an acceptable certificate.')
     .with();

@@ -11,19 +11,19 @@ import type {
 } from '../net/index.ts';
 import { BodyCopy } from './body-copy.ts';
 import type { Cluster } from './cluster.ts';
+import type { ProxyContext } from './exchange-plan.ts';
 
 /** Sends copies of requests and ignores what comes of them. Who never answers must not make them pile up. */
 export class Mirrors {
-  readonly #limit: number;
+  readonly #context: ProxyContext;
   #underWay = 0;
 
-  /** At most `limit` copies are under way; beyond that none is made. */
-  constructor(limit: number) {
-    this.#limit = limit;
+  constructor(context: ProxyContext) {
+    this.#context = context;
   }
 
   send(cluster: Cluster, head: RequestHead, body: BodyCopy, trailers: HeaderList | undefined): void {
-    const upstream = this.#underWay < this.#limit ? cluster.pick(undefined) : undefined;
+    const upstream = this.#underWay < this.#context.limits.maxMirrored ? cluster.pick(undefined) : undefined;
     if (!upstream) return;
     this.#underWay++;
     upstream.pool.acquire(new Copy(head, body, trailers, () => this.#underWay--));

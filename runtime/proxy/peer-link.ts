@@ -76,18 +76,29 @@ export class PeerLink {
 
   /** A pool of HTTP connections: HTTP/2 to peers and to backends that speak it, else HTTP/1.1. */
   pool(peer: PeerAddress, protocol: Protocol): ConnectionPool {
-    const { clock, limits } = this.#context;
+    const context = this.#context;
+    const { clock } = context;
     const http2 = peer.identity !== undefined || protocol === 'http2' || protocol === 'grpc';
-    const options = { clock, limits: limits.http };
-    // Only peers: an application may take it amiss to be asked often (gRPC servers do).
-    const http2Options = peer.identity === undefined ? options : { ...options, keepalive: limits.peerKeepalive };
+    // A pool may outlive the limits that it began with.
     return new ConnectionPool({
-      maxConnections: http2 ? limits.maxHttp2Connections : limits.maxHttp1Connections,
-      maxPending: limits.maxPending,
-      expectedCapacity: http2 ? limits.http.maxConcurrentStreams : 1,
+      get maxConnections() {
+        return http2 ? context.limits.maxHttp2Connections : context.limits.maxHttp1Connections;
+      },
+      get maxPending() {
+        return context.limits.maxPending;
+      },
+      get expectedCapacity() {
+        return http2 ? context.limits.http.maxConcurrentStreams : 1;
+      },
       connect: (callback) => this.connect(peer, 'h2', callback),
-      speak: (connection, owner) =>
-        http2 ? createHttp2Client(connection, owner, http2Options) : createHttp1Client(connection, owner, options),
+      speak: (connection, owner) => {
+        const { http, http2: windows, peerKeepalive } = context.limits;
+        const options = { clock, limits: http };
+        if (!http2) return createHttp1Client(connection, owner, options);
+        // Only peers: an application may take it amiss to be asked often (gRPC servers do).
+        const keepalive = peer.identity === undefined ? undefined : peerKeepalive;
+        return createHttp2Client(connection, owner, { ...options, ...windows, ...(keepalive && { keepalive }) });
+      },
     });
   }
 }

@@ -60,7 +60,7 @@ export class Routing {
     this.#context = context;
     this.#clusters = clusters;
     this.#view = view;
-    this.#mirroring = new Mirrors(context.limits.maxMirrored);
+    this.#mirroring = new Mirrors(context);
     this.#idPrefix = Math.floor(context.random() * 2 ** 52).toString(36);
   }
 

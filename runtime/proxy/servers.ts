@@ -1,6 +1,7 @@
 import type { Accepted, Connection, ServerConnection, ServerHandler } from '../net/index.ts';
 import { createHttp1Server, createHttp2Server } from '../net/index.ts';
 import type { ProxyContext } from './exchange-plan.ts';
+import { Overload } from './overload.ts';
 
 /** Something that can be asked to end in order, and ended. */
 interface Closable {
@@ -11,12 +12,14 @@ interface Closable {
 /** The open connections that a proxy serves, so that it can drain them. */
 export class Servers {
   readonly #context: ProxyContext;
+  readonly #overload: Overload;
   readonly #open = new Map<Connection, Closable>();
   #draining = false;
   #idle: (() => void)[] = [];
 
   constructor(context: ProxyContext) {
     this.#context = context;
+    this.#overload = new Overload(context);
   }
 
   /** Speaks HTTP with a connection from now on. */
@@ -59,9 +62,18 @@ export class Servers {
   #speak(connection: Connection, version: 'http1' | 'http2', handler: ServerHandler): ServerConnection {
     const { clock, limits } = this.#context;
     const options = { clock, limits: limits.http, scheme: 'http' as const };
+    const admitting = this.#admitting(handler);
     return version === 'http2'
-      ? createHttp2Server(connection, handler, options)
-      : createHttp1Server(connection, handler, options);
+      ? createHttp2Server(connection, admitting, { ...options, ...limits.http2 })
+      : createHttp1Server(connection, admitting, options);
+  }
+
+  /** All that is served passes here, and nothing of the admin port does. */
+  #admitting(handler: ServerHandler): ServerHandler {
+    return {
+      ...handler,
+      onRequest: (head, stream, end) => this.#overload.refuse(head, stream) ?? handler.onRequest(head, stream, end),
+    };
   }
 
   #track({ connection, onceClosed }: Accepted, server: Closable): void {

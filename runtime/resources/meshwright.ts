@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { limits } from './limits.ts';
 import { objectMeta, objectName } from './metadata.ts';
 import { apiVersion, operation, servicePortRef, status, targetRefs } from './policy.ts';
 import { admission, exactlyOne } from './rule.ts';
@@ -26,6 +27,7 @@ export const mesh = z.strictObject({
         .enum(['Strict', 'Permissive'])
         .describe('Whether plain text from outside the mesh is refused in this namespace. Strict where absent.')
         .optional(),
+      limits: limits.describe('Bounds of the proxies of this namespace.').optional(),
     })
     .describe('What holds for the workloads of a namespace.'),
   status: status.optional(),

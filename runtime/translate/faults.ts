@@ -1,8 +1,7 @@
-import { checkPattern, type Fault, type FaultAbort, type HeaderMatch } from '../model/index.ts';
+import { checkPattern, type Fault, type FaultAbort, type HeaderMatch, parseDuration } from '../model/index.ts';
 import type { FaultPolicyObject } from '../resources/index.ts';
 import type { Inventory } from './inventory.ts';
 import type { Report } from './report.ts';
-import { parseDuration } from './routes/duration.ts';
 import type { ServiceEntries, ServicePortEntry } from './services.ts';
 import { accepted, condition, type ObjectStatus, referenceTo, type Verdict } from './status.ts';
 import { resolveTargets } from './targets.ts';

@@ -1,8 +1,7 @@
-import type { Balancer, HashKey, SessionCookie } from '../model/index.ts';
+import { type Balancer, type HashKey, parseDuration, type SessionCookie } from '../model/index.ts';
 import { describeObject, type LoadBalancingPolicyObject } from '../resources/index.ts';
 import type { Inventory } from './inventory.ts';
 import type { Report } from './report.ts';
-import { parseDuration } from './routes/duration.ts';
 import type { ServiceEntries, ServiceEntry } from './services.ts';
 import { accepted, condition, type ObjectStatus, referenceTo, type Verdict } from './status.ts';
 import { resolveTargets } from './targets.ts';

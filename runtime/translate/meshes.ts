@@ -1,4 +1,4 @@
-import type { MtlsMode } from '../model/index.ts';
+import { type MtlsMode, parseDuration, type StatedLimits } from '../model/index.ts';
 import { defaultTrustDomain, describeObject, type MeshObject, namespaceOf } from '../resources/index.ts';
 import type { Inventory } from './inventory.ts';
 import type { Report } from './report.ts';
@@ -10,6 +10,8 @@ export interface MeshSettings {
   readonly trustDomain: string;
   /** Of the Mesh of a namespace; strict where it has none. */
   mtlsOf(namespace: string): MtlsMode;
+  /** Of the Mesh of a namespace; `undefined` where it states none. */
+  limitsOf(namespace: string): StatedLimits | undefined;
 }
 
 /**
@@ -35,7 +37,16 @@ export function readMeshes(
   return {
     trustDomain,
     mtlsOf: (namespace) => (byNamespace.get(namespace)?.spec.mtls === 'Permissive' ? 'permissive' : 'strict'),
+    limitsOf: (namespace) => readLimits(byNamespace.get(namespace)?.spec.limits),
   };
+}
+
+function readLimits(stated: MeshObject['spec']['limits'] = {}): StatedLimits | undefined {
+  const entries = Object.entries(stated);
+  if (entries.length === 0) return undefined;
+  return Object.fromEntries(
+    entries.map(([name, value]) => [name, typeof value === 'string' ? parseDuration(value) : value]),
+  );
 }
 
 function judge(mesh: MeshObject, trustDomain: string, older: MeshObject | undefined, report: Report): Verdict {

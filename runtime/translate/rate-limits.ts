@@ -1,10 +1,9 @@
-import type { RateLimit, RateLimitKey } from '../model/index.ts';
+import { parseDuration, type RateLimit, type RateLimitKey } from '../model/index.ts';
 import { describeObject, type RateLimitPolicyObject } from '../resources/index.ts';
 import { enforcersOf } from './enforcers.ts';
 import type { Inventory } from './inventory.ts';
 import { operationsOf } from './operations.ts';
 import type { Report } from './report.ts';
-import { parseDuration } from './routes/duration.ts';
 import type { ServiceEntries } from './services.ts';
 import { accepted, condition, type ObjectStatus, referenceTo, type Verdict } from './status.ts';
 import { type PolicyTarget, resolveTargets } from './targets.ts';

@@ -11,7 +11,7 @@ import type { WorkloadEntry } from './workloads.ts';
 /** `calls` are those of the gateway it serves, where it serves one. */
 export function toWorkload(
   entry: WorkloadEntry,
-  { trustDomain }: MeshSettings,
+  { trustDomain, limitsOf }: MeshSettings,
   modes: MtlsModes,
   calls: Workload['calls'],
   report: Report,
@@ -19,6 +19,7 @@ export function toWorkload(
   const { name, namespace, serviceAccount, otherServiceAccounts, version, zone, gateway, access, rateLimits } = entry;
   const service = bestKnownService(entry);
   const mtls = modes.ofWorkload(entry);
+  const limits = limitsOf(namespace);
   return {
     kind: 'workload',
     name,
@@ -42,6 +43,7 @@ export function toWorkload(
     }),
     access,
     ...(rateLimits.length ? { rateLimits } : {}),
+    ...(limits ? { limits } : {}),
     calls,
     ...(gateway ? { gateway: qualifiedName(namespace, gateway) } : {}),
   };

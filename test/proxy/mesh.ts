@@ -16,6 +16,7 @@ import { CertificateAuthority, createAuthoritySvidSource } from '../../runtime/i
 import type { Svid } from '../../runtime/identity/index.ts';
 import {
   type AccessPolicy,
+  type Clock,
   formatSpiffeId,
   type HttpRule,
   type Protocol,
@@ -160,6 +161,7 @@ export interface ProxyOptions {
   readonly gateway?: string;
   readonly limits?: Partial<ProxyLimits>;
   readonly random?: Random;
+  readonly clock?: Clock;
   readonly svid: Svid;
 }
 
@@ -168,7 +170,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const { serviceAccount } = options;
   const log = new MemoryLog();
   const context: ProxyContext = {
-    clock: systemClock,
+    clock: options.clock ?? systemClock,
     random: options.random ?? Math.random,
     limits: { ...defaultProxyLimits, drainTimeout: 2_000, ...options.limits },
     metrics: new ProxyMetrics(),

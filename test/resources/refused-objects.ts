@@ -1,3 +1,5 @@
+import { type ProxyLimitName, proxyLimitNames, proxyLimits } from '../../runtime/model/index.ts';
+
 /*
  * Objects that everybody refuses: the API server, and who reads files. One for each rule at least.
  */
@@ -20,7 +22,16 @@ const oneOf = (...names: string[]) => `must have exactly one of ${names.join(', 
 const principals = oneOf('serviceAccount', 'namespace', 'authenticated');
 const keys = oneOf('header', 'cookie', 'query', 'source');
 
+/** A limit of a Mesh that is a time, and longer than it may be. */
+const tooLong = (name: ProxyLimitName): RefusedObject => ({
+  kind: 'Mesh',
+  spec: { limits: { [name]: '9999h' } },
+  place: `spec.limits.${name}`,
+  says: `must be from ${proxyLimits[name].least}ms to ${proxyLimits[name].most}ms`,
+});
+
 export const refusedObjects: readonly RefusedObject[] = [
+  ...proxyLimitNames.filter((name) => proxyLimits[name].unit === 'milliseconds').map(tooLong),
   { kind: 'AccessPolicy', spec: access({ from: [{}] }), place: 'spec.rules[0].from[0]', says: principals },
   {
     kind: 'AccessPolicy',

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { parseDuration } from '../../runtime/translate/routes/duration.ts';
+import { parseDuration } from '../../runtime/model/index.ts';
 import { intersectHostnames } from '../../runtime/translate/routes/hostnames.ts';
 import { indexSelectors, selects } from '../../runtime/translate/selector-index.ts';
 

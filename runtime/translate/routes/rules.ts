@@ -1,9 +1,17 @@
-import type { HttpAction, HttpMatch, HttpRule, Mirror, Retry, Timeouts, WeightedBackend } from '../../model/index.ts';
+import {
+  type HttpAction,
+  type HttpMatch,
+  type HttpRule,
+  type Mirror,
+  parseDuration,
+  type Retry,
+  type Timeouts,
+  type WeightedBackend,
+} from '../../model/index.ts';
 import type { GrpcRouteObject, HttpRouteFilter, HttpRouteObject, HttpRouteRule } from '../../resources/index.ts';
 import type { Report } from '../report.ts';
 import { referenceTo, resolvedRefs, type Verdict } from '../status.ts';
 import { type BackendContext, type BackendProblem, resolveBackend, weightedBackend } from './backends.ts';
-import { parseDuration } from './duration.ts';
 import { translateFilters } from './filters.ts';
 import { grpcMatch, httpMatch, matchKey, matchProblem } from './matches.ts';
 

@@ -1,0 +1,213 @@
+/** A bound of a proxy that a Mesh may set. */
+interface Limit {
+  readonly unit: 'milliseconds' | 'bytes' | 'count';
+  readonly default: number;
+  readonly least: number;
+  readonly most: number;
+  /** For documentation. */
+  readonly meaning: string;
+}
+
+const second = 1000;
+const hour = 3_600_000;
+const kibi = 1024;
+
+/** Every bound of a proxy that a Mesh may set, under its name in the Mesh. */
+export const proxyLimits = {
+  /** Bytes of a message head, after decompression. Requests beyond are answered 431. */
+  maxHeadBytes: {
+    unit: 'bytes',
+    default: 60 * kibi,
+    least: kibi,
+    most: 1024 * kibi,
+    meaning: 'bytes of a message head, after decompression; 431 beyond',
+  },
+  /** Header fields of a message. Requests beyond are answered 431. */
+  maxHeaders: {
+    unit: 'count',
+    default: 100,
+    least: 10,
+    most: 10_000,
+    meaning: 'header fields of a message; 431 beyond',
+  },
+  /** For a head to arrive once its first byte has. 408 beyond. */
+  headTimeout: {
+    unit: 'milliseconds',
+    default: 10 * second,
+    least: 100,
+    most: hour,
+    meaning: 'for a head to arrive once its first byte has; 408 beyond',
+  },
+  /** For a connection without a request, after which it is closed. */
+  idleTimeout: {
+    unit: 'milliseconds',
+    default: hour,
+    least: second,
+    most: 24 * hour,
+    meaning: 'for a connection without a request',
+  },
+  /** For a request or response to make no progress, after which it is given up. */
+  streamIdleTimeout: {
+    unit: 'milliseconds',
+    default: 300 * second,
+    least: second,
+    most: 24 * hour,
+    meaning: 'for a request and its response to make no progress',
+  },
+  /** Streams that a peer may open at once on a connection of HTTP/2. Those beyond are refused. */
+  maxConcurrentStreams: {
+    unit: 'count',
+    default: 1000,
+    least: 1,
+    most: 100_000,
+    meaning: 'streams at once on a connection of HTTP/2; those beyond are refused',
+  },
+  /** Bytes of one body on HTTP/2 that may be under way, or held back while its reader pauses. */
+  streamWindow: {
+    unit: 'bytes',
+    default: 1024 * kibi,
+    least: 64 * kibi,
+    most: 64 * kibi * kibi,
+    meaning: 'bytes of one body on HTTP/2 that may be under way, or held back for a slow reader',
+  },
+  /** The same for all bodies of a connection together. */
+  connectionWindow: {
+    unit: 'bytes',
+    default: 16 * kibi * kibi,
+    least: 64 * kibi,
+    most: 1024 * kibi * kibi,
+    meaning: 'the same for all bodies of a connection together',
+  },
+  /** Connections a listener holds at once. Those beyond are closed. */
+  maxConnections: {
+    unit: 'count',
+    default: 20_000,
+    least: 10,
+    most: 1_000_000,
+    meaning: 'connections a listener holds at once; those beyond are closed',
+  },
+  /** Requests under way at once. Those beyond are answered 503, or UNAVAILABLE where they are calls of gRPC. */
+  maxActiveRequests: {
+    unit: 'count',
+    default: 5_000,
+    least: 1,
+    most: 1_000_000,
+    meaning: 'requests under way at once, both ways; 503 beyond',
+  },
+  /**
+   * How late the proxy may be with its work, on average of some hundredths of a second. From there on a growing share of
+   * requests is answered 503, all of them at twice as much.
+   */
+  maxLoopDelay: {
+    unit: 'milliseconds',
+    default: 250,
+    least: 10,
+    most: 60 * second,
+    meaning:
+      'how late the proxy may be with its work; a growing share of requests gets 503 beyond, all at twice as much',
+  },
+  /** For a connection to be usable, handshake included. */
+  connectTimeout: {
+    unit: 'milliseconds',
+    default: 5 * second,
+    least: 10,
+    most: 600 * second,
+    meaning: 'for a connection to be usable, handshake included',
+  },
+  /**
+   * On a TCP port that takes plain text besides mutual TLS: for a client to say something before it is taken to wait for
+   * the server to speak first. A peer sends its ClientHello as soon as it is connected; the default leaves it time to
+   * get a processor and to send once more what was lost (Linux does so 200 ms after the round trip).
+   */
+  serverFirstDelay: {
+    unit: 'milliseconds',
+    default: 300,
+    least: 10,
+    most: 60 * second,
+    meaning: 'on permissive TCP ports: for a client to say something before the server is taken to speak first',
+  },
+  /** Connections of HTTP/1.1 to one application port or plain endpoint. */
+  maxHttp1Connections: {
+    unit: 'count',
+    default: 1024,
+    least: 1,
+    most: 100_000,
+    meaning: 'connections of HTTP/1.1 to one application port or plain endpoint',
+  },
+  /** Connections of HTTP/2 to one endpoint; a second one is made when the first carries all streams it may. */
+  maxHttp2Connections: {
+    unit: 'count',
+    default: 4,
+    least: 1,
+    most: 1000,
+    meaning: 'connections of HTTP/2 to one endpoint; another one is made when all carry the streams they may',
+  },
+  /** Requests that wait for a connection to one endpoint. 503 beyond. */
+  maxPending: {
+    unit: 'count',
+    default: 1024,
+    least: 1,
+    most: 100_000,
+    meaning: 'requests that wait for a connection to one endpoint; 503 beyond',
+  },
+  /** Copies of requests on their way to mirrors. Beyond that none is made. */
+  maxMirrored: {
+    unit: 'count',
+    default: 256,
+    least: 0,
+    most: 100_000,
+    meaning: 'copies of requests on their way to mirrors; none beyond',
+  },
+  /** Bytes of a request body kept so that the request can be sent again, or mirrored. */
+  replayBytes: {
+    unit: 'bytes',
+    default: 64 * kibi,
+    least: 0,
+    most: 16 * kibi * kibi,
+    meaning: 'bytes of a request body kept so that it can be sent again, or mirrored; longer ones are not',
+  },
+  /** Silence of a connection between proxies after which the other one is asked whether it is there. */
+  peerKeepaliveInterval: {
+    unit: 'milliseconds',
+    default: 10 * second,
+    least: second,
+    most: hour,
+    meaning: 'silence between proxies after which the other one is asked whether it is there',
+  },
+  /** For the other proxy to answer that, else the connection is closed. */
+  peerKeepaliveTimeout: {
+    unit: 'milliseconds',
+    default: 5 * second,
+    least: 100,
+    most: hour,
+    meaning: 'for the other proxy to answer that',
+  },
+  /** For a TCP stream, or a tunnel after an upgrade, without a byte in either direction. */
+  tcpIdleTimeout: {
+    unit: 'milliseconds',
+    default: hour,
+    least: second,
+    most: 168 * hour,
+    meaning: 'for a TCP stream, or a tunnel after an upgrade, without a byte in either direction',
+  },
+  /** For requests under way when the proxy is told to stop. The pod's grace period should be longer. */
+  drainTimeout: {
+    unit: 'milliseconds',
+    default: 25 * second,
+    least: 0,
+    most: hour,
+    meaning: 'for requests under way when the proxy is told to stop; the pod needs a longer grace period',
+  },
+} as const satisfies Record<string, Limit>;
+
+type ProxyLimitTable = typeof proxyLimits;
+export type ProxyLimitName = keyof ProxyLimitTable;
+export const proxyLimitNames = Object.keys(proxyLimits) as readonly ProxyLimitName[];
+
+/** Bounds that a Mesh states, by their names; `Time` and `Amount` are how times and other numbers are written. */
+export type LimitsAs<Time, Amount> = {
+  readonly [Name in keyof ProxyLimitTable]?: ProxyLimitTable[Name]['unit'] extends 'milliseconds' ? Time : Amount;
+};
+
+/** Bounds that a Mesh states. Times in milliseconds. */
+export type StatedLimits = LimitsAs<number, number>;

@@ -1,0 +1,189 @@
+import { Metadata } from '@grpc/grpc-js';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { type Clock, type StatedLimits, systemClock, type Workload } from '../../runtime/model/index.ts';
+import { defaultProxyLimits, type ProxyLimits } from '../../runtime/proxy/index.ts';
+import { eventually } from '../support/eventually.ts';
+import { startTalk, TalkClient } from '../support/grpc.ts';
+import {
+  closeAll,
+  closeLater,
+  createAuthority,
+  endpointsOf,
+  freePort,
+  send,
+  service,
+  startApp,
+  startProxy,
+  svidOf,
+} from './mesh.ts';
+
+afterEach(closeAll);
+
+/** Every timer of it is `late` milliseconds late, as those of a busy event loop are. */
+class LateClock implements Clock {
+  late = 0;
+  #behind = 0;
+  /** How many timers ran. */
+  ran = 0;
+
+  now(): number {
+    return systemClock.now() + this.#behind;
+  }
+
+  wallTime(): number {
+    return systemClock.wallTime();
+  }
+
+  schedule(delay: number, callback: () => void) {
+    return systemClock.schedule(delay, () => {
+      this.#behind += this.late;
+      this.ran++;
+      callback();
+    });
+  }
+}
+
+/** The sidecar of a caller, its service without a second hop. */
+async function startOutbound(appPort: number, limits: Partial<ProxyLimits> = {}, protocol: 'http' | 'grpc' = 'http') {
+  const clock = new LateClock();
+  const port = await freePort();
+  const { proxy, metrics } = await startProxy({
+    serviceAccount: 'web',
+    svid: await svidOf(await createAuthority(), 'web'),
+    clock,
+    // Refuses whenever a share is refused at all.
+    random: () => 0,
+    limits,
+    resources: [service('reviews', 9080, protocol), endpointsOf('reviews', 9080, [{ port: appPort }])],
+    bootstrap: { outbound: { services: [{ listen: `127.0.0.1:${port}`, service: 'shop/reviews', port: 9080 }] } },
+  });
+  const state = (stated?: StatedLimits) => {
+    const workload = proxy.resources.find(({ kind }) => kind === 'workload') as Workload;
+    proxy.apply([{ ...workload, limits: stated }], 'workload', []);
+  };
+  return { port, clock, metrics, state };
+}
+
+const shed = (metrics: { registry: { expose(): string } }) =>
+  /meshwright_requests_shed_total\{limit="(\w+)"\} (\d+)/.exec(metrics.registry.expose())?.slice(1);
+
+describe('a proxy that is late with its work', () => {
+  it('answers 503 at once, says when to come again, and serves all again when it is in time', async () => {
+    let served = 0;
+    const app = await startApp((_, response) => {
+      served++;
+      response.end('hello');
+    });
+    const { port, clock, metrics } = await startOutbound(app);
+    expect((await send(port)).status).toBe(200);
+
+    clock.late = 10 * defaultProxyLimits.maxLoopDelay;
+    const refused = await eventually(async () => {
+      const reply = await send(port);
+      return reply.status === 503 ? reply : undefined;
+    });
+    expect(refused.headers['retry-after']).toBe('1');
+    expect(refused.headers['proxy-status']).toBe(
+      'meshwright; error=proxy_internal_response; details="the proxy is overloaded"',
+    );
+    const before = served;
+    expect((await send(port)).status).toBe(503);
+    expect(served).toBe(before);
+    expect(shed(metrics)).toEqual(['delay', expect.any(String)]);
+
+    clock.late = 0;
+    await eventually(async () => (await send(port)).status === 200);
+  });
+
+  it('tells calls of gRPC that it is not available', async () => {
+    const talk = await startTalk({
+      Unary: (call: { request: string }, done: (e: null, value: string) => void) => done(null, call.request),
+    });
+    closeLater(() => talk.close());
+    const { port, clock } = await startOutbound(talk.port, {}, 'grpc');
+    const client = new TalkClient(port);
+    closeLater(() => client.close());
+    expect(await client.unary('hello', new Metadata())).toEqual({ code: 0, value: 'hello' });
+    clock.late = 10 * defaultProxyLimits.maxLoopDelay;
+    const refused = await eventually(async () => {
+      const result = await client.unary('hello', new Metadata());
+      return result.code === 0 ? undefined : result;
+    });
+    expect(refused).toEqual(expect.objectContaining({ code: 14, details: 'the proxy is overloaded' }));
+  });
+
+  it('refuses nobody for one pause, however long', async () => {
+    const app = await startApp((_, response) => response.end());
+    const { port, clock, metrics } = await startOutbound(app);
+    clock.late = 60_000;
+    await send(port);
+    const { ran } = clock;
+    await eventually(() => clock.ran > ran);
+    clock.late = 0;
+    for (let i = 0; i < 20; i++) expect((await send(port)).status).toBe(200);
+    expect(shed(metrics)).toBeUndefined();
+  });
+
+  it('wakes no more for it when requests have ceased', async () => {
+    const app = await startApp((_, response) => response.end());
+    const { port, clock } = await startOutbound(app);
+    await send(port);
+    await eventually(() => clock.ran >= 1);
+    let before = -1;
+    await eventually(
+      () =>
+        new Promise<boolean>((resolve) => {
+          before = clock.ran;
+          setTimeout(() => resolve(clock.ran === before), 100);
+        }),
+    );
+  });
+});
+
+describe('requests under way', () => {
+  it('are as many as the limit says; one more gets 503, and when one is over there is room', async () => {
+    const waiting: (() => void)[] = [];
+    const app = await startApp((_, response) => {
+      waiting.push(() => response.end());
+    });
+    const { port, metrics } = await startOutbound(app, { maxActiveRequests: 2 });
+    const first = [send(port), send(port)];
+    await eventually(() => waiting.length === 2);
+    expect((await send(port)).status).toBe(503);
+    expect(shed(metrics)).toEqual(['requests', '1']);
+    for (const answer of waiting.splice(0)) answer();
+    expect((await Promise.all(first)).map(({ status }) => status)).toEqual([200, 200]);
+    const next = send(port);
+    await eventually(() => waiting.length === 1);
+    waiting[0]();
+    expect((await next).status).toBe(200);
+  });
+});
+
+describe('limits that a Mesh states', () => {
+  it('hold for connections from then on, until it states them no more', async () => {
+    const app = await startApp((_, response) => response.end());
+    const { port, state } = await startOutbound(app);
+    const headers = Object.fromEntries(Array.from({ length: 20 }, (_, index) => [`x-${index}`, 'value']));
+    const status = async () => (await send(port, { headers })).status;
+    expect(await status()).toBe(200);
+    state({ maxHeaders: 10 });
+    expect(await status()).toBe(431);
+    state();
+    expect(await status()).toBe(200);
+  });
+
+  it('bound the connections of listeners that are open', async () => {
+    const waiting: (() => void)[] = [];
+    const app = await startApp((_, response) => {
+      waiting.push(() => response.end());
+    });
+    const { port, state } = await startOutbound(app);
+    state({ maxConnections: 1 });
+    const first = send(port);
+    await eventually(() => waiting.length === 1);
+    await expect(send(port)).rejects.toThrow();
+    waiting[0]();
+    expect((await first).status).toBe(200);
+  });
+});
