@@ -105,7 +105,11 @@ export interface AdminOptions {
  * Serves the admin port; see DESIGN, "Ports of a sidecar". Where it listens for the whole network, others than the
  * pod itself get nothing but health and metrics.
  */
-export async function serveAdmin(address: string, actions: AdminActions, options: AdminOptions): Promise<Listener> {
+export async function serveAdmin(
+  address: string,
+  actions: AdminActions,
+  options: AdminOptions,
+): Promise<Pick<Listener, 'address' | 'close'>> {
   const handlerFor = (isNear: boolean): ServerHandler => ({
     onRequest(head, stream) {
       const path = head.path.split('?', 1)[0];
