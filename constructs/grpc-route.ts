@@ -6,7 +6,7 @@ import {
   type GrpcRouteObject,
   type GrpcRouteRule,
 } from '../runtime/resources/index.ts';
-import type { IServiceOf, IServicePort, ITarget } from './interfaces.ts';
+import type { IRouteTarget, IServiceOf, IServicePort, ITarget, RouteReference } from './interfaces.ts';
 import { type GrpcCondition, Match } from './match.ts';
 import { metadata, nameBelowMesh } from './metadata.ts';
 import { backendsOf, renderBackends, renderHeaderFilters, renderMirror, renderValue } from './route-rendering.ts';
@@ -41,7 +41,7 @@ export interface GrpcRouteProps {
  *   rules: [{ match: [GrpcMethod.is('shop.v1.Pricing', 'Quote')], to: pricing.version('v2') }],
  * });
  */
-export class GrpcRoute extends Construct implements Checked {
+export class GrpcRoute extends Construct implements Checked, IRouteTarget {
   /** Type of its component resource in Pulumi. */
   static readonly pulumiType: string = 'meshwright:index:GrpcRoute';
 
@@ -60,6 +60,21 @@ export class GrpcRoute extends Construct implements Checked {
       metadata: metadata(this, nameBelowMesh(this)),
       spec,
     });
+  }
+
+  /**
+   * One of its rules, by name: for a policy that is about its requests alone.
+   *
+   * @example new CircuitBreakerPolicy(shop, 'few', { target: calls.rule('quotes'), maxRequests: 10 });
+   */
+  rule(name: string): IRouteTarget {
+    return { _route: () => ({ ...this._route(), rule: name }) };
+  }
+
+  /** @internal */
+  _route(): RouteReference {
+    const ruleNames = this.#props.rules.flatMap(({ name }) => name ?? []);
+    return { construct: this, kind: 'GRPCRoute', name: nameBelowMesh(this), ruleNames };
   }
 
   /** @internal */

@@ -7,6 +7,7 @@ export type {
   ICaller,
   IPolicyTarget,
   IRouteParent,
+  IRouteTarget,
   IService,
   IServiceOf,
   IServicePort,

@@ -67,6 +67,24 @@ export interface RouteParent {
 /** Something a policy can be attached to: a service, one of its ports or one of its versions. */
 export interface IPolicyTarget extends ITarget {}
 
+/** Something that stands for the requests a route decides: a route, or one of its rules. */
+export interface IRouteTarget {
+  /** @internal */
+  _route(): RouteReference;
+}
+
+/** What the target among routes comes down to. */
+export interface RouteReference {
+  readonly construct: IConstruct;
+  readonly kind: 'HTTPRoute' | 'GRPCRoute';
+  /** Name of the object. */
+  readonly name: string;
+  /** The names of those of its rules that have one. */
+  readonly ruleNames: readonly string[];
+  /** The rule; absent for the whole route. */
+  readonly rule?: string;
+}
+
 /** A port of a service: what a route attaches to. */
 export interface IServicePort<P extends Protocol = Protocol> extends IPolicyTarget, IRouteParent {
   readonly service: IService;

@@ -2,7 +2,7 @@ import { ApiObject, Lazy } from 'cdk8s';
 import { Construct } from 'constructs';
 import { apiVersions, type HttpRouteObject, type HttpRouteRule } from '../runtime/resources/index.ts';
 import type { Gateway, GatewayListener } from './gateway.ts';
-import type { Backend, IRouteParent, IServiceOf, IServicePort } from './interfaces.ts';
+import type { Backend, IRouteParent, IRouteTarget, IServiceOf, IServicePort, RouteReference } from './interfaces.ts';
 import { Match } from './match.ts';
 import { metadata, nameBelowMesh } from './metadata.ts';
 import { backendsOf, renderBackends, renderHeaderFilters, renderMatch, renderMirror } from './route-rendering.ts';
@@ -48,7 +48,7 @@ export interface RouteProps {
  *   ],
  * });
  */
-export class Route extends Construct implements Checked {
+export class Route extends Construct implements Checked, IRouteTarget {
   /** Type of its component resource in Pulumi. */
   static readonly pulumiType: string = 'meshwright:index:Route';
 
@@ -70,6 +70,21 @@ export class Route extends Construct implements Checked {
       metadata: metadata(this, nameBelowMesh(this)),
       spec,
     });
+  }
+
+  /**
+   * One of its rules, by name: for a policy that is about its requests alone.
+   *
+   * @example new CircuitBreakerPolicy(shop, 'few', { target: route.rule('split'), maxRequests: 10 });
+   */
+  rule(name: string): IRouteTarget {
+    return { _route: () => ({ ...this._route(), rule: name }) };
+  }
+
+  /** @internal */
+  _route(): RouteReference {
+    const ruleNames = this.#props.rules.flatMap(({ name }) => name ?? []);
+    return { construct: this, kind: 'HTTPRoute', name: nameBelowMesh(this), ruleNames };
   }
 
   /** @internal */

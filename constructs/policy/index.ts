@@ -7,9 +7,15 @@ export {
   type StickyProps,
   type ZonePreferenceProps,
 } from './balancing.ts';
+export { CircuitBreakerPolicy, type CircuitBreakerPolicyProps } from './circuit-breaker.ts';
 export { type AbortProps, Fault, FaultPolicy, type FaultPolicyProps, type FaultProps } from './fault.ts';
 export { HashKey } from './hash-key.ts';
 export { LoadBalancingPolicy, type LoadBalancingPolicyProps } from './load-balancing.ts';
 export { MtlsPolicy, type MtlsPolicyProps } from './mtls.ts';
 export type { Operation } from './operation.ts';
+export {
+  type FailurePercentageProps,
+  OutlierDetectionPolicy,
+  type OutlierDetectionPolicyProps,
+} from './outlier-detection.ts';
 export { RateLimit, RateLimitPolicy, type RateLimitPolicyProps, type RateLimitProps } from './rate-limit.ts';

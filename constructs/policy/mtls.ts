@@ -5,7 +5,7 @@ import { apiVersions, type MtlsPolicyObject } from '../../runtime/resources/inde
 import type { IPolicyTarget } from '../interfaces.ts';
 import { metadata, nameBelowMesh, namespaceAt } from '../metadata.ts';
 import type { Check, Checked } from '../synth/check.ts';
-import { checkPolicyTarget, claimPolicy, targetRef } from './target-ref.ts';
+import { checkPolicyTarget, claimPolicy, describeTarget, targetRef } from './target-ref.ts';
 
 /** What it is about, and whether plain text is accepted there. */
 export interface MtlsPolicyProps {
@@ -52,15 +52,10 @@ export class MtlsPolicy extends Construct implements Checked {
     const { target } = this.#props;
     claimPolicy(check, this, 'MtlsPolicy');
     if (target) checkPolicyTarget(check, this, target);
-    const what = target ? describe(target) : `namespace ${namespaceAt(this)}`;
+    const what = target ? describeTarget(target) : `namespace ${namespaceAt(this)}`;
     const owner = check.claim(`mutual TLS of ${what}`, this);
     if (!owner) return;
     const message = `${owner.node.path} already says whether ${what} takes plain text`;
     check.report('MW1342', this, message, 'keep one of the two');
   }
-}
-
-function describe(target: IPolicyTarget): string {
-  const { service, name, port } = target._backend();
-  return `service ${service.namespace}/${name}${port ? ` at port ${port.name}` : ''}`;
 }

@@ -2,6 +2,7 @@ import type { IConstruct } from 'constructs';
 import type { AccessPolicyObject } from '../../runtime/resources/index.ts';
 import type { IPolicyTarget } from '../interfaces.ts';
 import { nameBelowMesh, namespaceAt } from '../metadata.ts';
+import { isUnknown } from '../placeholder.ts';
 import type { Check } from '../synth/check.ts';
 import { checkObjectName, claimObject } from '../synth/rules.ts';
 
@@ -35,6 +36,17 @@ export function checkPolicyTarget(check: Check, policy: IConstruct, target: IPol
       `define it in the mesh of ${service.namespace}`,
     );
   }
+}
+
+/** A whole number within limits, or one that is known only later. */
+export function isCount(value: number, most: number): boolean {
+  return isUnknown(value) || (Number.isInteger(value) && value >= 1 && value <= most);
+}
+
+/** How findings name a target: `service shop/reviews at port http`. */
+export function describeTarget(target: IPolicyTarget): string {
+  const { service, name, port } = target._backend();
+  return `service ${service.namespace}/${name}${port ? ` at port ${port.name}` : ''}`;
 }
 
 /** Whether a target has connections, but no requests. */

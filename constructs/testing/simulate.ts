@@ -2,10 +2,12 @@ import { ApiObject } from 'cdk8s';
 import type { IConstruct } from 'constructs';
 import {
   abortStatus,
+  type BreakerConsideration,
   type CorsDecision,
   createSnapshot,
   type Decision,
   decide,
+  describeDetection,
   type FaultConsideration,
   type MeshSnapshot,
   type ReceiverDecision,
@@ -16,6 +18,7 @@ import {
   type Finding,
   FindingsError,
   type Mirror,
+  type OutlierDetection,
   type QualifiedName,
   qualifiedName,
   type RateLimit,
@@ -82,6 +85,10 @@ export interface Simulation {
   readonly limits: readonly RateLimit[];
   /** With which probability a try meets which fault: `{ slow: 0.1 }`. What is not named is not met. */
   readonly faults: Readonly<Record<string, number>>;
+  /** The circuit breakers that have to let it through, whichever target it goes to. */
+  readonly circuitBreakers: readonly BreakerConsideration[];
+  /** By the target it can go to, when the sender leaves an endpoint of it alone. */
+  readonly outlierDetection: Readonly<Record<string, OutlierDetection>>;
   readonly timeouts: Timeouts;
   readonly retry?: Retry;
   readonly mirrors: readonly Mirror[];
@@ -209,6 +216,8 @@ function describe(decision: Decision, simulated: SimulatedRequest, snapshot: Mes
     access,
     limits: limitsOf(decision),
     faults: faultsOf(decision),
+    circuitBreakers: breakersOf(decision),
+    outlierDetection: detectionsOf(decision),
     timeouts,
     retry,
     mirrors,
@@ -254,21 +263,44 @@ function faultsOf({ targets }: Decision): Record<string, number> {
   return shares;
 }
 
+/** Those of the rule hold for every target: each is named once. */
+function breakersOf({ targets }: Decision): readonly BreakerConsideration[] {
+  const breakers = targets.flatMap(({ circuitBreakers = [] }) => circuitBreakers);
+  return [...new Map(breakers.map((breaker) => [breaker.target, breaker])).values()];
+}
+
+function detectionsOf({ targets }: Decision): Record<string, OutlierDetection> {
+  return Object.fromEntries(
+    targets.flatMap(({ target, outlierDetection }) =>
+      outlierDetection ? [[nameOf(target!.service), outlierDetection]] : [],
+    ),
+  );
+}
+
 /** Whether every receiver answers 403. Without a certificate there is no connection and so no answer. */
 function isForbidden({ targets }: Decision): boolean {
   const receivers = targets.flatMap(({ request, receivers }) => (request ? receivers : []));
   return receivers.length > 0 && receivers.every(({ allowed, access }) => !allowed && access);
 }
 
-function reasonsOf({ reason, route, cors, targets }: Decision): readonly string[] {
+function reasonsOf(decision: Decision): readonly string[] {
+  const { reason, route, cors, targets } = decision;
   const others = (route?.considered ?? []).filter(({ verdict }) => verdict !== 'decided');
   return [
     reason,
     ...(cors ? [`cors: ${cors.reason}`] : []),
     ...others.map(({ rule, reason }) => `not ${rule.name} of ${describeReference(rule.route)}: ${reason}`),
-    ...targets.flatMap(({ target, problem, balancing, receivers, faults = [] }) => [
+    ...breakersOf(decision).map(
+      (breaker) => `${describeReference(breaker.policy)} limits ${breaker.target}: ${breaker.reason}`,
+    ),
+    ...targets.flatMap(({ target, problem, balancing, outlierDetection, receivers, faults = [] }) => [
       ...(problem ? [`${target?.service ?? 'a target'}: ${problem}`] : []),
       ...(balancing?.balancer.policy ? [`endpoint of ${target?.service}: ${balancing.reason}`] : []),
+      ...(outlierDetection
+        ? [
+            `endpoints of ${target?.service} are judged by ${describeReference(outlierDetection.policy)}: ${describeDetection(outlierDetection)}`,
+          ]
+        : []),
       ...faults.map((fault) => describeFault(fault)),
       ...receivers.flatMap((receiver) => [describeReceiver(receiver), ...describeLimits(receiver)]),
     ]),

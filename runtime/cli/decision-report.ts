@@ -1,7 +1,9 @@
 import {
   type AccessConsideration,
   abortStatus,
+  type BreakerConsideration,
   type Decision,
+  describeDetection,
   type FaultConsideration,
   formatTarget,
   type RateLimitConsideration,
@@ -10,7 +12,7 @@ import {
   type TargetDecision,
   type Verdict,
 } from '../engine/index.ts';
-import { describeReference, type ObjectReference } from '../model/index.ts';
+import { describeReference, type ObjectReference, type OutlierDetection } from '../model/index.ts';
 
 /** A decision as data: names instead of the compiled objects that made it. */
 export function summarise(decision: Decision) {
@@ -23,7 +25,7 @@ export function summarise(decision: Decision) {
     rule: rule?.name,
     location,
     cors,
-    targets: targets.map(({ target, probability, status, problem, request, faults, receivers }) => ({
+    targets: targets.map(({ target, probability, status, problem, request, faults, receivers, ...held }) => ({
       service: target?.service,
       port: target?.port,
       probability,
@@ -31,6 +33,8 @@ export function summarise(decision: Decision) {
       problem,
       path: request && formatTarget(request),
       faults: faults?.filter(({ probability }) => probability > 0).map(summariseFault),
+      circuitBreakers: held.circuitBreakers?.map(summariseBreaker),
+      outlierDetection: held.outlierDetection && describeReference(held.outlierDetection.policy),
       receivers: receivers.map(({ workload, probability, mtls, allowed, reason, access, limits }) => ({
         workload,
         probability,
@@ -78,6 +82,18 @@ export function summariseReasons({ route, targets }: Decision) {
       balancing ? [{ service: target?.service, key: balancing.key, reason: balancing.reason }] : [],
     ),
     faults: targets.flatMap(({ faults = [] }) => faults.map(summariseFault)),
+    circuitBreakers: targets.flatMap(({ circuitBreakers = [] }) => circuitBreakers.map(summariseBreaker)),
+    outlierDetection: targets.flatMap(({ target, outlierDetection }) =>
+      outlierDetection
+        ? [
+            {
+              service: target?.service,
+              policy: describeReference(outlierDetection.policy),
+              reason: describeDetection(outlierDetection),
+            },
+          ]
+        : [],
+    ),
     access: targets.flatMap(({ receivers }) =>
       receivers.map(({ workload, access, limits }) => ({
         workload,
@@ -97,6 +113,10 @@ export function summariseReasons({ route, targets }: Decision) {
       })),
     ),
   };
+}
+
+function summariseBreaker({ policy, target, limits, reason }: BreakerConsideration) {
+  return { policy: describeReference(policy), target, limits, reason };
 }
 
 function summariseFault({ policy, fault, probability, reason }: FaultConsideration) {
@@ -127,9 +147,13 @@ export function formatDecision(decision: Decision): string {
 export function formatReasons({ route, targets }: Decision): string {
   const lines: string[] = [];
   if (route && route.considered.length > 0) lines.push('route', ...route.considered.map(describeRoute));
-  for (const { target, balancing, faults = [], receivers } of targets) {
+  for (const { target, balancing, circuitBreakers = [], outlierDetection, faults = [], receivers } of targets) {
+    if (circuitBreakers.length > 0) {
+      lines.push(`circuit breakers on the way to ${target?.service}`, ...circuitBreakers.map(describeBreaker));
+    }
     if (faults.length > 0) lines.push(`faults on the way to ${target?.service}`, ...faults.map(describeFault));
     if (balancing) lines.push(`endpoint of ${target?.service}`, `  * ${balancing.reason}`);
+    if (outlierDetection) lines.push(describeOutliers(outlierDetection));
     for (const { workload, access, limits = [] } of receivers) {
       lines.push(`access at ${workload ?? 'a workload outside the mesh'}`);
       lines.push(
@@ -149,6 +173,14 @@ function describeRoute({ rule, verdict, reason }: RouteConsideration): string {
 
 function describeAccess({ policy, rule, verdict, reason }: AccessConsideration): string {
   return `  ${marks[verdict]} ${rule.action} rule ${rule.name} of ${describeReference(policy)}: ${reason}`;
+}
+
+function describeBreaker({ policy, target, reason }: BreakerConsideration): string {
+  return `  * ${describeReference(policy)} limits ${target}: ${reason}`;
+}
+
+function describeOutliers(detection: OutlierDetection): string {
+  return `  * one that fails is ${describeDetection(detection)}; so says ${describeReference(detection.policy)}`;
 }
 
 function describeFault({ policy, fault, probability, reason }: FaultConsideration): string {

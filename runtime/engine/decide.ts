@@ -6,7 +6,6 @@ import {
   describeReference,
   type Endpoint,
   formatSpiffeId,
-  type HeaderChange,
   type HttpRule,
   identityAt,
   rulesFor,
@@ -16,6 +15,7 @@ import {
 } from '../model/index.ts';
 import { compileAccess } from './access.ts';
 import { totalWeight } from './backend.ts';
+import { explainBreakers } from './circuit-breaker.ts';
 import { type ConnectionRouter, compileConnections } from './connection-router.ts';
 import type { CompiledCors } from './cors.ts';
 import type { CorsDecision, Decision, ReceiverDecision, SimulatedRequest, TargetDecision } from './decision.ts';
@@ -120,7 +120,7 @@ function decideHttp(caller: Caller, router: Router, simulated: SimulatedRequest)
     .filter(({ weight }) => weight > 0)
     .map((backend): TargetDecision => {
       const forwarded = forward(request, backend, rule, rewritePath(request.path, rule.rewrite?.path, match));
-      return decideTarget(caller, backend, backend.weight / total, rule.responseHeaders, request, forwarded);
+      return decideTarget(caller, backend, backend.weight / total, rule, request, forwarded);
     });
   return { ...decided, outcome: 'forward', reason: `forwarded ${by}`, targets, delivered: deliveredTo(targets) };
 }
@@ -176,16 +176,18 @@ function decideTarget(
   caller: Caller,
   backend: WeightedBackend,
   probability: number,
-  ruleResponse: HeaderChange | undefined,
+  rule: HttpRule | undefined,
   asked: HttpRequest | undefined,
   request: HttpRequest | undefined,
 ): TargetDecision {
   const { target } = backend;
-  const responseHeaders = [backend.responseHeaders, ruleResponse].filter((change) => change !== undefined);
+  const responseHeaders = [backend.responseHeaders, rule?.responseHeaders].filter((change) => change !== undefined);
   const common = { probability, target, responseHeaders };
   if (!target) return { ...common, status: 500, problem: backend.problem ?? 'it does not exist', receivers: [] };
-  const settings = caller.mesh.services.get(target.service)?.balancer ?? defaultBalancer;
-  const balancer = createBalancer(settings, () => 0, standstill, caller.zone);
+  const service = caller.mesh.services.get(target.service);
+  const port = service?.ports.find((each) => each.port === target.port);
+  const settings = service?.balancer ?? defaultBalancer;
+  const balancer = createBalancer(settings, () => 0, standstill, { zone: caller.zone });
   const endpoints = caller.mesh.endpoints.get(target.service)?.endpoints ?? [];
   balancer.update(endpoints.filter(({ ports }) => ports[target.port] !== undefined));
   if (balancer.endpoints.length === 0) {
@@ -209,7 +211,18 @@ function decideTarget(
       probability: probability * share,
     };
   });
-  return { ...common, request, balancing, ...(faults?.length && { faults }), receivers };
+  // Where the sender has no proxy, nothing is limited, and nobody is judged.
+  const breakers = caller.principal ? explainBreakers(rule, target, port?.circuitBreaker) : [];
+  const outlierDetection = caller.principal && port?.outlierDetection;
+  return {
+    ...common,
+    request,
+    balancing,
+    ...(breakers.length && { circuitBreakers: breakers }),
+    ...(outlierDetection && { outlierDetection }),
+    ...(faults?.length && { faults }),
+    receivers,
+  };
 }
 
 /** Those of the service that was asked for come first, then those of the one it is sent to. */

@@ -4,10 +4,12 @@ import type {
   HttpMatch,
   HttpRule,
   Mirror,
+  OutlierDetection,
   QualifiedName,
   Retry,
   Timeouts,
 } from '../model/index.ts';
+import type { BreakerConsideration } from './circuit-breaker.ts';
 import type { ConnectionDecision } from './connection-router.ts';
 import type { AccessExplanation, RouteExplanation } from './explain.ts';
 import type { FaultConsideration } from './fault.ts';
@@ -83,6 +85,10 @@ export interface TargetDecision {
   readonly responseHeaders: readonly HeaderChange[];
   /** How one of its endpoints is chosen; absent where there is none. */
   readonly balancing?: BalancingDecision;
+  /** What limits how much the sender has under way there; absent where nothing does. */
+  readonly circuitBreakers?: readonly BreakerConsideration[];
+  /** When the sender leaves an endpoint alone; absent where it never does. */
+  readonly outlierDetection?: OutlierDetection;
   /** What goes wrong on purpose on the way there; absent where nothing does. */
   readonly faults?: readonly FaultConsideration[];
   readonly receivers: readonly ReceiverDecision[];

@@ -10,6 +10,13 @@ export {
   compileAccess,
 } from './access.ts';
 export { chooseBackend, chooseByWeight } from './backend.ts';
+export {
+  Breaker,
+  type BreakerConsideration,
+  type BreakerLimit,
+  firstOpen,
+  ruleTarget,
+} from './circuit-breaker.ts';
 export { type ConnectionDecision, type ConnectionRouter, compileConnections } from './connection-router.ts';
 export { type CompiledCors, compileCors } from './cors.ts';
 export { decide } from './decide.ts';
@@ -43,6 +50,9 @@ export {
   type BalancingDecision,
   compileKey,
   createBalancer,
+  describeDetection,
+  type Ejection,
+  type EjectionReason,
   type EndpointState,
   type KeyReader,
   type LoadBalancer,
@@ -50,6 +60,7 @@ export {
   sessionCookie,
 } from './load-balancing/index.ts';
 export type { Matcher } from './matcher.ts';
+export { type Outcome, outcomeOfCall, outcomeOfStatus } from './outcome.ts';
 export { formatTarget, type NormalizedPath, normalizePath } from './path.ts';
 export { type PreflightMatch, routePreflight } from './preflight.ts';
 export {

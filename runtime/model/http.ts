@@ -1,3 +1,4 @@
+import type { RouteCircuitBreaker } from './circuit-breaker.ts';
 import type { ObjectReference, QualifiedName } from './reference.ts';
 
 /** How the path of a request is compared. All forms see the normalised path without its query. */
@@ -149,6 +150,8 @@ export interface HttpRule {
   readonly mirrors: readonly Mirror[];
   readonly timeouts: Timeouts;
   readonly retry?: Retry;
+  /** All must let a request through; absent where there are none. */
+  readonly circuitBreakers?: readonly RouteCircuitBreaker[];
   readonly action: HttpAction;
 }
 

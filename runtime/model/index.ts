@@ -1,5 +1,6 @@
 export * from './access.ts';
 export * from './catalogue.ts';
+export * from './circuit-breaker.ts';
 export * from './clock.ts';
 export * from './duration.ts';
 export * from './fault.ts';
@@ -7,6 +8,7 @@ export * from './finding.ts';
 export * from './http.ts';
 export * from './limits.ts';
 export * from './load-balancing.ts';
+export * from './outlier-detection.ts';
 export * from './pattern.ts';
 export * from './rate-limit.ts';
 export * from './reference.ts';

@@ -1,8 +1,10 @@
 import type { AccessPolicy } from './access.ts';
+import type { CircuitBreaker } from './circuit-breaker.ts';
 import type { FaultPolicy } from './fault.ts';
 import type { HttpRule, VirtualHost, WeightedBackend } from './http.ts';
 import type { StatedLimits } from './limits.ts';
 import type { Balancer } from './load-balancing.ts';
+import type { OutlierDetection } from './outlier-detection.ts';
 import type { RateLimitPolicy } from './rate-limit.ts';
 import type { ObjectReference, QualifiedName } from './reference.ts';
 
@@ -53,6 +55,10 @@ export interface ServicePort {
   readonly consumerTlsRoutes?: Readonly<Record<string, readonly TlsRoute[]>>;
   /** Absent where there are none. */
   readonly faults?: readonly FaultPolicy[];
+  /** What callers may have under way to its endpoints; absent where that is not limited. */
+  readonly circuitBreaker?: CircuitBreaker;
+  /** When callers leave an endpoint alone; absent where they never do. */
+  readonly outlierDetection?: OutlierDetection;
 }
 
 /** How clients reach a service. One discovery resource, named `namespace/name`. */

@@ -6,6 +6,8 @@ export interface PoolWaiter {
   /** Must call `connection.request` before it returns. `reused` tells that it carried requests before. */
   onConnection(connection: ClientConnection, reused: boolean): void;
   onUnavailable(error: Error): void;
+  /** Called before it has to wait; an error, which {@link onUnavailable} then gets, says that it does not. */
+  onQueue?(): Error | undefined;
 }
 
 export interface PoolOptions {
@@ -13,6 +15,8 @@ export interface PoolOptions {
   readonly maxConnections: number;
   /** Waiters at once; the next one is refused. */
   readonly maxPending: number;
+  /** Asked before another connection is made than the first. */
+  readonly mayConnect?: () => boolean;
   /** How many waiters one new connection will serve: 1 for HTTP/1.1. */
   readonly expectedCapacity: number;
   /** Makes a connection and speaks the protocol on it. */
@@ -39,6 +43,11 @@ export class ConnectionPool implements ClientConnectionOwner {
     return this.#connections.size;
   }
 
+  /** Connections that are being made. */
+  get opening(): number {
+    return this.#connecting;
+  }
+
   /** Exchanges under way. */
   get active(): number {
     let active = 0;
@@ -54,6 +63,11 @@ export class ConnectionPool implements ClientConnectionOwner {
     } else if (this.#waiting.length >= this.#options.maxPending) {
       waiter.onUnavailable(new Error(`${this.#options.maxPending} requests wait already`));
     } else {
+      const refusal = waiter.onQueue?.();
+      if (refusal) {
+        waiter.onUnavailable(refusal);
+        return;
+      }
       this.#waiting.push(waiter);
       this.#grow();
     }
@@ -119,7 +133,8 @@ export class ConnectionPool implements ClientConnectionOwner {
     const { maxConnections, expectedCapacity } = this.#options;
     while (
       this.#connecting * expectedCapacity < this.#waiting.length &&
-      this.#connections.size + this.#connecting < maxConnections
+      this.#connections.size + this.#connecting < maxConnections &&
+      this.#mayConnect()
     ) {
       this.#connecting++;
       this.#options.connect((error, connection) => {
@@ -128,6 +143,12 @@ export class ConnectionPool implements ClientConnectionOwner {
         else this.#fail(error ?? new Error('no connection'));
       });
     }
+  }
+
+  /** Whoever waits where there is no connection at all would wait for nothing. */
+  #mayConnect(): boolean {
+    const { mayConnect } = this.#options;
+    return !mayConnect || this.#connections.size + this.#connecting === 0 || mayConnect();
   }
 
   #adopt(connection: Connection): void {

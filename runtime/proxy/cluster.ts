@@ -1,8 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import {
+  type Breaker,
   compileKey,
   createBalancer,
   createRetryBudget,
+  type Ejection,
   type EndpointState,
   type HttpRequest,
   type KeyReader,
@@ -14,25 +16,31 @@ import {
   type BackendTarget,
   type Balancer,
   defaultBalancer,
+  describeReference,
   type Endpoint,
   identityAt,
+  type OutlierDetection,
   type Protocol,
   type QualifiedName,
 } from '../model/index.ts';
+import type { ConnectionPool } from '../net/index.ts';
 import { formatHostPort } from './bootstrap.ts';
 import type { ProxyContext, Upstream } from './exchange-plan.ts';
 import type { MeshView, MeshViewObserver } from './mesh-view.ts';
 import type { PeerAddress } from './peer-link.ts';
-import type { Pools } from './pools.ts';
+import type { ConnectionGate, Pools } from './pools.ts';
 
 interface Member {
   readonly upstream: Upstream;
   readonly peer: PeerAddress;
+  readonly pool: ConnectionPool;
 }
 
 /** How a port of a service is served. */
 export interface ClusterSettings {
   readonly balancer: Balancer;
+  /** Absent: no endpoint is ever left alone. */
+  readonly outlierDetection: OutlierDetection | undefined;
   readonly protocol: Protocol;
   /** Where this proxy runs, if that is known. */
   readonly zone: string | undefined;
@@ -44,23 +52,63 @@ export class Cluster {
   readonly #self: ProxyPlace;
   readonly #context: ProxyContext;
   readonly #pools: Pools;
-  readonly #port: number;
+  readonly #target: BackendTarget;
   #settings: ClusterSettings;
   #balancer: LoadBalancer;
   #readKey: KeyReader | undefined;
   #endpoints: readonly Endpoint[] = [];
   #members = new Map<EndpointState, Member>();
   #mtls = false;
+  #breaker: Breaker | undefined;
 
-  constructor(context: ProxyContext, pools: Pools, self: ProxyPlace, port: number, settings: ClusterSettings) {
+  constructor(
+    context: ProxyContext,
+    pools: Pools,
+    self: ProxyPlace,
+    target: BackendTarget,
+    settings: ClusterSettings,
+    breaker: Breaker | undefined,
+  ) {
     this.budget = createRetryBudget(context.clock);
     this.#self = self;
     this.#context = context;
     this.#pools = pools;
-    this.#port = port;
+    this.#target = target;
     this.#settings = settings;
-    this.#balancer = createBalancer(settings.balancer, context.random, context.clock, settings.zone);
+    this.#balancer = this.#createBalancer(settings);
     this.#readKey = compileKey(settings.balancer);
+    this.#limitBy(breaker);
+  }
+
+  get target(): BackendTarget {
+    return this.#target;
+  }
+
+  /** Limits all that goes to its endpoints; almost always absent. */
+  get breaker(): Breaker | undefined {
+    return this.#breaker;
+  }
+
+  /** The endpoints that are left alone as they fail. */
+  get ejections(): readonly Ejection[] {
+    return this.#balancer.ejections;
+  }
+
+  get detectsOutliers(): boolean {
+    return this.#settings.outlierDetection !== undefined;
+  }
+
+  /** How many endpoints there are to choose from, ejected ones included. */
+  get size(): number {
+    return this.#balancer.endpoints.length;
+  }
+
+  /** Why there is nothing to pick, though there are endpoints. */
+  get outage(): string | undefined {
+    const { outlierDetection } = this.#settings;
+    const out = this.#balancer.ejections.length;
+    if (!outlierDetection || out === 0) return undefined;
+    return `all its endpoints (${out}) are ejected, as ${describeReference(outlierDetection.policy)} says`;
   }
 
   /** Whether there are endpoints and all of them are reached by mutual TLS. */
@@ -68,20 +116,21 @@ export class Cluster {
     return this.#mtls;
   }
 
-  configure(settings: ClusterSettings): void {
+  configure(settings: ClusterSettings, breaker: Breaker | undefined): void {
+    this.#limitBy(breaker);
     if (isDeepStrictEqual(settings, this.#settings)) return;
     const former = { members: this.#members, protocol: this.#settings.protocol };
     this.#settings = settings;
-    this.#balancer = createBalancer(settings.balancer, this.#context.random, this.#context.clock, settings.zone);
+    this.#balancer = this.#createBalancer(settings);
     this.#readKey = compileKey(settings.balancer);
     this.#members = new Map();
     this.update(this.#endpoints);
-    for (const { peer } of former.members.values()) this.#pools.release(peer, former.protocol);
+    for (const { peer } of former.members.values()) this.#pools.release(peer, former.protocol, this.#mayConnect);
   }
 
   update(endpoints: readonly Endpoint[]): void {
     this.#endpoints = endpoints;
-    const usable = endpoints.filter(({ ports }) => ports[this.#port] !== undefined);
+    const usable = endpoints.filter(({ ports }) => ports[this.#target.port] !== undefined);
     this.#balancer.update(usable);
     const chosenFrom = this.#balancer.endpoints;
     this.#mtls = chosenFrom.length > 0 && chosenFrom.every(({ endpoint }) => this.#identityOf(endpoint) !== undefined);
@@ -90,7 +139,7 @@ export class Cluster {
       members.set(state, this.#members.get(state) ?? this.#join(state));
     }
     for (const [state, { peer }] of this.#members) {
-      if (!members.has(state)) this.#pools.release(peer, this.#settings.protocol);
+      if (!members.has(state)) this.#pools.release(peer, this.#settings.protocol, this.#mayConnect);
     }
     this.#members = members;
   }
@@ -107,27 +156,56 @@ export class Cluster {
   }
 
   /** Where the next TCP connection goes; `client` as for {@link keyOf}. */
-  pickPeer(client?: string): PeerAddress | undefined {
+  pickPeer(client?: string): { readonly peer: PeerAddress; readonly state: EndpointState } | undefined {
     const source = client === undefined ? this.#self.identity : withoutPort(client);
     const state = this.#balancer.pick(undefined, this.#readKey?.(undefined, source));
-    return state && this.#members.get(state)?.peer;
+    const member = state && this.#members.get(state);
+    return member && { peer: member.peer, state };
+  }
+
+  readonly #mayConnect: ConnectionGate = () => !this.#breaker?.isOpen('connections');
+
+  #limitBy(breaker: Breaker | undefined): void {
+    this.#breaker = breaker;
+    breaker?.countPooled(() => this.#connections);
+  }
+
+  /** Of endpoints that stand for one process, the pool is the same. */
+  get #connections(): number {
+    let connections = 0;
+    for (const pool of new Set(Array.from(this.#members.values(), (member) => member.pool))) {
+      connections += pool.size + pool.opening;
+    }
+    return connections;
+  }
+
+  #createBalancer({ balancer, outlierDetection, zone }: ClusterSettings): LoadBalancer {
+    const { random, clock, metrics } = this.#context;
+    const { service } = this.#target;
+    return createBalancer(balancer, random, clock, {
+      zone,
+      outlierDetection,
+      onEjected({ reason }) {
+        metrics.ejections.with(service, describeReference(outlierDetection!.policy), reason).add(1);
+      },
+    });
   }
 
   #identityOf(endpoint: Endpoint): string | undefined {
-    return identityAt(endpoint, endpoint.ports[this.#port]);
+    return identityAt(endpoint, endpoint.ports[this.#target.port]);
   }
 
   #join(state: EndpointState): Member {
     const { address, ports } = state.endpoint;
     const identity = this.#identityOf(state.endpoint);
-    const place = { host: address, port: ports[this.#port] };
+    const place = { host: address, port: ports[this.#target.port] };
     // The own pod's traffic is not redirected, so the application itself would get the handshake.
     const isOwnPod = this.#self.addresses?.has(address) ?? false;
     const peer: PeerAddress = isOwnPod ? { ...place, identity: undefined, ownPod: true } : { ...place, identity };
     const { balancer, protocol } = this.#settings;
-    const pool = this.#pools.acquire(peer, protocol);
+    const pool = this.#pools.acquire(peer, protocol, this.#mayConnect);
     const session = 'session' in balancer && balancer.session && sessionCookie(balancer.session, state.id);
-    return { peer, upstream: { pool, state, address: formatHostPort(peer), ...(session && { session }) } };
+    return { peer, pool, upstream: { pool, state, address: formatHostPort(peer), ...(session && { session }) } };
   }
 }
 
@@ -164,7 +242,8 @@ export class Clusters implements MeshViewObserver {
     this.#view = view;
   }
 
-  get({ service, port }: BackendTarget): Cluster {
+  get(target: BackendTarget): Cluster {
+    const { service, port } = target;
     let ports = this.#clusters.get(service);
     if (!ports) {
       ports = new Map();
@@ -173,7 +252,8 @@ export class Clusters implements MeshViewObserver {
     let cluster = ports.get(port);
     if (!cluster) {
       const settings = this.#settingsOf(service, port);
-      cluster = new Cluster(this.#context, this.#pools, this.#self, port, settings);
+      const breaker = this.#view.breakers.ofPort(target);
+      cluster = new Cluster(this.#context, this.#pools, this.#self, target, settings, breaker);
       cluster.update(this.#view.endpoints(service));
       ports.set(port, cluster);
     }
@@ -185,12 +265,20 @@ export class Clusters implements MeshViewObserver {
   }
 
   onService(service: QualifiedName): void {
-    for (const [port, cluster] of this.#clusters.get(service) ?? []) cluster.configure(this.#settingsOf(service, port));
+    for (const [port, cluster] of this.#clusters.get(service) ?? []) {
+      cluster.configure(this.#settingsOf(service, port), this.#view.breakers.ofPort({ service, port }));
+    }
+  }
+
+  get all(): readonly Cluster[] {
+    return [...this.#clusters.values()].flatMap((ports) => [...ports.values()]);
   }
 
   #settingsOf(service: QualifiedName, port: number): ClusterSettings {
+    const { balancer = defaultBalancer, ports = [] } = this.#view.service(service) ?? {};
     return {
-      balancer: this.#view.service(service)?.balancer ?? defaultBalancer,
+      balancer,
+      outlierDetection: ports.find((each) => each.port === port)?.outlierDetection,
       protocol: this.#view.port(service, port)?.protocol ?? 'http',
       zone: this.#self.zone ?? this.#view.workload?.zone,
     };

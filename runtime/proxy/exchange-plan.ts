@@ -1,4 +1,4 @@
-import type { EndpointState, RetryBudget } from '../engine/index.ts';
+import type { Breaker, BreakerLimit, EndpointState, RetryBudget } from '../engine/index.ts';
 import type { Clock, Random, Retry, Timeouts } from '../model/index.ts';
 import type { ConnectionPool, HeaderList } from '../net/index.ts';
 import type { AccessLog } from '../telemetry/index.ts';
@@ -50,6 +50,12 @@ export interface ExchangePlan {
    * the stream (REFUSED_STREAM, RFC 9113 section 8.7), where another caller gets 503.
    */
   readonly callerCanRetry: boolean;
+  /** All must let a try through; absent where nothing is limited. */
+  readonly breakers?: readonly Breaker[];
+  /** Why there is no endpoint to pick, where more can be said than that there is none. */
+  readonly outage?: string;
+  /** Counts what one of the {@link breakers} did not let through. */
+  countRefusal?(breaker: Breaker, limit: BreakerLimit): void;
   /**
    * Counts a finished exchange, or an upgrade when it is answered. Status 0 means that no response was sent; calls of
    * gRPC have a status of their own.

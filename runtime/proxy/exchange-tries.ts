@@ -1,4 +1,13 @@
-import { type EndpointState, planRetry, type TryFailure } from '../engine/index.ts';
+import {
+  type Breaker,
+  type EndpointState,
+  firstOpen,
+  type Outcome,
+  outcomeOfCall,
+  outcomeOfStatus,
+  planRetry,
+  type TryFailure,
+} from '../engine/index.ts';
 import type { Retry, Timer } from '../model/index.ts';
 import type {
   ClientConnection,
@@ -8,8 +17,9 @@ import type {
   ResetReason,
   ResponseReceiver,
 } from '../net/index.ts';
-import { brokenOff, type Failure, noEndpoint, notConnected, tooSlow } from './exchange-failure.ts';
+import { brokenOff, type Failure, noEndpoint, notConnected, Overflow, overflown, tooSlow } from './exchange-failure.ts';
 import type { ExchangePlan, ProxyContext, Upstream } from './exchange-plan.ts';
+import type { CallStatus } from './grpc.ts';
 import type { RequestBody } from './request-body.ts';
 
 /** Holds where no policy says otherwise, for what the peer certainly did not process and for stale connections. */
@@ -44,8 +54,14 @@ export class Tries implements PoolWaiter {
   readonly #key: string | undefined;
   readonly #owner: TriesOwner;
   #tried: Set<EndpointState> | undefined;
-  /** The balancer counts it. */
+  /** The balancer counts it, and {@link #breakers} do. */
   #underWay = false;
+  /** Those that count the try under way; those of the plan may be others by the time it ends. */
+  #breakers: readonly Breaker[] | undefined;
+  /** The breakers count it as waiting. */
+  #queued = false;
+  /** What it says of its endpoint, as far as that is known. */
+  #outcome: Outcome | undefined;
   #started = 0;
   /** When the response began: how long its body takes is no matter of the endpoint's speed. */
   #answered: number | undefined;
@@ -82,14 +98,25 @@ export class Tries implements PoolWaiter {
 
   start(): void {
     const { clock } = this.#context;
+    const { breakers } = this.#plan;
+    const open = breakers && firstOpen(breakers, 'requests');
+    if (open) {
+      this.#refuse(new Overflow(open, 'requests'));
+      return;
+    }
     const upstream = this.#plan.pick(this.#tried, this.#key, this.#head.headers);
     if (!upstream) {
-      this.#owner.onFailure(noEndpoint(this.target));
+      this.#owner.onFailure(noEndpoint(this.target, this.#plan.outage));
       return;
     }
     this.upstream = upstream;
     this.#sent = false;
     this.#underWay = true;
+    this.#outcome = undefined;
+    if (breakers) {
+      this.#breakers = breakers;
+      for (const breaker of breakers) breaker.startRequest();
+    }
     this.#started = clock.now();
     this.#answered = undefined;
     if (upstream.state) upstream.state.active++;
@@ -98,7 +125,18 @@ export class Tries implements PoolWaiter {
     upstream.pool.acquire(this);
   }
 
+  onQueue(): Error | undefined {
+    const breakers = this.#breakers;
+    if (!breakers) return undefined;
+    const open = firstOpen(breakers, 'pending');
+    if (open) return new Overflow(open, 'pending');
+    this.#queued = true;
+    for (const breaker of breakers) breaker.startWaiting();
+    return undefined;
+  }
+
   onConnection(connection: ClientConnection, reused: boolean): void {
+    if (this.#queued) this.#leaveQueue();
     this.#reused = reused;
     this.#sent = true;
     const { retries } = this;
@@ -115,11 +153,18 @@ export class Tries implements PoolWaiter {
   }
 
   onUnavailable(error: Error): void {
+    if (error instanceof Overflow) {
+      // It tells nothing of the endpoint, so neither does the balancer hear of it.
+      this.#leave();
+      this.#refuse(error);
+      return;
+    }
     this.#onFailed(notConnected(this.target, this.upstream?.address, error));
   }
 
   /** The response has begun. Returns true when it is thrown away, and the request sent again. */
   onStatus(status: number, complete: boolean): boolean {
+    this.#outcome = outcomeOfStatus(status);
     if (this.#plan.retry?.codes.includes(status)) {
       const delay = this.#planRetry({ kind: 'status', status }, false);
       if (delay !== undefined) {
@@ -150,15 +195,44 @@ export class Tries implements PoolWaiter {
     this.stream = undefined;
   }
 
-  /** Tells the balancer, once a try, and ends waiting. */
-  end(failed: boolean): void {
-    this.#timer?.cancel();
-    if (!this.#underWay) return;
-    this.#underWay = false;
-    const state = this.upstream?.state;
+  /** Tells the balancer, once a try, and ends waiting. Calls of gRPC have a status of their own. */
+  end(failed: boolean, callStatus?: CallStatus): void {
+    if (failed) this.#outcome = 'gateway-error';
+    else if (callStatus) this.#outcome = outcomeOfCall(callStatus);
+    this.#settle(failed);
+  }
+
+  #settle(failed: boolean): void {
+    const state = this.#leave();
     if (!state) return;
-    state.active--;
     state.observe((this.#answered ?? this.#context.clock.now()) - this.#started, failed);
+    state.conduct?.record(this.#outcome);
+  }
+
+  /** Takes the try out of all counts, once; returns the endpoint it was at, if the balancer chose that. */
+  #leave(): EndpointState | undefined {
+    this.#timer?.cancel();
+    if (!this.#underWay) return undefined;
+    this.#underWay = false;
+    if (this.#queued) this.#leaveQueue();
+    if (this.#breakers) {
+      for (const breaker of this.#breakers) breaker.endRequest();
+      this.#breakers = undefined;
+    }
+    const state = this.upstream?.state;
+    if (state) state.active--;
+    return state;
+  }
+
+  #leaveQueue(): void {
+    this.#queued = false;
+    for (const breaker of this.#breakers!) breaker.endWaiting();
+  }
+
+  /** Another try would meet the same breaker. */
+  #refuse(overflow: Overflow): void {
+    this.#plan.countRefusal?.(overflow.breaker, overflow.limit);
+    this.#owner.onFailure(overflown(this.target, overflow));
   }
 
   /** Milliseconds to wait before the next try; `undefined` when there is to be none. */
@@ -181,6 +255,7 @@ export class Tries implements PoolWaiter {
 
   #onFailed(failure: Failure): void {
     if (!this.#underWay) return;
+    this.#outcome = 'gateway-error';
     const delay = this.#planRetry(failure.cause, failure.stale ?? false);
     if (delay !== undefined) {
       this.#retry(delay);
@@ -192,7 +267,7 @@ export class Tries implements PoolWaiter {
 
   #retry(delay: number): void {
     const { clock, metrics } = this.#context;
-    this.end(true);
+    this.#settle(true);
     this.stream = undefined;
     this.retries++;
     this.#tried ??= new Set();

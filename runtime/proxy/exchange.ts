@@ -7,7 +7,7 @@ import type {
   ResponseHead,
   ServerStream,
 } from '../net/index.ts';
-import { type Failure, tooSlow } from './exchange-failure.ts';
+import { type Failure, type ResponseFlag, tooSlow } from './exchange-failure.ts';
 import type { ChangeResponse, ExchangePlan, ProxyContext } from './exchange-plan.ts';
 import { Tries, type TriesOwner } from './exchange-tries.ts';
 import { Call, statusFields, statusOfReply, statusOfTrailers } from './grpc.ts';
@@ -38,6 +38,7 @@ export class Exchange implements TriesOwner {
   #responseStarted = false;
   #responseEnded = false;
   #done = false;
+  #flag: ResponseFlag | undefined;
   /** Body bytes of the response. */
   #sent = 0;
 
@@ -135,6 +136,7 @@ export class Exchange implements TriesOwner {
     this.#tries.stream = undefined;
     if (this.#call) this.#call.status = 'UNAVAILABLE';
     this.#downstream.reset(reason);
+    this.#flag = 'UC';
     this.#finish(`the upstream broke off its ${this.#tunnel ? 'tunnel' : 'response'} (${reason})`);
   }
 
@@ -162,6 +164,7 @@ export class Exchange implements TriesOwner {
     // No failure of the endpoint, but it took at least as long as this.
     this.#tries.end(false);
     if (this.#call) this.#call.status = 'CANCELLED';
+    this.#flag = 'DC';
     this.#finish(`the caller broke off (${reason})`);
   }
 
@@ -170,7 +173,8 @@ export class Exchange implements TriesOwner {
     this.#tries.stream?.resume();
   }
 
-  onFailure({ cause, reply, outside }: Failure): void {
+  onFailure({ cause, reply, outside, flag }: Failure): void {
+    this.#flag = flag;
     if (cause.kind !== 'unprocessed' || !this.#plan.callerCanRetry) {
       this.#reply(reply, outside);
       return;
@@ -184,6 +188,7 @@ export class Exchange implements TriesOwner {
   /** Callers of gRPC can be told even now. */
   onLateResponse(limit: number): void {
     this.#abandon();
+    this.#flag = 'UT';
     const details = `the response took longer than ${limit} ms`;
     if (this.#call) {
       this.#call.status = 'DEADLINE_EXCEEDED';
@@ -216,7 +221,9 @@ export class Exchange implements TriesOwner {
       return;
     }
     this.#abandon();
-    this.#reply(tooSlow(this.#tries.target, limit).reply);
+    const { reply, flag } = tooSlow(this.#tries.target, limit);
+    this.#flag = flag;
+    this.#reply(reply);
   }
 
   #abandon(): void {
@@ -237,7 +244,7 @@ export class Exchange implements TriesOwner {
   #finish(error: string | undefined): void {
     if (this.#done) return;
     this.#done = true;
-    this.#tries.end(error !== undefined);
+    this.#tries.end(error !== undefined, this.#call?.status);
     if (!this.body.ended) this.#refuseRest();
     this.#timer?.cancel();
     const duration = this.#context.clock.now() - this.#started;
@@ -256,6 +263,7 @@ export class Exchange implements TriesOwner {
       fault: upstream?.fault,
       retries: retries || undefined,
       error,
+      flag: this.#flag,
     });
   }
 

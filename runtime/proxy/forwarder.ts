@@ -1,12 +1,20 @@
-import { type ConnectionDecision, type ConnectionRouter, chooseByWeight } from '../engine/index.ts';
+import {
+  type Breaker,
+  type ConnectionDecision,
+  type ConnectionRouter,
+  chooseByWeight,
+  type EndpointState,
+} from '../engine/index.ts';
 import { type BackendTarget, describeReference } from '../model/index.ts';
 import type { Connection } from '../net/index.ts';
 import { formatHostPort } from './bootstrap.ts';
 import type { Clusters } from './cluster.ts';
+import { noEndpoint } from './exchange-failure.ts';
 import type { ProxyContext } from './exchange-plan.ts';
 import { readHello } from './hello-reader.ts';
 import type { PeerAddress, PeerLink } from './peer-link.ts';
 import { joinTcp, TcpMeter } from './tcp.ts';
+import type { TunnelResult } from './tunnel.ts';
 
 export interface ForwarderParts {
   readonly context: ProxyContext;
@@ -40,6 +48,8 @@ export interface Incoming {
 interface Choice {
   readonly target: BackendTarget;
   readonly peer: PeerAddress;
+  readonly state: EndpointState;
+  readonly breaker: Breaker | undefined;
 }
 
 /** Passes connections on to where the routes of their port say. Those that may go nowhere are closed. */
@@ -74,7 +84,7 @@ export class Forwarder {
     const { context, link, source } = this.#parts;
     const { service, caller } = scope;
     const decision = scope.connections.route(serverName);
-    const choice = this.#choose(decision, serverName, caller);
+    const choice = this.#choose(scope, decision, serverName);
     const stream = { service, source: source(), caller, route: nameOf(decision), serverName };
     if ('problem' in choice) {
       const error = new Error(choice.problem);
@@ -84,17 +94,25 @@ export class Forwarder {
       return;
     }
     accept?.();
-    const { target, peer } = choice;
+    const { target, peer, state, breaker } = choice;
     const mtls = peer.identity !== undefined || peer.ownPod === true;
     const upstream = formatHostPort(peer);
     const closed = this.#meter.open({ ...stream, mtls, target: target.service, upstream });
-    joinTcp(context, link, connection, peer, first, closed);
+    state.active++;
+    breaker?.openStream();
+    const done = (result: TunnelResult) => {
+      state.active--;
+      breaker?.closeStream();
+      closed(result);
+    };
+    const connected = (error: Error | undefined) => state.conduct?.record(error ? 'gateway-error' : 'success');
+    joinTcp(context, link, connection, peer, first, done, connected);
   }
 
   #choose(
+    { service, caller }: ConnectionScope,
     decision: ConnectionDecision | undefined,
     serverName: string | undefined,
-    caller: string | undefined,
   ): Choice | { readonly problem: string } {
     const { clusters, context } = this.#parts;
     if (!decision) return { problem: `no TLSRoute is for ${serverName ?? 'a connection that names no server'}` };
@@ -103,8 +121,16 @@ export class Forwarder {
       return { problem: `${nameOf(decision)}: ${backend?.problem ?? 'no backend has a weight'}` };
     }
     const { target } = backend;
-    const peer = clusters.get(target).pickPeer(caller);
-    return peer ? { target, peer } : { problem: `${target.service} has no ready endpoint` };
+    const cluster = clusters.get(target);
+    const { breaker } = cluster;
+    if (breaker?.isOpen('connections')) {
+      const policy = describeReference(breaker.settings.policy);
+      context.metrics.breakerRefusals.with(this.#parts.source(), service, target.service, policy, 'connections').add(1);
+      return { problem: breaker.reason('connections') };
+    }
+    const choice = cluster.pickPeer(caller);
+    if (choice) return { ...choice, target, breaker };
+    return { problem: noEndpoint(target.service, cluster.outage).reply.details };
   }
 }
 

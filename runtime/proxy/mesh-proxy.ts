@@ -32,6 +32,7 @@ import { type ProxyLimits, withStated } from './limits.ts';
 import { MeshView, type MeshViewObserver } from './mesh-view.ts';
 import { Outbound } from './outbound.ts';
 import { PeerLink, streamProtocol, tlsIdentity } from './peer-link.ts';
+import { type ProxyState, readState, showState } from './policy-state.ts';
 import { Pools } from './pools.ts';
 import { Routing } from './routing.ts';
 import { Servers } from './servers.ts';
@@ -90,6 +91,13 @@ export class MeshProxy {
     this.#destinations?.follow(this.#view);
     this.#servers = new Servers(context);
     this.#routing = new Routing(context, this.#clusters, this.#view);
+    const { metrics } = context;
+    metrics.registry.beforeExpose(() => showState(metrics, this.state, this.#source()));
+  }
+
+  /** What the policies that remember something have come to. */
+  get state(): ProxyState {
+    return readState(this.#view.breakers, this.#clusters, this.#context.clock);
   }
 
   /** Why the proxy cannot take traffic; `undefined` when it can. */

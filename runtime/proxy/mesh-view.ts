@@ -31,6 +31,7 @@ import {
   type Service,
   type Workload,
 } from '../model/index.ts';
+import { Breakers } from './breakers.ts';
 
 /** A port of a service, ready to route. */
 export interface CompiledPort {
@@ -70,6 +71,7 @@ const defaultHttpPort = 80;
 
 /** The configuration in force, compiled when it arrives so that a request only looks up. */
 export class MeshView {
+  readonly breakers = new Breakers();
   readonly #namespace: string;
   readonly #resources = new Map<string, Resource>();
   /** What the controller said does not exist. */
@@ -218,9 +220,11 @@ export class MeshView {
       const injector = compileFaults(faults);
       return injector ? [[portKey(service.name, port), injector] as const] : [];
     });
+    const rules = service.ports.flatMap((port) => rulesFor(port, this.#namespace));
     return () => {
       this.#forgetService(service.name);
       for (const [key, injector] of faults) this.#faults.set(key, injector);
+      this.breakers.takeService(service, rules);
       this.#services.set(service.name, service);
       for (const port of ports) this.#ports.set(portKey(service.name, port.port), port);
       for (const host of hostsOf(service, this.#namespace)) this.#hosts.set(host, service.name);
@@ -233,7 +237,10 @@ export class MeshView {
       compileListeners(gateway),
       ([port, listener]) => [port, { gateway: gateway.name, listener }] as const,
     );
-    return () => replaceAll(this.#listeners, listeners);
+    return () => {
+      this.breakers.takeGateway(gateway);
+      replaceAll(this.#listeners, listeners);
+    };
   }
 
   #remove(kind: ResourceKind, name: QualifiedName): void {
@@ -242,6 +249,7 @@ export class MeshView {
     switch (kind) {
       case 'service':
         this.#forgetService(name);
+        this.breakers.forgetService(name);
         for (const observer of this.#observers) observer.onService(name);
         break;
       case 'endpoints':

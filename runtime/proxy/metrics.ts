@@ -100,6 +100,31 @@ export class ProxyMetrics {
   readonly loopDelay: Value = this.registry
     .gauge('meshwright_event_loop_delay_seconds', 'How late the proxy is with its work, averaged.')
     .with();
+  readonly breakerRefusals = this.registry.counter(
+    'meshwright_circuit_breaker_refused_total',
+    'Tries and TCP streams that a circuit breaker did not let through, by the limit that was reached.',
+    ['source', 'service', 'target', 'policy', 'limit'],
+  );
+  readonly breakerUse = this.registry.gauge(
+    'meshwright_circuit_breaker_in_use',
+    'What is under way of that which a circuit breaker limits.',
+    ['target', 'policy', 'limit'],
+  );
+  readonly breakerOpen = this.registry.gauge(
+    'meshwright_circuit_breaker_open',
+    'Whether a limit of a circuit breaker is reached: 1 or 0.',
+    ['target', 'policy', 'limit'],
+  );
+  readonly ejections = this.registry.counter(
+    'meshwright_endpoint_ejections_total',
+    'How often outlier detection ejected an endpoint, by reason.',
+    ['service', 'policy', 'reason'],
+  );
+  readonly ejected = this.registry.gauge('meshwright_ejected_endpoints', 'Endpoints that are ejected now.', [
+    'source',
+    'service',
+    'port',
+  ]);
   readonly handshakesRefused: Value = this.registry
     .counter('meshwright_tls_handshakes_refused_total', 'Peers without an acceptable certificate.')
     .with();

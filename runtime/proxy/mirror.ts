@@ -1,3 +1,4 @@
+import { type Breaker, type EndpointState, type Outcome, outcomeOfStatus } from '../engine/index.ts';
 import type { Mirror, Random } from '../model/index.ts';
 import type {
   ClientConnection,
@@ -11,6 +12,7 @@ import type {
 } from '../net/index.ts';
 import { BodyCopy } from './body-copy.ts';
 import type { Cluster } from './cluster.ts';
+import { Overflow } from './exchange-failure.ts';
 import type { ProxyContext } from './exchange-plan.ts';
 
 /** Sends copies of requests and ignores what comes of them. Who never answers must not make them pile up. */
@@ -23,28 +25,54 @@ export class Mirrors {
   }
 
   send(cluster: Cluster, head: RequestHead, body: BodyCopy, trailers: HeaderList | undefined): void {
-    const upstream = this.#underWay < this.#context.limits.maxMirrored ? cluster.pick(undefined) : undefined;
+    const { breaker } = cluster;
+    if (this.#underWay >= this.#context.limits.maxMirrored || breaker?.isOpen('requests')) return;
+    const upstream = cluster.pick(undefined);
     if (!upstream) return;
     this.#underWay++;
-    upstream.pool.acquire(new Copy(head, body, trailers, () => this.#underWay--));
+    breaker?.startRequest();
+    const copy = new Copy(head, body, trailers, breaker, upstream.state, () => this.#underWay--);
+    upstream.pool.acquire(copy);
   }
 }
 
-/** One copy on its way: `done` is called once, however it ends. */
+/** One copy on its way: `ended` is called once, however it ends. */
 class Copy implements PoolWaiter, ResponseReceiver {
   readonly #head: RequestHead;
   readonly #body: BodyCopy;
   readonly #trailers: HeaderList | undefined;
-  readonly #done: () => void;
+  readonly #breaker: Breaker | undefined;
+  readonly #state: EndpointState | undefined;
+  readonly #ended: () => void;
+  #queued = false;
+  #status = 0;
 
-  constructor(head: RequestHead, body: BodyCopy, trailers: HeaderList | undefined, done: () => void) {
+  constructor(
+    head: RequestHead,
+    body: BodyCopy,
+    trailers: HeaderList | undefined,
+    breaker: Breaker | undefined,
+    state: EndpointState | undefined,
+    ended: () => void,
+  ) {
     this.#head = head;
     this.#body = body;
     this.#trailers = trailers;
-    this.#done = done;
+    this.#breaker = breaker;
+    this.#state = state;
+    this.#ended = ended;
+  }
+
+  onQueue(): Error | undefined {
+    if (!this.#breaker) return undefined;
+    if (this.#breaker.isOpen('pending')) return new Overflow(this.#breaker, 'pending');
+    this.#queued = true;
+    this.#breaker.startWaiting();
+    return undefined;
   }
 
   onConnection(connection: ClientConnection): void {
+    this.#leaveQueue();
     const headOnly = this.#body.bytes === 0 && this.#trailers === undefined;
     const stream = connection.request(this.#head, headOnly, this);
     if (headOnly) return;
@@ -52,27 +80,41 @@ class Copy implements PoolWaiter, ResponseReceiver {
     stream.end(this.#trailers);
   }
 
-  onUnavailable(): void {
-    this.#done();
+  onUnavailable(error: Error): void {
+    this.#leaveQueue();
+    this.#done(error instanceof Overflow ? undefined : 'gateway-error');
   }
 
   onInformational(): void {}
 
-  onResponse(_head: ResponseHead, end: boolean): void {
-    if (end) this.#done();
+  onResponse({ status }: ResponseHead, end: boolean): void {
+    this.#status = status;
+    if (end) this.onEnd();
   }
 
   onData(): void {}
 
   onEnd(): void {
-    this.#done();
+    this.#done(outcomeOfStatus(this.#status));
   }
 
   onReset(): void {
-    this.#done();
+    this.#done('gateway-error');
   }
 
   onDrain(): void {}
+
+  #leaveQueue(): void {
+    if (!this.#queued) return;
+    this.#queued = false;
+    this.#breaker?.endWaiting();
+  }
+
+  #done(outcome: Outcome | undefined): void {
+    this.#breaker?.endRequest();
+    this.#state?.conduct?.record(outcome);
+    this.#ended();
+  }
 }
 
 /** Whether this request is in the mirrored share. */

@@ -75,7 +75,7 @@ export class PeerLink {
   }
 
   /** A pool of HTTP connections: HTTP/2 to peers and to backends that speak it, else HTTP/1.1. */
-  pool(peer: PeerAddress, protocol: Protocol): ConnectionPool {
+  pool(peer: PeerAddress, protocol: Protocol, mayConnect: () => boolean): ConnectionPool {
     const context = this.#context;
     const { clock } = context;
     const http2 = peer.identity !== undefined || protocol === 'http2' || protocol === 'grpc';
@@ -90,6 +90,7 @@ export class PeerLink {
       get expectedCapacity() {
         return http2 ? context.limits.http.maxConcurrentStreams : 1;
       },
+      mayConnect,
       connect: (callback) => this.connect(peer, 'h2', callback),
       speak: (connection, owner) => {
         const { http, http2: windows, peerKeepalive } = context.limits;

@@ -2,9 +2,13 @@ import type { Protocol } from '../model/index.ts';
 import type { ConnectionPool } from '../net/index.ts';
 import type { PeerAddress, PeerLink } from './peer-link.ts';
 
+/** Whether one more connection may be made. */
+export type ConnectionGate = () => boolean;
+
 interface Entry {
   readonly pool: ConnectionPool;
   users: number;
+  readonly gates: ConnectionGate[];
 }
 
 /** Pools by peer, shared by all services that the same endpoint belongs to, and closed when none names it any more. */
@@ -16,22 +20,29 @@ export class Pools {
     this.#link = link;
   }
 
-  acquire(peer: PeerAddress, protocol: Protocol): ConnectionPool {
+  /** The pool asks all gates of its users before it makes another connection. */
+  acquire(peer: PeerAddress, protocol: Protocol, gate?: ConnectionGate): ConnectionPool {
     const key = poolKey(peer, protocol);
     let entry = this.#entries.get(key);
     if (!entry) {
-      entry = { pool: this.#link.pool(peer, protocol), users: 0 };
+      const gates: ConnectionGate[] = [];
+      const mayConnect = () => gates.every((allows) => allows());
+      entry = { pool: this.#link.pool(peer, protocol, mayConnect), users: 0, gates };
       this.#entries.set(key, entry);
     }
     entry.users++;
+    if (gate) entry.gates.push(gate);
     return entry.pool;
   }
 
   /** Requests under way finish; the connections then close. */
-  release(peer: PeerAddress, protocol: Protocol): void {
+  release(peer: PeerAddress, protocol: Protocol, gate?: ConnectionGate): void {
     const key = poolKey(peer, protocol);
     const entry = this.#entries.get(key);
-    if (!entry || --entry.users > 0) return;
+    if (!entry) return;
+    const index = gate ? entry.gates.indexOf(gate) : -1;
+    if (index >= 0) entry.gates.splice(index, 1);
+    if (--entry.users > 0) return;
     this.#entries.delete(key);
     entry.pool.drain();
   }

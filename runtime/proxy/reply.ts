@@ -7,6 +7,7 @@ export type ProxyError =
   | 'http_request_denied'
   | 'destination_not_found'
   | 'destination_unavailable'
+  | 'connection_limit_reached'
   | 'connection_refused'
   | 'connection_terminated'
   | 'connection_timeout'

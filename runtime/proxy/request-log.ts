@@ -1,6 +1,7 @@
 import { headerValue } from '../engine/index.ts';
 import type { RequestHead } from '../net/index.ts';
 import { isoTime } from '../telemetry/index.ts';
+import type { ResponseFlag } from './exchange-failure.ts';
 import type { ExchangePlan, ProxyContext } from './exchange-plan.ts';
 import type { CallStatus } from './grpc.ts';
 
@@ -22,6 +23,7 @@ export interface RequestOutcome {
   readonly fault?: string;
   readonly retries?: number;
   readonly error?: string;
+  readonly flag?: ResponseFlag;
 }
 
 /** Writes a finished request to the access log. */
@@ -53,6 +55,7 @@ export function logRequest(
     request_id: headerValue(headers, 'x-request-id'),
     retries: outcome.retries,
     error: outcome.error,
+    response_flags: outcome.flag,
     mtls: plan.mtls,
   });
 }

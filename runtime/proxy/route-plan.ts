@@ -1,5 +1,7 @@
 import {
   applyHeaderChange,
+  type Breaker,
+  type BreakerLimit,
   type CompiledFault,
   type EndpointState,
   type HttpRequest,
@@ -30,6 +32,11 @@ export class RoutePlan implements ExchangePlan {
   readonly #context: ProxyContext;
   readonly #cluster: Cluster;
   readonly #drawFault: DrawFault;
+  readonly #source: string;
+  readonly #ofRule: readonly Breaker[] | undefined;
+  /** That of the cluster when {@link #breakers} were put together. */
+  #ofCluster: Breaker | undefined;
+  #breakers: readonly Breaker[] | undefined;
   readonly #encrypted: DurationSeries;
   readonly #plain: DurationSeries;
 
@@ -40,6 +47,7 @@ export class RoutePlan implements ExchangePlan {
     backend: WeightedBackend,
     cluster: Cluster,
     drawFault: DrawFault,
+    breakers: readonly Breaker[] | undefined,
   ) {
     this.direction = scope.direction;
     this.service = scope.service;
@@ -51,6 +59,9 @@ export class RoutePlan implements ExchangePlan {
     this.#context = context;
     this.#cluster = cluster;
     this.#drawFault = drawFault;
+    this.#source = scope.source;
+    this.#ofRule = breakers;
+    this.#breakers = breakers;
     const { responseHeaders } = backend;
     if (responseHeaders || rule.responseHeaders) {
       this.changeResponse = (headers) =>
@@ -64,6 +75,25 @@ export class RoutePlan implements ExchangePlan {
 
   get mtls(): boolean {
     return this.#cluster.mtls;
+  }
+
+  get breakers(): readonly Breaker[] | undefined {
+    const { breaker } = this.#cluster;
+    if (breaker !== this.#ofCluster) {
+      this.#ofCluster = breaker;
+      this.#breakers = breaker ? [...(this.#ofRule ?? []), breaker] : this.#ofRule;
+    }
+    return this.#breakers;
+  }
+
+  get outage(): string | undefined {
+    return this.#cluster.outage;
+  }
+
+  countRefusal({ settings }: Breaker, limit: BreakerLimit): void {
+    const { breakerRefusals } = this.#context.metrics;
+    const labels = [this.#source, this.service, this.target ?? '', describeReference(settings.policy), limit];
+    breakerRefusals.with(...labels).add(1);
   }
 
   /** What the balancer reads of a request; `caller` is the client's address at a gateway. */

@@ -154,7 +154,9 @@ export class Routing {
     let plan = plans.get(backend);
     if (!plan) {
       const cluster = this.#clusters.get(backend.target!);
-      plan = new RoutePlan(this.#context, scope, rule, backend, cluster, this.#faultsOn(scope, backend.target!));
+      const faults = this.#faultsOn(scope, backend.target!);
+      const breakers = this.#view.breakers.ofRule(rule);
+      plan = new RoutePlan(this.#context, scope, rule, backend, cluster, faults, breakers);
       plans.set(backend, plan);
     }
     return plan;

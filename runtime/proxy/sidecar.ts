@@ -69,7 +69,12 @@ export async function runSidecar(bootstrap: Bootstrap, options: SidecarOptions):
         metrics.discoveryConnected.value = discovery.connected ? 1 : 0;
         return metrics.registry.expose();
       },
-      config: () => ({ id: bootstrap.id, workload: bootstrap.workload, resources: proxy.resources }),
+      config: () => ({
+        id: bootstrap.id,
+        workload: bootstrap.workload,
+        state: proxy.state,
+        resources: proxy.resources,
+      }),
       quit: () => options.onQuit?.(),
       probe(name, caller, finished) {
         const { probes = {} } = bootstrap;

@@ -4,7 +4,10 @@ import { type PeerAddress, type PeerLink, streamProtocol } from './peer-link.ts'
 import { logRequest } from './request-log.ts';
 import { type TunnelResult, tunnel } from './tunnel.ts';
 
-/** Connects to `peer` and joins it with a connection that waits. `rest` came already and goes first. */
+/**
+ * Connects to `peer` and joins it with a connection that waits. `rest` came already and goes first; `connected` hears
+ * how connecting went.
+ */
 export function joinTcp(
   context: ProxyContext,
   link: PeerLink,
@@ -12,6 +15,7 @@ export function joinTcp(
   peer: PeerAddress,
   rest: Buffer | undefined,
   done: (result: TunnelResult) => void,
+  connected?: (error: Error | undefined) => void,
 ): void {
   let gone = false;
   connection.pause();
@@ -24,6 +28,7 @@ export function joinTcp(
     },
   };
   link.connect(peer, streamProtocol, (error, upstream) => {
+    connected?.(error);
     if (!upstream || gone) {
       connection.destroy(error);
       upstream?.destroy();

@@ -1,9 +1,11 @@
 import * as z from 'zod';
+import { circuitBreakerPolicy } from './circuit-breaker.ts';
 import { faultPolicy } from './fault.ts';
 import { loadBalancingPolicy } from './load-balancing.ts';
 import { accessPolicy, mesh } from './meshwright.ts';
 import { mtlsPolicy } from './mtls.ts';
 import { groups } from './names.ts';
+import { outlierDetectionPolicy } from './outlier-detection.ts';
 import { rateLimitPolicy } from './rate-limit.ts';
 
 interface PrinterColumn {
@@ -89,6 +91,22 @@ const definitions: readonly Definition[] = [
     categories: ['meshwright', 'meshwright-policy'],
     schema: mtlsPolicy,
     columns: [target, { name: 'Mode', type: 'string', jsonPath: '.spec.mode' }],
+  },
+  {
+    kind: 'CircuitBreakerPolicy',
+    plural: 'circuitbreakerpolicies',
+    shortNames: ['cbp'],
+    categories: ['meshwright', 'meshwright-policy'],
+    schema: circuitBreakerPolicy,
+    columns: [{ ...target, description: 'The first Service or route it is attached to.' }],
+  },
+  {
+    kind: 'OutlierDetectionPolicy',
+    plural: 'outlierdetectionpolicies',
+    shortNames: ['odp'],
+    categories: ['meshwright', 'meshwright-policy'],
+    schema: outlierDetectionPolicy,
+    columns: [target],
   },
 ];
 

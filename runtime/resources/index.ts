@@ -1,3 +1,4 @@
+export type { CircuitBreakerPolicyObject } from './circuit-breaker.ts';
 export { customResourceDefinitions } from './crd.ts';
 export type { FaultPolicyObject } from './fault.ts';
 export type { GatewayObject } from './gateway-api.ts';
@@ -23,6 +24,7 @@ export {
   namespaceOf,
   type ObjectOfKind,
 } from './objects.ts';
+export type { OutlierDetectionPolicyObject } from './outlier-detection.ts';
 export { parseObject } from './parse.ts';
 export type { RateLimitPolicyObject } from './rate-limit.ts';
 export type {

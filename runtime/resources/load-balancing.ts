@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { objectMeta } from './metadata.ts';
-import { apiVersion, serviceRef, status, targetRefs } from './policy.ts';
-import { duration, headerName } from './routes.ts';
+import { apiVersion, durationFrom, serviceRef, status, targetRefs } from './policy.ts';
+import { headerName } from './routes.ts';
 import { admission, exactlyOne } from './rule.ts';
 
 const text = z.string();
@@ -17,16 +17,6 @@ const hashKey = exactlyOne(
     source: z.literal(true).describe("The caller's identity; at a gateway the client's address.").optional(),
   }),
 );
-
-/** A duration within limits. */
-function durationFrom(least: string, most: string) {
-  return duration.meta(
-    admission({
-      message: `must be from ${least} to ${most}`,
-      cel: `duration(self) >= duration('${least}') && duration(self) <= duration('${most}')`,
-    }),
-  );
-}
 
 const sessionPersistence = z.strictObject({
   sessionName: cookieName.describe('Name of the cookie. Absent: `mw-` and the name of the Service.').optional(),

@@ -1,4 +1,5 @@
 import type * as z from 'zod';
+import { circuitBreakerPolicy } from './circuit-breaker.ts';
 import { faultPolicy } from './fault.ts';
 import { gateway, gatewayClass, referenceGrant } from './gateway-api.ts';
 import {
@@ -16,6 +17,7 @@ import {
 import { loadBalancingPolicy } from './load-balancing.ts';
 import { accessPolicy, mesh } from './meshwright.ts';
 import { mtlsPolicy } from './mtls.ts';
+import { outlierDetectionPolicy } from './outlier-detection.ts';
 import { rateLimitPolicy } from './rate-limit.ts';
 import { grpcRoute, httpRoute, tcpRoute, tlsRoute } from './routes.ts';
 
@@ -44,6 +46,8 @@ export const schemas = {
   RateLimitPolicy: rateLimitPolicy,
   FaultPolicy: faultPolicy,
   MtlsPolicy: mtlsPolicy,
+  CircuitBreakerPolicy: circuitBreakerPolicy,
+  OutlierDetectionPolicy: outlierDetectionPolicy,
 } as const;
 
 export type Kind = keyof typeof schemas;

@@ -1,7 +1,8 @@
 import * as z from 'zod';
 import { conditions, objectName } from './metadata.ts';
 import { apiVersions } from './names.ts';
-import { withRule } from './rule.ts';
+import { duration } from './routes.ts';
+import { admission, withRule } from './rule.ts';
 
 /*
  * What our custom resources have in common. Unlike standard objects they are strict: an unknown field is a mistake.
@@ -20,6 +21,16 @@ export const serviceRef = z.strictObject({
 export const servicePortRef = serviceRef.extend({
   sectionName: text.min(1).max(63).describe('Name of one port of the Service. Absent: all ports.').optional(),
 });
+
+/** A duration within limits, which the API server checks; who reads files is told by translation. */
+export function durationFrom(least: string, most: string) {
+  return duration.meta(
+    admission({
+      message: `must be from ${least} to ${most}`,
+      cel: `duration(self) >= duration('${least}') && duration(self) <= duration('${most}')`,
+    }),
+  );
+}
 
 /** What a policy is attached to (GEP-713). */
 export function targetRefs<T extends z.ZodType<object>>(reference: T) {

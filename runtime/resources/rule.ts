@@ -10,7 +10,7 @@ export interface AdmissionRule {
 /** A rule that parsing checks, too. */
 export interface Rule<T> extends AdmissionRule {
   /** The same as `cel`. */
-  holds(value: T): boolean;
+  readonly holds: (value: T) => boolean;
 }
 
 const key = 'x-kubernetes-validations';
@@ -20,9 +20,14 @@ export function admission(...rules: readonly AdmissionRule[]): Record<string, un
   return { [key]: rules.map(({ message, cel }) => ({ rule: cel, message })) };
 }
 
-/** Adds a rule that holds wherever the object is read: in files by parsing, in a cluster by the API server. */
-export function withRule<T extends z.ZodType>(schema: T, rule: Rule<z.output<T>>): T {
-  return schema.refine((value) => rule.holds(value), rule.message).meta(admission(rule));
+/**
+ * Adds rules that hold wherever the object is read: in files by parsing, in a cluster by the API server. What parsing
+ * does not check is for the API server alone, as with {@link admission}.
+ */
+export function withRule<T extends z.ZodType>(schema: T, ...rules: readonly (Rule<z.output<T>> | AdmissionRule)[]): T {
+  let checked = schema;
+  for (const rule of rules) if ('holds' in rule) checked = checked.refine(rule.holds, rule.message);
+  return checked.meta(admission(...rules));
 }
 
 /** An object that says one of its fields: alternatives. */

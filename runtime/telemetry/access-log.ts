@@ -30,6 +30,8 @@ export interface AccessLogEntry {
   readonly retries?: number;
   /** Words, not flags: why the request did not succeed. */
   readonly error?: string;
+  /** The same in Envoy's flags, for tools that know them: `UO` where a circuit breaker was open. */
+  readonly response_flags?: string;
   readonly mtls: boolean;
 }
 
@@ -126,17 +128,29 @@ export function openAccessLog(path: string, clock: Clock, onDropped: (entries: n
  * One line of JSON. By hand, as it is written for every request: `JSON.stringify` of the object costs some times more.
  */
 function serialize(entry: AccessLogEntry): string {
-  const { target, route, upstream, fault, request_id: requestId, retries, error } = entry;
+  const {
+    grpc_status: callStatus,
+    target,
+    route,
+    upstream,
+    fault,
+    request_id: requestId,
+    retries,
+    error,
+    response_flags: flags,
+  } = entry;
   let line = `{"timestamp":"${entry.timestamp}","direction":"${entry.direction}","method":${known(entry.method)}`;
   line += `,"authority":${free(entry.authority)},"path":${free(entry.path)},"status":${entry.status}`;
   line += `,"duration_ms":${entry.duration_ms},"bytes_received":${entry.bytes_received},"bytes_sent":${entry.bytes_sent}`;
   line += `,"source":${known(entry.source)},"service":${known(entry.service)}`;
+  if (callStatus !== undefined) line += `,"grpc_status":"${callStatus}"`;
   if (target !== undefined) line += `,"target":${known(target)}`;
   if (route !== undefined) line += `,"route":${known(route)}`;
   if (upstream !== undefined) line += `,"upstream":${known(upstream)}`;
   if (fault !== undefined) line += `,"fault":${known(fault)}`;
   if (requestId !== undefined) line += `,"request_id":${free(requestId)}`;
   if (retries !== undefined) line += `,"retries":${retries}`;
+  if (flags !== undefined) line += `,"response_flags":"${flags}"`;
   if (error !== undefined) line += `,"error":${free(error)}`;
   return `${line},"mtls":${entry.mtls}}\n`;
 }

@@ -37,6 +37,11 @@ export class Family<T> {
     return instrument;
   }
 
+  /** Forgets all series: for gauges that are set anew each time they are read. */
+  clear(): void {
+    this.series.clear();
+  }
+
   #overflow(): T {
     const labels = this.#format(this.#labelNames.map(() => 'overflow'));
     const known = this.series.get(labels);

@@ -1,5 +1,6 @@
 import { type Balancer, type HashKey, parseDuration, type SessionCookie } from '../model/index.ts';
 import { describeObject, type LoadBalancingPolicyObject } from '../resources/index.ts';
+import { outOfLimits, type Problem } from './duration-limits.ts';
 import type { Inventory } from './inventory.ts';
 import type { Report } from './report.ts';
 import type { ServiceEntries, ServiceEntry } from './services.ts';
@@ -39,17 +40,6 @@ export function applyLoadBalancingPolicies(
     statuses.push({ object: referenceTo(policy), conditions: [condition(policy, 'Accepted', verdict)] });
   }
 }
-
-interface Problem {
-  readonly path: string;
-  readonly message: string;
-  readonly hint: string;
-}
-
-const limits = {
-  'slowStart.window': { least: '1s', most: '1h' },
-  'sessionPersistence.absoluteTimeout': { least: '1s', most: '168h' },
-} as const;
 
 /** Why a policy cannot be carried out for a Service. */
 function problemOf(spec: Spec, service: ServiceEntry): Problem | undefined {
@@ -93,21 +83,9 @@ function problemOf(spec: Spec, service: ServiceEntry): Problem | undefined {
     };
   }
   return (
-    outOfLimits('slowStart.window', slowStart?.window) ??
-    outOfLimits('sessionPersistence.absoluteTimeout', sessionPersistence?.absoluteTimeout)
+    outOfLimits('spec.slowStart.window', slowStart?.window, '1s', '1h') ??
+    outOfLimits('spec.sessionPersistence.absoluteTimeout', sessionPersistence?.absoluteTimeout, '1s', '168h')
   );
-}
-
-function outOfLimits(field: keyof typeof limits, value: string | undefined): Problem | undefined {
-  if (value === undefined) return undefined;
-  const { least, most } = limits[field];
-  const length = parseDuration(value);
-  if (length >= parseDuration(least) && length <= parseDuration(most)) return undefined;
-  return {
-    path: `spec.${field}`,
-    message: `${value} is out of limits; allowed are ${least} to ${most}`,
-    hint: `use a duration of at least ${least} and at most ${most}`,
-  };
 }
 
 const spreading = {

@@ -1,7 +1,9 @@
 import type {
   Balancer,
+  CircuitBreaker,
   FaultPolicy,
   HttpRule,
+  OutlierDetection,
   Protocol,
   QualifiedName,
   Service,
@@ -40,6 +42,8 @@ export interface ServicePortEntry {
   /** Those who come to it in plain text do so through a proxy that tells of them. */
   readonly proxyProtocol: boolean;
   readonly faults: FaultPolicy[];
+  circuitBreaker?: CircuitBreaker;
+  outlierDetection?: OutlierDetection;
 }
 
 /** A Service while it is being translated. */
@@ -159,7 +163,8 @@ export function toService({ object, namespace, name, ports, balancer }: ServiceE
   };
 }
 
-function toServicePort({ port, name, protocol, rules, tcpRoutes, tlsRoutes, faults }: ServicePortEntry): ServicePort {
+function toServicePort(entry: ServicePortEntry): ServicePort {
+  const { port, name, protocol, rules, tcpRoutes, tlsRoutes, faults, circuitBreaker, outlierDetection } = entry;
   const consumerRules = byConsumer(rules);
   const consumerTcpRoutes = byConsumer(tcpRoutes);
   const tcpRoute = tcpRoutes.get(everyone);
@@ -176,6 +181,8 @@ function toServicePort({ port, name, protocol, rules, tcpRoutes, tlsRoutes, faul
     ...(ownTlsRoutes ? { tlsRoutes: ownTlsRoutes } : {}),
     ...(consumerTlsRoutes ? { consumerTlsRoutes } : {}),
     ...(faults.length ? { faults } : {}),
+    ...(circuitBreaker ? { circuitBreaker } : {}),
+    ...(outlierDetection ? { outlierDetection } : {}),
   };
 }
 

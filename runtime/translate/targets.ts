@@ -1,10 +1,12 @@
 import { qualifiedName } from '../model/index.ts';
 import {
   type AccessPolicyObject,
+  type CircuitBreakerPolicyObject,
   type FaultPolicyObject,
   type LoadBalancingPolicyObject,
   type MtlsPolicyObject,
   namespaceOf,
+  type OutlierDetectionPolicyObject,
   type RateLimitPolicyObject,
 } from '../resources/index.ts';
 import type { Report } from './report.ts';
@@ -18,14 +20,16 @@ export interface PolicyTarget {
 
 type Policy =
   | AccessPolicyObject
+  | CircuitBreakerPolicyObject
   | FaultPolicyObject
   | LoadBalancingPolicyObject
   | MtlsPolicyObject
+  | OutlierDetectionPolicyObject
   | RateLimitPolicyObject;
 
 /** The Services a policy is attached to; `verdict` says which one is missing. */
 export function resolveTargets(
-  policy: Exclude<Policy, MtlsPolicyObject>,
+  policy: Exclude<Policy, MtlsPolicyObject | CircuitBreakerPolicyObject>,
   services: ServiceEntries,
   report: Report,
 ): { targets: PolicyTarget[]; verdict?: Verdict } {

@@ -35,6 +35,8 @@ beforeAll(async () => {
     '--for=condition=Established',
     'crd/meshes.meshwright.dev',
     'crd/faultpolicies.meshwright.dev',
+    'crd/circuitbreakerpolicies.meshwright.dev',
+    'crd/outlierdetectionpolicies.meshwright.dev',
   ]);
 });
 

@@ -20,6 +20,8 @@ describe('customResourceDefinitions', () => {
       'ratelimitpolicies.meshwright.dev',
       'faultpolicies.meshwright.dev',
       'mtlspolicies.meshwright.dev',
+      'circuitbreakerpolicies.meshwright.dev',
+      'outlierdetectionpolicies.meshwright.dev',
     ]);
   });
 

@@ -51,6 +51,25 @@ describe('parseObject', () => {
     expect(parseObject(withPath('RegularExpression', '.*'), 'a').findings).toBeUndefined();
   });
 
+  it.each<[string, object, string]>([
+    ['CircuitBreakerPolicy', { maxRequests: 0 }, 'spec.maxRequests'],
+    ['CircuitBreakerPolicy', { maxConnections: -1 }, 'spec.maxConnections'],
+    ['CircuitBreakerPolicy', { maxPendingRequests: 1.5 }, 'spec.maxPendingRequests'],
+    ['OutlierDetectionPolicy', { consecutive5xxErrors: 0 }, 'spec.consecutive5xxErrors'],
+    ['OutlierDetectionPolicy', { consecutiveGatewayErrors: -3 }, 'spec.consecutiveGatewayErrors'],
+    ['OutlierDetectionPolicy', { failurePercentage: { threshold: 101 } }, 'spec.failurePercentage.threshold'],
+    [
+      'OutlierDetectionPolicy',
+      { failurePercentage: { threshold: 50, minRequests: 0 } },
+      'spec.failurePercentage.minRequests',
+    ],
+    ['OutlierDetectionPolicy', { consecutive5xxErrors: 1, maxEjectionPercent: 101 }, 'spec.maxEjectionPercent'],
+  ])('refuses %s with %j', (kind, spec, place) => {
+    const { targetRefs } = policy.spec;
+    const { findings } = parseObject({ ...policy, kind, spec: { targetRefs, ...spec } }, 'a');
+    expect(findings?.map(({ object }) => object)).toEqual([`${kind} shop/reviews ${place} (a)`]);
+  });
+
   it('repeats the construct path of the object in findings', () => {
     const metadata = { ...policy.metadata, annotations: { 'meshwright.dev/construct-path': 'shop/reviews/access' } };
     expect(parseObject({ ...policy, metadata, spec: {} }, 'a').findings?.[0].construct).toBe('shop/reviews/access');

@@ -18,6 +18,8 @@ const access = (rule: object) => ({ targetRefs, rules: [{ action: 'Allow', ...ru
 const balance = (spec: object) => ({ targetRefs, algorithm: 'LeastRequest', ...spec });
 const limit = (limit: object) => ({ targetRefs, limits: [{ requests: 1, interval: '1s', ...limit }] });
 const fault = (...faults: object[]) => ({ targetRefs, faults });
+const breaker = (spec: object) => ({ targetRefs, ...spec });
+const route = { group: 'gateway.networking.k8s.io', kind: 'HTTPRoute', name: 'cart' };
 const oneOf = (...names: string[]) => `must have exactly one of ${names.join(', ')}`;
 const principals = oneOf('serviceAccount', 'namespace', 'authenticated');
 const keys = oneOf('header', 'cookie', 'query', 'source');
@@ -128,6 +130,48 @@ export const refusedObjects: readonly RefusedObject[] = [
     spec: { mode: 'Strict', targetRefs: [{ group: '', kind: 'Namespace', name: 'shop', sectionName: 'http' }] },
     place: 'spec.targetRefs[0]',
     says: 'a Namespace has no ports: sectionName is for a Service',
+  },
+  {
+    kind: 'CircuitBreakerPolicy',
+    spec: breaker({}),
+    place: 'spec',
+    says: 'must have maxConnections, maxPendingRequests or maxRequests',
+  },
+  {
+    kind: 'CircuitBreakerPolicy',
+    spec: breaker({ targetRefs: [route], maxConnections: 1 }),
+    place: 'spec',
+    says: 'a route has no connections of its own: maxConnections is for Services',
+  },
+  {
+    kind: 'CircuitBreakerPolicy',
+    spec: breaker({ targetRefs: [{ ...route, group: '' }], maxRequests: 1 }),
+    place: 'spec.targetRefs[0]',
+    says: 'group must be empty for a Service, and gateway.networking.k8s.io for a route',
+  },
+  {
+    kind: 'OutlierDetectionPolicy',
+    spec: breaker({ baseEjectionTime: '10s' }),
+    place: 'spec',
+    says: 'must have consecutive5xxErrors, consecutiveGatewayErrors or failurePercentage',
+  },
+  {
+    kind: 'OutlierDetectionPolicy',
+    spec: breaker({ consecutive5xxErrors: 5, baseEjectionTime: '10ms' }),
+    place: 'spec.baseEjectionTime',
+    says: 'must be from 1s to 1h',
+  },
+  {
+    kind: 'OutlierDetectionPolicy',
+    spec: breaker({ consecutive5xxErrors: 5, maxEjectionTime: '25h' }),
+    place: 'spec.maxEjectionTime',
+    says: 'must be from 1s to 24h',
+  },
+  {
+    kind: 'OutlierDetectionPolicy',
+    spec: breaker({ consecutive5xxErrors: 5, baseEjectionTime: '1m', maxEjectionTime: '30s' }),
+    place: 'spec',
+    says: 'maxEjectionTime must not be shorter than baseEjectionTime, which is 30s where absent',
   },
 ];
 

@@ -36,6 +36,8 @@ const versions: Readonly<Record<Kind, readonly string[]>> = {
   RateLimitPolicy: ours,
   FaultPolicy: ours,
   MtlsPolicy: ours,
+  CircuitBreakerPolicy: ours,
+  OutlierDetectionPolicy: ours,
 };
 
 /** Pods that are done take no part in the mesh any more. */

@@ -1,6 +1,7 @@
-import type { Balancer, Clock, Endpoint, Random } from '../../model/index.ts';
+import type { Balancer, Clock, Endpoint, OutlierDetection, Random } from '../../model/index.ts';
 import { createState, type EndpointState, endpointKey } from './endpoint-state.ts';
 import { maglev, ringHash } from './hashing.ts';
+import { type Ejection, OutlierDetector } from './outliers.ts';
 import type { Algorithm, Picker, Shares } from './picker.ts';
 import { returning } from './sessions.ts';
 import { slowStart } from './slow-start.ts';
@@ -9,10 +10,12 @@ import { preferZone } from './zones.ts';
 
 /** Chooses among the endpoints of a service. */
 export interface LoadBalancer {
-  /** Those that are chosen from. */
+  /** Those that are chosen from, those that are ejected for a while included. */
   readonly endpoints: readonly EndpointState[];
-  /** Whether so few endpoints are ready that those that are not are chosen as well. */
+  /** Whether so few endpoints are ready, or not ejected, that the others are chosen as well. */
   readonly panicking: boolean;
+  /** Those that are left alone as they fail. */
+  readonly ejections: readonly Ejection[];
   /** Takes new endpoints; those that stay keep what is known of them. */
   update(endpoints: readonly Endpoint[]): void;
   /** The endpoint for the next request; `undefined` when none is left beside the excluded ones. */
@@ -21,16 +24,56 @@ export interface LoadBalancer {
   shares(key?: string): Shares;
 }
 
-/** `zone` is where the caller runs, if that is known. */
-export function createBalancer(balancer: Balancer, random: Random, clock: Clock, zone?: string): LoadBalancer {
+export interface BalancerOptions {
+  /** Where the caller runs, if that is known. */
+  readonly zone?: string;
+  /** Absent: no endpoint is ever ejected. */
+  readonly outlierDetection?: OutlierDetection;
+  readonly onEjected?: (ejection: Ejection) => void;
+}
+
+export function createBalancer(
+  balancer: Balancer,
+  random: Random,
+  clock: Clock,
+  { zone, outlierDetection, onEjected }: BalancerOptions = {},
+): LoadBalancer {
   const usual = compose(balancer, random, clock, zone);
   // With that little left, distance does not count.
   const inPanic = compose(balancer, random, clock, undefined);
   const { panicThreshold = 0 } = balancer;
+  const outliers =
+    outlierDetection &&
+    new OutlierDetector(outlierDetection, random, clock, (ejection) => {
+      choose();
+      if (ejection) onEjected?.(ejection);
+    });
   let states = new Map<string, EndpointState>();
   let list: readonly EndpointState[] = [];
+  /** Those that are not ready included. */
+  let total = 0;
+  let tooFewReady = false;
   let panicking = false;
   let picker: Picker = usual(list);
+  /** Chooses as if nobody were ejected. */
+  let everyone: Picker | undefined;
+
+  function choose(): void {
+    const open = outliers && !outliers.isIdle ? list.filter((state) => !outliers.isEjected(state)) : list;
+    panicking = tooFewReady || open.length * 100 < panicThreshold * total;
+    picker = (panicking ? inPanic : usual)(panicking ? list : open);
+    everyone = undefined;
+  }
+
+  function pickAround(detector: OutlierDetector, exclude: ReadonlySet<EndpointState> | undefined, key?: string) {
+    let wanted: EndpointState | undefined;
+    if (key !== undefined) {
+      everyone ??= usual(list);
+      wanted = everyone.pick(key, exclude);
+    }
+    return detector.probe(exclude, wanted) ?? picker.pick(key, exclude);
+  }
+
   return {
     get endpoints() {
       return list;
@@ -38,12 +81,16 @@ export function createBalancer(balancer: Balancer, random: Random, clock: Clock,
     get panicking() {
       return panicking;
     },
+    get ejections() {
+      return outliers?.ejections ?? [];
+    },
     update(endpoints) {
       const ready = endpoints.filter(({ unready }) => !unready);
-      panicking = ready.length * 100 < panicThreshold * endpoints.length;
+      total = endpoints.length;
+      tooFewReady = ready.length * 100 < panicThreshold * total;
       const since = states.size === 0 ? Number.NEGATIVE_INFINITY : clock.now();
       states = new Map(
-        (panicking ? endpoints : ready).map((endpoint) => {
+        (tooFewReady ? endpoints : ready).map((endpoint) => {
           const key = endpointKey(endpoint);
           const state = states.get(key) ?? createState(endpoint, key, since, clock);
           state.endpoint = endpoint;
@@ -51,9 +98,13 @@ export function createBalancer(balancer: Balancer, random: Random, clock: Clock,
         }),
       );
       list = [...states.values()];
-      picker = (panicking ? inPanic : usual)(list);
+      outliers?.watch(list);
+      choose();
     },
-    pick: (exclude, key) => picker.pick(key, exclude),
+    pick(exclude, key) {
+      if (!outliers || outliers.isIdle || panicking) return picker.pick(key, exclude);
+      return pickAround(outliers, exclude, key);
+    },
     shares: (key) => picker.shares(key),
   };
 }

@@ -1,15 +1,24 @@
 import type { Clock, Endpoint } from '../../model/index.ts';
+import type { Outcome } from '../outcome.ts';
 import { hash32 } from './hash.ts';
+
+/** What an endpoint does, as far as tries tell. */
+export interface Conduct {
+  /** Takes what a try said; `undefined` where it said nothing, as its caller gave up. */
+  record(outcome: Outcome | undefined): void;
+}
 
 /** An endpoint with what is known of its load. */
 export interface EndpointState {
   endpoint: Endpoint;
   /** A hash of what it is, the same in every proxy. */
   readonly id: string;
-  /** When it came, by the clock; minus infinity for those that were there first. */
-  readonly since: number;
+  /** When it came, or came back from an ejection, by the clock; minus infinity for those that were there first. */
+  since: number;
   /** Requests under way; the caller counts them. */
   active: number;
+  /** What outlier detection hears of; absent where there is none. */
+  conduct: Conduct | undefined;
   /** Tells how long a response took, in milliseconds. A failure counts as a long one, so that failing fast attracts nothing. */
   observe(latency: number, failed?: boolean): void;
   /** What one more request is expected to wait for: peak-EWMA latency times the requests in line. `now` is of the clock. */
@@ -41,6 +50,7 @@ export function createState(endpoint: Endpoint, key: string, since: number, cloc
     id: hash32(key, 1).toString(36) + hash32(key, 2).toString(36).padStart(7, '0'),
     since,
     active: 0,
+    conduct: undefined,
     observe(sample, failed = false) {
       const cost = failed ? Math.max(sample, failureLatency) : sample;
       const now = clock.now();

@@ -1,4 +1,5 @@
 import type { BackendObjectRef } from '../../resources/index.ts';
+import type { RouteCircuitBreakers } from '../circuit-breakers.ts';
 import { valueAt } from '../collections.ts';
 import type { GatewayEntries } from '../gateways.ts';
 import type { Grants } from '../grants.ts';
@@ -15,6 +16,7 @@ export interface RouteContext {
   readonly services: ServiceEntries;
   readonly gateways: GatewayEntries;
   readonly grants: Grants;
+  readonly circuitBreakers: RouteCircuitBreakers;
   readonly report: Report;
 }
 
@@ -30,7 +32,7 @@ export type Attachment = Verdict | undefined;
  */
 export function compilation(
   object: RouteObject,
-  { services, grants, report }: RouteContext,
+  { services, grants, circuitBreakers, report }: RouteContext,
 ): (parent: 'Service' | 'Gateway') => CompiledRoute {
   const compiled = new Map<string, CompiledRoute>();
   const told = new Set<string>();
@@ -43,7 +45,7 @@ export function compilation(
   const granted = (route: RouteObject, ref: BackendObjectRef) => grants.permit(route, ref);
   return (parent) =>
     valueAt(compiled, parent, () => {
-      const context = { services, permit: parent === 'Service' ? anywhere : granted };
+      const context = { services, circuitBreakers, permit: parent === 'Service' ? anywhere : granted };
       return object.kind === 'HTTPRoute' || object.kind === 'GRPCRoute'
         ? compileRequestRoute(object, context, once)
         : compileConnectionRoute(object, context, once);

@@ -5,10 +5,12 @@ import {
   type Mirror,
   parseDuration,
   type Retry,
+  type RouteCircuitBreaker,
   type Timeouts,
   type WeightedBackend,
 } from '../../model/index.ts';
 import type { GrpcRouteObject, HttpRouteFilter, HttpRouteObject, HttpRouteRule } from '../../resources/index.ts';
+import type { RouteCircuitBreakers } from '../circuit-breakers.ts';
 import type { Report } from '../report.ts';
 import { referenceTo, resolvedRefs, type Verdict } from '../status.ts';
 import { type BackendContext, type BackendProblem, resolveBackend, weightedBackend } from './backends.ts';
@@ -39,7 +41,7 @@ const retryBackoff = 25;
 /** Translates the rules of a route; they are the same on every parent it is attached to. */
 export function compileRequestRoute(
   route: RequestRouteObject,
-  context: BackendContext,
+  context: BackendContext & { readonly circuitBreakers: RouteCircuitBreakers },
   report: Report,
 ): CompiledRequestRoute {
   let unresolved: BackendProblem | undefined;
@@ -92,6 +94,7 @@ export function compileRequestRoute(
         mirrors,
         timeouts: timeoutsOf(rule.timeouts),
         ...retryOf(rule.retry),
+        ...breakersOf(context.circuitBreakers.ofRule(route, rule.name)),
         action,
       },
     };
@@ -133,6 +136,10 @@ function contradiction(
 /** Gateway API answers 500 for what has no backend. */
 function unanswerable(problem: string): HttpAction {
   return { kind: 'forward', backends: [{ problem, weight: 1 }] };
+}
+
+function breakersOf(circuitBreakers: readonly RouteCircuitBreaker[]): Pick<HttpRule, 'circuitBreakers'> {
+  return circuitBreakers.length ? { circuitBreakers } : {};
 }
 
 function mirrorsOf(

@@ -20,7 +20,7 @@ export function balancerOf(
     seed = 7,
   }: { clock?: ReturnType<typeof createClock>; zone?: string; seed?: number } = {},
 ): LoadBalancer {
-  const balancer = createBalancer(settings, createRandom(seed), clock, zone);
+  const balancer = createBalancer(settings, createRandom(seed), clock, { zone });
   balancer.update(endpoints.map((each) => (typeof each === 'number' ? endpoint(each) : each)));
   return balancer;
 }
