@@ -1,3 +1,5 @@
+import { setSharedTimer } from './timer-line.ts';
+
 /** A pending timer; see {@link Clock.schedule}. */
 export interface Timer {
   cancel(): void;
@@ -21,6 +23,8 @@ export const systemClock: Clock = {
   now: () => performance.now(),
   wallTime: () => Date.now(),
   schedule(delay, callback) {
+    const shared = setSharedTimer(delay, callback);
+    if (shared) return shared;
     const timeout = setTimeout(callback, delay);
     timeout.unref();
     return { cancel: () => clearTimeout(timeout) };

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { Connection, ConnectionHandler } from './connection.ts';
+import { takeReads } from './read-buffer.ts';
 
 /** Drops what arrives before a codec takes the connection over. */
 const unattended: ConnectionHandler = { onData() {}, onEnd() {}, onDrain() {}, onClose() {} };
@@ -15,7 +16,7 @@ class SocketConnection implements Connection {
     this.#socket = socket;
     this.peerIdentity = peerIdentity;
     this.remoteAddress = client ?? `${socket.remoteAddress}:${socket.remotePort}`;
-    socket.on('data', (chunk: Buffer) => {
+    takeReads(socket, (chunk) => {
       try {
         this.handler.onData(chunk);
       } catch (error) {

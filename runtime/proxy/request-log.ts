@@ -43,7 +43,7 @@ export function logRequest(
     path: query < 0 ? path : path.slice(0, query),
     status: outcome.status,
     grpc_status: outcome.callStatus,
-    duration_ms: Math.round(outcome.duration * 1000) / 1000,
+    duration_ms: outcome.duration,
     bytes_received: outcome.received,
     bytes_sent: outcome.sent,
     source: outcome.source,

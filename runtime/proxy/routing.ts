@@ -141,7 +141,7 @@ export class Routing {
     // Without a host (HTTP/1.0), the backend is at least told its own.
     if (head.authority === '') head.authority = hostOfTarget(backend.target!);
     if (headerValue(head.headers, 'x-request-id') === undefined) {
-      head.headers.push('x-request-id', `${this.#idPrefix}-${(this.#requests++).toString(36)}`);
+      head.headers.push('x-request-id', `${this.#idPrefix}-${this.#requests++}`);
     }
   }
 

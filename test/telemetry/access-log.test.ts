@@ -57,6 +57,18 @@ describe('the access log', () => {
     );
   });
 
+  it('tells how a call of gRPC ended, and durations to the microsecond', async () => {
+    const path = join(directory.path, 'access.log');
+    const log = openAccessLog(path, systemClock, () => {});
+    log.log({ ...entry, grpc_status: 'NOT_FOUND', duration_ms: 0.0126 });
+    log.log({ ...entry, duration_ms: 61_234.9999 });
+    await log.close();
+    expect(await lines(path)).toMatchObject([
+      { grpc_status: 'NOT_FOUND', duration_ms: 0.013 },
+      { duration_ms: 61_235 },
+    ]);
+  });
+
   it('drops entries rather than using more memory when the disk is slow, and says how many', async () => {
     const dropped: number[] = [];
     const log = openAccessLog(join(directory.path, 'access.log'), systemClock, (count) => dropped.push(count));

@@ -184,7 +184,7 @@ class Http2Client extends Session<Http2ClientStream> implements ClientConnection
 
   onGoAway(lastStreamId: number): void {
     this.onRetired();
-    for (const stream of [...this.streams.values()]) {
+    for (const stream of this.streams.values()) {
       if (stream.id <= lastStreamId) continue;
       this.onStreamEnd(stream);
       stream.abort('refused');

@@ -13,6 +13,7 @@ import { Outflow } from './outflow.ts';
 import { PeerSettings } from './peer-settings.ts';
 import { ReceiveWindow } from './receive-window.ts';
 import type { Http2Stream, StreamOwner } from './stream.ts';
+import { StreamTable } from './stream-table.ts';
 import { idleTicks, SessionTimers, type Watched } from './timers.ts';
 
 /** HPACK tables, ours and what we keep for the peer's. */
@@ -33,7 +34,7 @@ export abstract class Session<S extends Http2Stream>
   protected readonly limits: HttpLimits;
   protected readonly clock: Clock;
   protected readonly writer: FrameWriter;
-  protected readonly streams = new Map<number, S>();
+  protected readonly streams = new StreamTable<S>();
   protected readonly peer: PeerSettings;
   /** No stream is served any more: the connection is closing or closed. */
   protected closed = false;
@@ -182,7 +183,7 @@ export abstract class Session<S extends Http2Stream>
 
   onTick(): void {
     this.tick++;
-    for (const stream of [...this.streams.values()]) {
+    for (const stream of this.streams.values()) {
       if (stream.tunnel || this.tick - stream.progress <= idleTicks) continue;
       this.resetStream(stream, ErrorCode.Cancel);
       stream.abort('cancelled');
@@ -257,7 +258,7 @@ export abstract class Session<S extends Http2Stream>
   protected abstract onRetired(): void;
 
   protected addStream(stream: S): void {
-    this.streams.set(stream.id, stream);
+    this.streams.add(stream);
     this.#patience.earn(4);
     this.#timers.watchStreams();
   }
@@ -306,7 +307,7 @@ export abstract class Session<S extends Http2Stream>
     this.writer.stop();
     this.#timers.stop();
     this.onRetired();
-    const streams = [...this.streams.values()];
+    const streams = this.streams.values();
     this.streams.clear();
     for (const stream of streams) stream.abort(reason);
   }
@@ -332,7 +333,7 @@ export abstract class Session<S extends Http2Stream>
   }
 
   #moveWindows(difference: number): void {
-    for (const stream of [...this.streams.values()]) {
+    for (const stream of this.streams.values()) {
       if (stream.sending.widen(difference)) continue;
       throw new ConnectionError(ErrorCode.FlowControlError, 'a stream window overflows');
     }

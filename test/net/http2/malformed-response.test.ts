@@ -7,7 +7,7 @@ afterEach(closeAll);
 /** A server made by hand, and our client asking it. */
 async function ask(method: string, ...answer: Buffer[]) {
   let server: RawPeer | undefined;
-  const port = await listen((_connection, socket) => {
+  const port = await listen((socket) => {
     server = new RawPeer(socket, preface.length);
     server.send(frame(type.settings, 0, 0));
   });
@@ -78,7 +78,7 @@ describe('the connection goes when the server breaks the rules of framing', () =
 
 test('a complete response stands when the server then resets the stream', async () => {
   let server: RawPeer | undefined;
-  const port = await listen((_connection, socket) => {
+  const port = await listen((socket) => {
     server = new RawPeer(socket, preface.length);
     server.send(frame(type.settings, 0, 0));
   });

@@ -122,11 +122,11 @@ export function onCleanup(cleanup: () => void): void {
   cleanups.push(cleanup);
 }
 
-export async function listen(accept: (connection: Connection, socket: Socket) => void): Promise<number> {
+export async function listen(accept: (socket: Socket) => void): Promise<number> {
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
     socket.on('error', () => {});
     cleanups.push(() => socket.destroy());
-    accept(socketConnection(socket), socket);
+    accept(socket);
   });
   cleanups.push(() => void server.close());
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -140,7 +140,8 @@ export async function serve(
 ): Promise<RunningServer> {
   const requests: RecordedRequest[] = [];
   const connections: ServerConnection[] = [];
-  const port = await listen((connection) => {
+  const port = await listen((socket) => {
+    const connection = socketConnection(socket);
     const handler = {
       onRequest(head: RequestHead, stream: ServerStream, end: boolean) {
         const request = new RecordedRequest(head, stream, end);

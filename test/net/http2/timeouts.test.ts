@@ -84,7 +84,7 @@ describe('the client', () => {
   test('asks a silent server whether it is there, and gives the connection up without an answer', async () => {
     const clock = new ManualClock();
     let server: RawPeer | undefined;
-    const port = await listen((_connection, socket) => {
+    const port = await listen((socket) => {
       server = new RawPeer(socket, preface.length);
       server.send(frame(type.settings, 0, 0));
     });
