@@ -4,6 +4,7 @@ export * from './connection.ts';
 export * from './http.ts';
 export * from './http1/index.ts';
 export * from './http2/index.ts';
+export { IdleLimit } from './idle-limit.ts';
 export * from './listener.ts';
 export * from './original-destination.ts';
 export * from './pool.ts';

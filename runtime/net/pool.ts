@@ -55,11 +55,15 @@ export class ConnectionPool implements ClientConnectionOwner {
     return active;
   }
 
-  acquire(waiter: PoolWaiter): void {
+  /**
+   * `anew`: it met a connection that the peer had closed, so the others that were idle with it are not to be trusted
+   * either. A connection is made where there may be one more, or one is taken that has just answered.
+   */
+  acquire(waiter: PoolWaiter, anew = false): void {
     if (this.#closed) {
       waiter.onUnavailable(new Error('the endpoint is gone'));
-    } else if (this.#hasAvailable()) {
-      this.#give(waiter);
+    } else if (this.#hasAvailable() && !(anew && this.#mayGrow)) {
+      this.#give(waiter, this.#available[this.#available.length - 1]);
     } else if (this.#waiting.length >= this.#options.maxPending) {
       waiter.onUnavailable(new Error(`${this.#options.maxPending} requests wait already`));
     } else {
@@ -94,7 +98,7 @@ export class ConnectionPool implements ClientConnectionOwner {
   onCapacity(connection: ClientConnection): void {
     if (connection.capacity > 0 && this.#connections.has(connection) && !this.#available.includes(connection)) {
       this.#available.push(connection);
-      this.#serve();
+      this.#serve(connection);
     }
   }
 
@@ -105,21 +109,24 @@ export class ConnectionPool implements ClientConnectionOwner {
     if (this.#waiting.length > 0) this.#grow();
   }
 
-  #serve(): void {
-    while (this.#waiting.length > 0 && this.#hasAvailable()) this.#give(this.#waiting.shift()!);
+  #serve(connection: ClientConnection): void {
+    while (this.#waiting.length > 0 && connection.capacity > 0) this.#give(this.#waiting.shift()!, connection);
     // The peer may allow less than was expected of one connection.
     if (this.#waiting.length > 0) this.#grow();
   }
 
-  /** A peer may have lowered its limit since. */
+  get #mayGrow(): boolean {
+    return this.#connections.size + this.#connecting < this.#options.maxConnections && this.#mayConnect();
+  }
+
+  /** A peer may have lowered its limit since, or lose its patience soon. */
   #hasAvailable(): boolean {
     const available = this.#available;
     while (available.length > 0 && available[available.length - 1].capacity <= 0) available.pop();
     return available.length > 0;
   }
 
-  #give(waiter: PoolWaiter): void {
-    const connection = this.#available[this.#available.length - 1];
+  #give(waiter: PoolWaiter, connection: ClientConnection): void {
     const reused = this.#used.has(connection);
     if (!reused) this.#used.add(connection);
     waiter.onConnection(connection, reused);
@@ -130,12 +137,8 @@ export class ConnectionPool implements ClientConnectionOwner {
   }
 
   #grow(): void {
-    const { maxConnections, expectedCapacity } = this.#options;
-    while (
-      this.#connecting * expectedCapacity < this.#waiting.length &&
-      this.#connections.size + this.#connecting < maxConnections &&
-      this.#mayConnect()
-    ) {
+    const { expectedCapacity } = this.#options;
+    while (this.#connecting * expectedCapacity < this.#waiting.length && this.#mayGrow) {
       this.#connecting++;
       this.#options.connect((error, connection) => {
         this.#connecting--;

@@ -68,6 +68,8 @@ export class Tries implements PoolWaiter {
   /** A connection was found, which had carried requests before if it is reused. */
   #sent = false;
   #reused = false;
+  /** The last try met a connection that the peer had closed. */
+  #anew = false;
   #timer: Timer | undefined;
 
   /** `key` is what the balancer reads of the request. */
@@ -122,7 +124,7 @@ export class Tries implements PoolWaiter {
     if (upstream.state) upstream.state.active++;
     const limit = this.#plan.timeouts.backendRequest;
     if (limit) this.#timer = clock.schedule(limit, () => this.#onTimeout(limit));
-    upstream.pool.acquire(this);
+    upstream.pool.acquire(this, this.#anew);
   }
 
   onQueue(): Error | undefined {
@@ -258,6 +260,7 @@ export class Tries implements PoolWaiter {
     this.#outcome = 'gateway-error';
     const delay = this.#planRetry(failure.cause, failure.stale ?? false);
     if (delay !== undefined) {
+      this.#anew = failure.stale ?? false;
       this.#retry(delay);
       return;
     }

@@ -46,8 +46,8 @@ class Delaying implements ConnectionSource {
     this.#clock = clock;
   }
 
-  acquire(waiter: PoolWaiter): void {
-    this.#timer = this.#clock.schedule(this.#delay, () => this.#source.acquire(waiter));
+  acquire(waiter: PoolWaiter, anew?: boolean): void {
+    this.#timer = this.#clock.schedule(this.#delay, () => this.#source.acquire(waiter, anew));
   }
 
   forget(waiter: PoolWaiter): void {

@@ -9,6 +9,7 @@ import {
   connect,
   createHttp1Client,
   createHttp2Client,
+  IdleLimit,
   type PeerExpectation,
   type PeerVerifier,
   type TlsIdentity,
@@ -79,6 +80,7 @@ export class PeerLink {
     const context = this.#context;
     const { clock } = context;
     const http2 = peer.identity !== undefined || protocol === 'http2' || protocol === 'grpc';
+    const idle = new IdleLimit(context.limits.http.idleTimeout);
     // A pool may outlive the limits that it began with.
     return new ConnectionPool({
       get maxConnections() {
@@ -95,7 +97,7 @@ export class PeerLink {
       speak: (connection, owner) => {
         const { http, http2: windows, peerKeepalive } = context.limits;
         const options = { clock, limits: http };
-        if (!http2) return createHttp1Client(connection, owner, options);
+        if (!http2) return createHttp1Client(connection, owner, { ...options, idle });
         // Only peers: an application may take it amiss to be asked often (gRPC servers do).
         const keepalive = peer.identity === undefined ? undefined : peerKeepalive;
         return createHttp2Client(connection, owner, { ...options, ...windows, ...(keepalive && { keepalive }) });

@@ -10,6 +10,7 @@ import type {
   ResetReason,
   ResponseReceiver,
 } from '../http.ts';
+import { IdleLimit, usableFor } from '../idle-limit.ts';
 import { BodyReader, type BodySink } from './body-reader.ts';
 import { type ClientExchange, Http1ClientStream } from './client-stream.ts';
 import { Deadline } from './deadline.ts';
@@ -21,6 +22,11 @@ import { UpgradeOffer } from './upgrade.ts';
 export interface Http1ClientOptions {
   readonly limits: HttpLimits;
   readonly clock: Clock;
+  /**
+   * What is known of the peer's patience with idle connections, shared by all that lead to it.
+   * @default - nothing, and only this connection learns
+   */
+  readonly idle?: IdleLimit;
 }
 
 /** Sends requests on a connection with HTTP/1.1, one at a time. */
@@ -34,8 +40,6 @@ export function createHttp1Client(
 
 const noBytes = Buffer.alloc(0);
 const maxInformational = 32;
-/** Milliseconds before the peer's own idle timeout at which we stop using the connection. */
-const keepAliveMargin = 1000;
 /** Milliseconds the peer has to close after both ends of a tunnel. */
 const lingerTime = 2000;
 
@@ -54,7 +58,15 @@ class Http1Client implements ClientConnection, ConnectionHandler, BodySink, Clie
   #draining = false;
   #input: Buffer = noBytes;
   #paused = false;
-  #idleTimeout: number;
+  readonly #idle: IdleLimit;
+  /** What the peer said of its own patience with this connection, in milliseconds. */
+  #keepAlive = Number.POSITIVE_INFINITY;
+  /** It has carried a response: how long peers wait for a first request is another matter. */
+  #used = false;
+  /** It is used no more, and shows how long the peer keeps it. */
+  #parked = false;
+  /** Milliseconds that it had been idle then. */
+  #parkedAfter = 0;
 
   #receiver: ResponseReceiver | undefined;
   #stream: Http1ClientStream | undefined;
@@ -70,7 +82,7 @@ class Http1Client implements ClientConnection, ConnectionHandler, BodySink, Clie
   #keep = false;
   #writerWaits = false;
 
-  constructor(connection: Connection, owner: ClientConnectionOwner, { limits, clock }: Http1ClientOptions) {
+  constructor(connection: Connection, owner: ClientConnectionOwner, { limits, clock, idle }: Http1ClientOptions) {
     this.#connection = connection;
     this.#owner = owner;
     this.#limits = limits;
@@ -78,14 +90,17 @@ class Http1Client implements ClientConnection, ConnectionHandler, BodySink, Clie
     this.#reader = new BodyReader(limits);
     this.#output = new Output(connection);
     this.#writer = new MessageWriter(this.#output);
-    this.#idleTimeout = limits.idleTimeout;
+    this.#idle = idle ?? new IdleLimit(limits.idleTimeout);
     this.#deadline = new Deadline(clock, Math.min(limits.idleTimeout, limits.streamIdleTimeout), () => this.#expire());
-    this.#deadline.set(this.#idleTimeout);
+    this.#deadline.set(limits.idleTimeout);
     connection.handler = this;
   }
 
   get capacity(): number {
-    return this.#stream === undefined && !this.#closed && !this.#draining ? 1 : 0;
+    if (this.#stream !== undefined || this.#closed || this.#draining || this.#parked) return 0;
+    const usable = this.#usableFor;
+    // Timers may be late.
+    return !this.#used || usable >= this.#limits.idleTimeout || this.#deadline.elapsed < usable ? 1 : 0;
   }
 
   get active(): number {
@@ -123,6 +138,7 @@ class Http1Client implements ClientConnection, ConnectionHandler, BodySink, Clie
   }
 
   destroy(): void {
+    this.#draining = true;
     this.#lose('connection');
   }
 
@@ -269,10 +285,7 @@ class Http1Client implements ClientConnection, ConnectionHandler, BodySink, Clie
     else reader.beginUntilClose();
     this.#keep = !parser.close && !reader.endsWithConnection;
     const timeout = /(?:^|[ ,;])timeout=(\d{1,9})/i.exec(parser.keepAlive);
-    if (timeout !== null) {
-      this.#idleTimeout = Math.min(this.#limits.idleTimeout, Number(timeout[1]) * 1000 - keepAliveMargin);
-      if (this.#idleTimeout <= 0) this.#keep = false;
-    }
+    if (timeout !== null) this.#keepAlive = usableFor(Number(timeout[1]) * 1000);
     this.#receiver?.onResponse({ status, headers }, reader.done);
   }
 
@@ -301,7 +314,8 @@ class Http1Client implements ClientConnection, ConnectionHandler, BodySink, Clie
     this.#revoke();
     if (keep) {
       this.pauseReader(false);
-      this.#deadline.set(this.#idleTimeout);
+      this.#used = true;
+      this.#deadline.set(Math.max(0, this.#usableFor));
     } else this.#shut();
     if (tellEnd) receiver?.onEnd(this.#reader.trailers);
     if (!keep) this.#retire();
@@ -322,12 +336,43 @@ class Http1Client implements ClientConnection, ConnectionHandler, BodySink, Clie
 
   #expire(): void {
     if (this.#closed) this.#connection.destroy();
-    else if (this.#stream === undefined) this.#close();
-    else this.#lose('cancelled');
+    else if (this.#stream !== undefined) this.#lose('cancelled');
+    else if (!this.#used || !this.#park()) this.#close();
+  }
+
+  /** Milliseconds it may be idle and still be used. */
+  get #usableFor(): number {
+    return Math.min(this.#keepAlive, this.#idle.current, this.#limits.idleTimeout);
+  }
+
+  /** Stays open, unused, where that teaches something. Returns false where it is to be closed. */
+  #park(): boolean {
+    const idle = this.#deadline.elapsed + this.#parkedAfter;
+    if (this.#parked) {
+      this.#endProbe(idle);
+      return false;
+    }
+    if (idle >= this.#keepAlive) return false;
+    const until = this.#idle.beginProbe();
+    if (until === undefined) return false;
+    this.#parked = true;
+    this.#parkedAfter = idle;
+    this.#deadline.set(Math.max(0, until - idle));
+    return true;
+  }
+
+  #endProbe(idle?: number): void {
+    if (!this.#parked) return;
+    this.#parked = false;
+    this.#idle.endProbe(idle);
   }
 
   /** Breaks off whatever is under way. */
   #lose(reason: ResetReason): void {
+    // Of a connection that breaks under a request nobody knows whether the peer had lost patience.
+    if (reason === 'connection' && this.#used && !this.#draining && this.#stream === undefined && !this.#closed) {
+      this.#idle.onClosed(this.#deadline.elapsed + this.#parkedAfter);
+    }
     const receiver = this.#receiver;
     const safe = this.#unsent && (reason === 'connection' || reason === 'protocol');
     this.#revoke();
@@ -345,6 +390,7 @@ class Http1Client implements ClientConnection, ConnectionHandler, BodySink, Clie
   #shut(error?: Error): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#endProbe();
     this.#deadline.stop();
     this.#connection.destroy(error);
   }

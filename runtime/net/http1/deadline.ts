@@ -11,6 +11,7 @@ export class Deadline {
   #timer: Timer | undefined;
   #due = Number.POSITIVE_INFINITY;
   #fires = Number.POSITIVE_INFINITY;
+  #since = 0;
 
   constructor(clock: Clock, period: number, expire: () => void) {
     this.#clock = clock;
@@ -28,8 +29,14 @@ export class Deadline {
   /** Due in `delay` milliseconds from now, whatever was set before. */
   set(delay: number): void {
     const now = this.#clock.now();
+    this.#since = now;
     this.#due = now + delay;
     if (this.#due < this.#fires) this.#arm(now);
+  }
+
+  /** Milliseconds since the last {@link set}. */
+  get elapsed(): number {
+    return this.#clock.now() - this.#since;
   }
 
   stop(): void {

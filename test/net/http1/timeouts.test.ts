@@ -119,6 +119,16 @@ describe('A client', () => {
     expect(retired()).toBe(1);
   });
 
+  test('does so half a second before one that waits a second only', async () => {
+    const { clock, connection, client, send } = open();
+    await send();
+    connection.receive('HTTP/1.1 200 OK\r\nkeep-alive: timeout=1\r\ncontent-length: 0\r\n\r\n');
+    clock.advance(499);
+    expect(client.capacity).toBe(1);
+    clock.advance(1);
+    expect(connection.destroyed).toBe(true);
+  });
+
   test('gives up a response that does not come, or stops coming', async () => {
     const silent = open();
     const first = await silent.send();
