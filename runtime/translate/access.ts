@@ -5,7 +5,7 @@ import type { Inventory } from './inventory.ts';
 import { operationsOf } from './operations.ts';
 import type { Report } from './report.ts';
 import type { ServiceEntries, ServicePortEntry } from './services.ts';
-import { accepted, condition, type ObjectStatus, referenceTo, type Verdict } from './status.ts';
+import { accepted, type ObjectStatus, ownStatus, referenceTo, type Verdict } from './status.ts';
 import { resolveTargets } from './targets.ts';
 import type { Workloads } from './workloads.ts';
 
@@ -22,7 +22,7 @@ export function attachAccessPolicies(
     const { targets, verdict: found } = resolveTargets(policy, services, report);
     const { rules, problem } = translateRules(policy, report);
     const verdict: Verdict = problem ? { holds: false, reason: 'Invalid', message: problem } : (found ?? accepted);
-    statuses.push({ object: referenceTo(policy), conditions: [condition(policy, 'Accepted', verdict)] });
+    statuses.push(ownStatus(policy, verdict, found));
     warnOfStrangers(policy, rules, known, report);
 
     const enforcers = enforcersOf(policy, targets, workloads, report);

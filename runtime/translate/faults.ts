@@ -3,7 +3,7 @@ import type { FaultPolicyObject } from '../resources/index.ts';
 import type { Inventory } from './inventory.ts';
 import type { Report } from './report.ts';
 import type { ServiceEntries, ServicePortEntry } from './services.ts';
-import { accepted, condition, type ObjectStatus, referenceTo, type Verdict } from './status.ts';
+import { accepted, type ObjectStatus, ownStatus, referenceTo, type Verdict } from './status.ts';
 import { resolveTargets } from './targets.ts';
 
 /** Attaches the FaultPolicies to the ports of the Services they target, where all callers see them. */
@@ -24,7 +24,7 @@ export function attachFaults(
     }
     const invalid = problem ?? misfit;
     const verdict: Verdict = invalid ? { holds: false, reason: 'Invalid', message: invalid } : (found ?? accepted);
-    statuses.push({ object: referenceTo(policy), conditions: [condition(policy, 'Accepted', verdict)] });
+    statuses.push(ownStatus(policy, verdict, found));
     for (const port of ports) {
       const fitting = faults.filter((fault) => fits(fault, port));
       if (fitting.length > 0) port.faults.push({ policy: referenceTo(policy), faults: fitting });

@@ -2,7 +2,7 @@ import { type MtlsMode, parseDuration, type StatedLimits } from '../model/index.
 import { defaultTrustDomain, describeObject, type MeshObject, namespaceOf } from '../resources/index.ts';
 import type { Inventory } from './inventory.ts';
 import type { Report } from './report.ts';
-import { accepted, condition, type ObjectStatus, referenceTo, type Verdict } from './status.ts';
+import { accepted, type ObjectStatus, ownStatus, type Verdict } from './status.ts';
 
 /** What Mesh objects say. */
 export interface MeshSettings {
@@ -31,7 +31,7 @@ export function readMeshes(
   const byNamespace = new Map<string, MeshObject>();
   for (const mesh of meshes) {
     const verdict = judge(mesh, trustDomain, byNamespace.get(namespaceOf(mesh)), report);
-    statuses.push({ object: referenceTo(mesh), conditions: [condition(mesh, 'Accepted', verdict)] });
+    statuses.push(ownStatus(mesh, verdict));
     if (!byNamespace.has(namespaceOf(mesh))) byNamespace.set(namespaceOf(mesh), mesh);
   }
   return {

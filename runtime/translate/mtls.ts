@@ -5,7 +5,7 @@ import type { Inventory } from './inventory.ts';
 import type { MeshSettings } from './meshes.ts';
 import type { Report } from './report.ts';
 import type { ServiceEntries } from './services.ts';
-import { accepted, condition, type ObjectStatus, referenceTo, type Verdict } from './status.ts';
+import { accepted, type ObjectStatus, ownStatus, type Verdict } from './status.ts';
 import { resolveTarget } from './targets.ts';
 import { targetPortsOf, type WorkloadEntry, type Workloads } from './workloads.ts';
 
@@ -28,12 +28,14 @@ export function readMtlsPolicies(
   const claims = new Map<string, MtlsPolicyObject>();
   for (const policy of inventory.all('MtlsPolicy')) {
     let verdict = accepted;
+    let unresolved: Verdict | undefined;
     const refuse = (refused: Verdict) => {
       if (verdict.holds) verdict = refused;
     };
     for (const index of policy.spec.targetRefs.keys()) {
       const { keys, refusal } = claimed(policy, index, services, workloads, report);
       if (refusal) refuse(refusal);
+      unresolved ??= refusal;
       const rival = keys.map((key) => claims.get(key)).find((owner) => owner && owner.spec.mode !== policy.spec.mode);
       if (rival) {
         const { kind, name } = policy.spec.targetRefs[index];
@@ -43,7 +45,7 @@ export function readMtlsPolicies(
       }
       for (const key of keys) if (!claims.has(key)) claims.set(key, policy);
     }
-    statuses.push({ object: referenceTo(policy), conditions: [condition(policy, 'Accepted', verdict)] });
+    statuses.push(ownStatus(policy, verdict, unresolved));
   }
   const modeAt = (key: string): MtlsMode | undefined => {
     const mode = claims.get(key)?.spec.mode;

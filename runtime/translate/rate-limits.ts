@@ -5,7 +5,7 @@ import type { Inventory } from './inventory.ts';
 import { operationsOf } from './operations.ts';
 import type { Report } from './report.ts';
 import type { ServiceEntries } from './services.ts';
-import { accepted, condition, type ObjectStatus, referenceTo, type Verdict } from './status.ts';
+import { accepted, type ObjectStatus, ownStatus, referenceTo, type Verdict } from './status.ts';
 import { type PolicyTarget, resolveTargets } from './targets.ts';
 import type { Workloads } from './workloads.ts';
 
@@ -21,7 +21,7 @@ export function attachRateLimits(
     const { targets, verdict: found } = resolveTargets(policy, services, report);
     const { limits, problem } = translateLimits(policy, report);
     const verdict: Verdict = problem ? { holds: false, reason: 'Invalid', message: problem } : (found ?? accepted);
-    statuses.push({ object: referenceTo(policy), conditions: [condition(policy, 'Accepted', verdict)] });
+    statuses.push(ownStatus(policy, verdict, found));
     for (const target of targets) warnOfTcp(policy, limits, target, report);
     for (const [workload, ports] of enforcersOf(policy, targets, workloads, report)) {
       workload.rateLimits.push({ policy: referenceTo(policy), ...(ports && { ports }), limits });

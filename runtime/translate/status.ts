@@ -42,9 +42,22 @@ export function condition(object: KubernetesObject, type: string, verdict: Verdi
 
 export const accepted: Verdict = { holds: true, reason: 'Accepted' };
 
-/** What a route's `ResolvedRefs` says, given the first of its references that leads nowhere. */
+/** What `ResolvedRefs` says, given the first of an object's references that leads nowhere. */
 export function resolvedRefs(problem: Omit<Verdict, 'holds'> | undefined): Verdict {
   return problem ? { ...problem, holds: false } : { holds: true, reason: 'ResolvedRefs' };
+}
+
+/** The status of an object of a kind of our own. */
+export function ownStatus(
+  object: KubernetesObject,
+  verdict: Verdict,
+  unresolved?: Omit<Verdict, 'holds'>,
+): ObjectStatus {
+  const conditions = [
+    condition(object, 'Accepted', verdict),
+    condition(object, 'ResolvedRefs', resolvedRefs(unresolved)),
+  ];
+  return { object: referenceTo(object), conditions };
 }
 
 export function referenceTo(object: KubernetesObject): ObjectReference {

@@ -261,6 +261,7 @@ describe('a controller with the rights that it is installed with', () => {
     );
     expect(conditions).toMatchObject([
       { type: 'Accepted', status: 'True' },
+      { type: 'ResolvedRefs', status: 'True' },
       { type: 'Programmed', status: 'True' },
     ]);
     const { listeners } = await eventually(async () => {

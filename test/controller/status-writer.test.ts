@@ -300,11 +300,12 @@ describe('the status of a policy', () => {
     await start(service('web'), policy);
     expect((await written('RateLimitPolicy', 'calm')).conditions).toMatchObject([
       { type: 'Accepted', status: 'True' },
+      { type: 'ResolvedRefs', status: 'True' },
       { type: 'Programmed', status: 'True', reason: 'Programmed' },
     ]);
     writer.refuse(new Map([['RateLimitPolicy shop/calm', 'web-0.shop: too calm']]));
     await pass(2_000);
-    const programmed = () => statusOf('RateLimitPolicy', 'calm').conditions![1];
+    const programmed = () => statusOf('RateLimitPolicy', 'calm').conditions![2];
     expect(programmed()).toMatchObject({ status: 'False', reason: 'Invalid', message: 'web-0.shop: too calm' });
     writer.refuse(new Map());
     await pass(2_000);
@@ -315,6 +316,7 @@ describe('the status of a policy', () => {
     await start(policy);
     expect((await written('RateLimitPolicy', 'calm')).conditions).toMatchObject([
       { type: 'Accepted', status: 'False' },
+      { type: 'ResolvedRefs', status: 'False', reason: 'TargetNotFound' },
       { type: 'Programmed', status: 'False', reason: 'Invalid' },
     ]);
   });
@@ -327,7 +329,7 @@ describe('the status of a policy', () => {
     await start(service('web'), { ...policy, status: { conditions } });
     await pass(500);
     const types = statusOf('RateLimitPolicy', 'calm').conditions!.map(({ type }) => type);
-    expect(types).toStrictEqual(['Accepted', 'Programmed', 'other.example/Checked']);
+    expect(types).toStrictEqual(['Accepted', 'ResolvedRefs', 'Programmed', 'other.example/Checked']);
   });
 });
 
