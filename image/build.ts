@@ -15,11 +15,18 @@ const labels = (title: string) => ({
   'org.opencontainers.image.licenses': packageJson.license,
 });
 
-/** The image of sidecar, controller and init container. The arguments are those of the CLI. */
-export async function meshImage(tag = `meshwright/meshwright:${packageJson.version}`): Promise<ImageArchive> {
-  const { files } = await bundle();
+/**
+ * The image of sidecar, controller and init container. The arguments are those of the CLI.
+ *
+ * @param program - the files that {@link bundle} makes
+ */
+export async function meshImage(
+  tag = `meshwright/meshwright:${packageJson.version}`,
+  program?: ReadonlyMap<string, Uint8Array>,
+): Promise<ImageArchive> {
+  const files = program ?? (await bundle()).files;
   const base = nodeLayer();
-  const program: Layer = {
+  const layer: Layer = {
     title: 'meshwright',
     entries: [...files].map(([name, content]) => ({
       type: 'file',
@@ -29,7 +36,7 @@ export async function meshImage(tag = `meshwright/meshwright:${packageJson.versi
     })),
   };
   return imageArchive(
-    [base, nftablesLayer(base), program],
+    [base, nftablesLayer(base), layer],
     {
       User: `${proxyUser}:${proxyUser}`,
       Entrypoint: [node, ...nodeFlags, '/opt/meshwright/meshwright.js'],

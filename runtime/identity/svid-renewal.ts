@@ -1,5 +1,13 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { type Clock, formatSpiffeId, type Random, type SpiffeId, type Timer } from '../model/index.ts';
+import {
+  type Clock,
+  type Finding,
+  finding,
+  formatSpiffeId,
+  type Random,
+  type SpiffeId,
+  type Timer,
+} from '../model/index.ts';
 import { createCertificateRequest } from './certificate-request.ts';
 import type { Logger } from './logger.ts';
 import { verifyPeerIdentity } from './peer.ts';
@@ -11,6 +19,8 @@ export interface SvidRenewalOptions {
   readonly id: SpiffeId;
   /** Has a certificate made for a request. `last` is the SVID before, which may have expired. */
   readonly sign: (csrPem: string, last: Svid | undefined) => Promise<{ chainPem: string; bundlePem: string }>;
+  /** Tells what a rejection of `sign` means. @default - a finding with its words */
+  readonly explain?: (error: unknown) => Finding;
   /** Whether the last SVID should be replaced now, though it is valid; asked about once a minute. @default - never */
   readonly isOutdated?: () => Promise<boolean>;
   readonly clock: Clock;
@@ -32,6 +42,7 @@ export class SvidRenewal implements SvidSource {
   #timer: Timer | undefined;
   #check: Timer | undefined;
   #failures = 0;
+  #problem: Finding | undefined;
   #started = false;
   #asking = false;
   #askAgain = false;
@@ -60,6 +71,10 @@ export class SvidRenewal implements SvidSource {
 
   current(): Svid | undefined {
     return this.#svid && this.#svid.notAfter > this.#options.clock.wallTime() ? this.#svid : undefined;
+  }
+
+  get problem(): Finding | undefined {
+    return this.#problem;
   }
 
   onChange(listener: (svid: Svid) => void): () => void {
@@ -104,11 +119,12 @@ export class SvidRenewal implements SvidSource {
 
   #tryLater(error: unknown): undefined {
     if (this.#closed) return;
-    const { id, random, logger } = this.#options;
+    const { id, random, logger, explain = failure } = this.#options;
     this.#failures++;
     const delay = retryDelay(this.#failures, random);
-    const reason = error instanceof Error ? error.message : String(error);
-    logger.warn({ id: formatSpiffeId(id), reason, retryInMs: Math.round(delay) }, 'no certificate was issued');
+    this.#problem = explain(error);
+    const { message: reason, hint } = this.#problem;
+    logger.warn({ id: formatSpiffeId(id), reason, hint, retryInMs: Math.round(delay) }, 'no certificate was issued');
     this.#schedule(delay);
   }
 
@@ -116,6 +132,7 @@ export class SvidRenewal implements SvidSource {
     const { id, clock, random, logger } = this.#options;
     this.#svid = svid;
     this.#failures = 0;
+    this.#problem = undefined;
     const remaining = svid.notAfter - clock.wallTime();
     this.#schedule((remaining / 2) * (0.95 + random() / 10));
     logger.info(
@@ -129,6 +146,11 @@ export class SvidRenewal implements SvidSource {
   #schedule(delay: number): void {
     this.#timer = this.#options.clock.schedule(Math.min(Math.max(delay, 0), longestDelay), () => void this.#renew());
   }
+}
+
+function failure(error: unknown): Finding {
+  const message = error instanceof Error ? error.message : String(error);
+  return finding('MW1620', { message, hint: 'it is tried again; `meshwright check` tells how the authority is' });
 }
 
 /**

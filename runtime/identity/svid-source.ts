@@ -1,8 +1,10 @@
 import { createClient } from '@connectrpc/connect';
 import type { Clock, Random, SpiffeId } from '../model/index.ts';
+import { certificateFailure } from './certificate-failure.ts';
 import { openControllerChannel } from './controller-channel.ts';
 import { CertificateService } from './gen/meshwright/identity/v1/certificate_pb.js';
 import type { Logger } from './logger.ts';
+import { splitPem } from './pem-chain.ts';
 import type { SvidSource } from './svid.ts';
 import { SvidRenewal } from './svid-renewal.ts';
 
@@ -34,17 +36,23 @@ export function createSvidSource(options: SvidSourceOptions): SvidSource {
   let issued: string | undefined;
   const source = new SvidRenewal({
     ...options,
+    explain: (error) => certificateFailure(error, controllerAddress),
     isOutdated: async () => issued !== undefined && (await options.bundlePem()) !== issued,
     async sign(csrPem, last) {
       asked = await options.bundlePem();
+      const given = asked;
+      const isNews = given !== issued;
       // Those that came with an SVID are newer than given ones that have not changed since.
-      const bundlePem = last && asked === issued ? `${asked}\n${last.bundlePem}` : asked;
+      const bundlePem = last && !isNews ? `${given}\n${last.bundlePem}` : given;
       const channel = openControllerChannel({ address: controllerAddress, trustDomain: id.trustDomain, bundlePem });
       try {
         const client = createClient(CertificateService, channel.transport);
         const headers = { authorization: `Bearer ${(await token()).trim()}` };
         const response = await client.createCertificate({ csr: csrPem }, { headers, timeoutMs: requestTimeout });
-        return { chainPem: response.certificateChain.join(''), bundlePem: response.trustBundle.join('') };
+        const chainPem = response.certificateChain.join('');
+        // Roots are announced by one controller; the one that signs may not know of them yet.
+        const roots = isNews ? [...splitPem(given), ...response.trustBundle] : response.trustBundle;
+        return { chainPem, bundlePem: [...new Set(roots.map((root) => `${root.trim()}\n`))].join('') };
       } finally {
         channel.close();
       }

@@ -1,4 +1,4 @@
-import type { SpiffeId } from '../model/index.ts';
+import type { Finding, SpiffeId } from '../model/index.ts';
 
 /** Milliseconds an SVID is valid, unless told otherwise. */
 export const svidLifetime = 24 * 60 * 60 * 1000;
@@ -22,6 +22,8 @@ export interface SvidSource {
   start(): Promise<Svid>;
   /** The newest SVID; `undefined` before the first and after the last one expired. */
   current(): Svid | undefined;
+  /** Why the last one asked for did not come; `undefined` once one did. */
+  readonly problem: Finding | undefined;
   /** Calls back with every new SVID. Returns what ends it. */
   onChange(listener: (svid: Svid) => void): () => void;
   /** Gets a new SVID now, after what certifies it has changed. */

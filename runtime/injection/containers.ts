@@ -21,6 +21,9 @@ const readyCheck = { httpGet: { path: '/ready', port: proxyPorts.admin } };
 export const startupProbe = { ...readyCheck, periodSeconds: 1, failureThreshold: 600 };
 export const readinessProbe = { ...readyCheck, periodSeconds: 5 };
 
+/** Why one of ours failed is seen in the pod itself. */
+const terminationMessagePolicy = 'FallbackToLogsOnError';
+
 const confinement = {
   allowPrivilegeEscalation: false,
   readOnlyRootFilesystem: true,
@@ -43,6 +46,7 @@ export function redirectOf(options: ProxyOptions, { image }: InjectionSettings):
     imagePullPolicy: 'IfNotPresent',
     args: redirectArguments(options),
     resources: options.resources,
+    terminationMessagePolicy,
     securityContext: {
       ...confinement,
       capabilities: { add: ['NET_ADMIN'], drop: ['ALL'] },
@@ -69,6 +73,7 @@ export function sidecarOf(
     resources: options.resources,
     startupProbe,
     readinessProbe,
+    terminationMessagePolicy,
     securityContext: proxySecurity,
     volumeMounts: proxyVolumeMounts,
   };

@@ -132,6 +132,7 @@ export const catalogue = {
   MW1609: { severity: 'warning', title: 'the roots of the mesh were replaced without overlap' },
   MW1610: { severity: 'error', title: 'the certificate authority is gone' },
   MW1611: { severity: 'error', title: 'the root cannot be rotated' },
+  MW1620: { severity: 'error', title: 'a workload gets no certificate' },
   MW1701: { severity: 'error', title: 'a discovery resource cannot be read' },
   MW1702: { severity: 'error', title: 'a proxy cannot apply an update' },
   MW1703: { severity: 'error', title: 'a proxy refused an update' },

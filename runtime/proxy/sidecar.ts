@@ -4,6 +4,7 @@ import { createSvidSource, type Logger, type Svid, type SvidSource } from '../id
 import {
   type Clock,
   type Finding,
+  formatFinding,
   type Random,
   type Resource,
   resourceKinds,
@@ -64,7 +65,7 @@ export async function runSidecar(bootstrap: Bootstrap, options: SidecarOptions):
   const admin = await serveAdmin(
     bootstrap.admin,
     {
-      notReady: () => (closing ? 'draining' : proxy.notReady),
+      notReady: () => (closing ? 'draining' : whyNotReady()),
       metrics: () => {
         metrics.discoveryConnected.value = discovery.connected ? 1 : 0;
         return metrics.registry.expose();
@@ -84,6 +85,12 @@ export async function runSidecar(bootstrap: Bootstrap, options: SidecarOptions):
     },
     { clock, limits: context.limits.http, ownAddresses: new Set(addresses) },
   );
+
+  const source = identitySource(bootstrap, options, clock, random);
+  const whyNotReady = (): string | undefined => {
+    const reason = proxy.notReady;
+    return reason && source.problem ? `${reason}: ${formatFinding(source.problem)}` : reason;
+  };
 
   const opened = Promise.withResolvers<void>();
   let listening = false;
@@ -141,7 +148,6 @@ export async function runSidecar(bootstrap: Bootstrap, options: SidecarOptions):
   if (svid) takeSvid(svid);
   subscribe();
 
-  const source = identitySource(bootstrap, options, clock, random);
   source.onChange((next) => {
     takeSvid(next);
     state.saveSvid(next).catch((error) => logger.warn({ error: String(error) }, 'certificate not saved'));

@@ -3,8 +3,9 @@ import { once } from 'node:events';
 import { copyFileSync, createWriteStream, mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { expect, test } from '@jest/globals';
+import { afterAll, expect, test } from '@jest/globals';
 import { parse } from 'yaml';
+import { get, kubectl } from './kubectl.ts';
 import { binaries, kubeconfig } from './paths.ts';
 
 /*
@@ -51,6 +52,10 @@ interface Outcome {
   readonly statistics: { readonly Failed: number; readonly Passed: number; readonly Skipped: number };
 }
 
+afterAll(async () => {
+  await kubectl(['delete', 'namespace', '-l', 'gateway-conformance', '--timeout=150s']);
+}, 180_000);
+
 test('the Gateway API conformance suite passes for MESH-HTTP and MESH-GRPC, with every feature of a mesh', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'meshwright-conformance-'));
   const [log, output] = [join(directory, 'log'), join(directory, 'report.yaml')];
@@ -62,6 +67,8 @@ test('the Gateway API conformance suite passes for MESH-HTTP and MESH-GRPC, with
       '-conformance-profiles=MESH-HTTP,MESH-GRPC',
       `-supported-features=${features.join(',')}`,
       '-namespace-labels=meshwright.dev/inject=enabled',
+      // What its pods logged is looked at below.
+      '-cleanup-base-resources=false',
       '-organization=meshwright',
       '-project=meshwright',
       '-url=https://meshwright.dev',
@@ -91,3 +98,60 @@ test('the Gateway API conformance suite passes for MESH-HTTP and MESH-GRPC, with
   }
   if (process.env.UPDATE) copyFileSync(output, report);
 }, 900_000);
+
+interface Pod {
+  readonly metadata: { readonly name: string; readonly namespace: string };
+  readonly status: { readonly podIP: string };
+}
+
+/** An entry of an access log. */
+interface Entry {
+  readonly direction: 'inbound' | 'outbound';
+  readonly request_id?: string;
+  readonly source: string;
+  readonly service?: string;
+  readonly target?: string;
+  readonly status: number;
+  readonly mtls: boolean;
+}
+
+// Some of its tests would pass without a mesh: the echo servers answer who calls them as well.
+test('what it sent to services of the mesh went through both sidecars, each of which knew the other', async () => {
+  const { items: pods } = await get<{ items: Pod[] }>('pods', '-A', '-l', 'meshwright.dev/proxy=sidecar');
+  const echoes = pods.filter(({ metadata }) => metadata.namespace.startsWith('gateway-conformance-mesh'));
+  const logs = await Promise.all(
+    echoes.map(({ metadata: { name, namespace } }) =>
+      kubectl(['-n', namespace, 'logs', name, '-c', 'meshwright-proxy']),
+    ),
+  );
+  const entries = logs
+    .flatMap((log) => log.split('\n').filter(Boolean))
+    .map((line) => JSON.parse(line) as Entry)
+    .filter(({ direction }) => direction !== undefined);
+  const arrived = new Map(
+    entries.flatMap((entry) => (entry.direction === 'inbound' ? [[entry.request_id, entry] as const] : [])),
+  );
+  const forwarded = entries.filter(
+    ({ direction, target, status }) => direction === 'outbound' && target !== undefined && status === 200,
+  );
+  expect(forwarded.length).toBeGreaterThan(100);
+  for (const sent of forwarded) {
+    expect(sent.mtls).toBe(true);
+    expect(arrived.get(sent.request_id)).toMatchObject({ mtls: true, status: 200 });
+  }
+  const plain = [...arrived.values()].filter(({ mtls }) => !mtls);
+  expect(plain).toEqual([]);
+
+  const counted = await Promise.all(echoes.map(({ status }) => requestsByIdentity(status.podIP)));
+  expect(counted.flat().filter(({ mtls }) => !mtls)).toEqual([]);
+  expect(counted.flat().reduce((sum, { count }) => sum + count, 0)).toBeGreaterThanOrEqual(arrived.size);
+}, 120_000);
+
+/** What a sidecar counted of requests that peers sent. */
+async function requestsByIdentity(address: string) {
+  const metrics = await (await fetch(`http://${address}:15020/metrics`)).text();
+  return metrics
+    .split('\n')
+    .filter((line) => /^(http_server_request_duration_seconds|rpc_server_call_duration_seconds)_count\{/.test(line))
+    .map((line) => ({ line, mtls: line.includes('mtls="true"'), count: Number(line.split(' ').at(-1)) }));
+}

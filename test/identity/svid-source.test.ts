@@ -68,7 +68,7 @@ test.each([
   const failure = complaint();
   const source = tracked(plane.svidSource({ token: () => token(plane), logger: failure.logger }));
   source.start().catch(() => {});
-  expect(await failure.reason).toMatch(/unauthenticated/);
+  expect(await failure.reason).toMatch(/refuses the token/);
   expect(await failure.reason).toMatch(reason);
   expect(source.current()).toBeUndefined();
 });
@@ -130,7 +130,8 @@ test('while the controller is gone the last certificate is used until it expires
   const svid = await source.start();
   await plane[Symbol.asyncDispose]();
   clock.advance(12.5 * hour);
-  expect(await failure.reason).toMatch(/ECONNREFUSED/);
+  expect(await failure.reason).toMatch(/does not answer: .*ECONNREFUSED/);
+  expect(source.problem).toMatchObject({ id: 'MW1620', message: await failure.reason });
   expect(source.current()).toBe(svid);
   clock.advance(12 * hour);
   expect(source.current()).toBeUndefined();
@@ -150,6 +151,15 @@ test('when the controller is back the certificate is renewed', async () => {
   const renewed = nextSvid(source);
   clock.advance(5000);
   expect((await renewed).key).not.toBe(svid.key);
+  expect(source.problem).toBeUndefined();
+});
+
+test('roots that are announced are believed, though the controller that signs does not know of them yet', async () => {
+  const plane = await controlPlane();
+  const next = await CertificateAuthority.create({ trustDomain, clock: systemClock });
+  const announced = plane.authority.bundlePem + next.bundlePem;
+  const source = tracked(plane.svidSource({ bundlePem: async () => announced }));
+  expect((await source.start()).bundlePem).toBe(announced);
 });
 
 test('neither keys nor tokens are told in a log', async () => {

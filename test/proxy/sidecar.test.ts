@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { type Controller, startFileController } from '../../runtime/controller/index.ts';
-import { createTokenKeys, issueWorkloadToken } from '../../runtime/identity/authority.ts';
+import { CertificateAuthority, createTokenKeys, issueWorkloadToken } from '../../runtime/identity/authority.ts';
 import { systemClock } from '../../runtime/model/index.ts';
 import { type Bootstrap, runSidecar, type Sidecar } from '../../runtime/proxy/index.ts';
 import { eventually } from '../support/eventually.ts';
@@ -211,9 +211,15 @@ describe('a sidecar', () => {
   });
 
   it('says why it is not ready while it waits for the controller', async () => {
-    const controller = { address: `127.0.0.1:${await freePort()}`, bundlePem: '', trustDomain: 'shop.local' };
+    const trustDomain = 'shop.local';
+    const { bundlePem } = await CertificateAuthority.create({ trustDomain, clock: systemClock });
+    const controller = { address: `127.0.0.1:${await freePort()}`, bundlePem, trustDomain };
     const admin = await freePort();
     await sidecar(controller as Controller, 'web', { admin: `127.0.0.1:${admin}` });
-    expect(text(await send(admin, { path: '/ready' }))).toBe('503 there is no certificate yet\n');
+    const ready = async () => text(await send(admin, { path: '/ready' }));
+    await eventually(async () => (await ready()).includes('MW1620'));
+    expect(await ready()).toContain(
+      `503 there is no certificate yet: error MW1620: the controller at ${controller.address} does not answer: `,
+    );
   });
 });
