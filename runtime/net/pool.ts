@@ -3,8 +3,8 @@ import type { ClientConnection, ClientConnectionOwner } from './http.ts';
 
 /** Somebody who needs a connection for one request. Exactly one of the two is called, possibly at once. */
 export interface PoolWaiter {
-  /** Must call `connection.request` before it returns. `reused` tells that it carried requests before. */
-  onConnection(connection: ClientConnection, reused: boolean): void;
+  /** Must call `connection.request` before it returns. */
+  onConnection(connection: ClientConnection): void;
   onUnavailable(error: Error): void;
   /** Called before it has to wait; an error, which {@link onUnavailable} then gets, says that it does not. */
   onQueue?(): Error | undefined;
@@ -28,7 +28,6 @@ export interface PoolOptions {
 export class ConnectionPool implements ClientConnectionOwner {
   #options: PoolOptions;
   #connections = new Set<ClientConnection>();
-  #used = new WeakSet<ClientConnection>();
   #available: ClientConnection[] = [];
   #waiting: PoolWaiter[] = [];
   #connecting = 0;
@@ -127,9 +126,7 @@ export class ConnectionPool implements ClientConnectionOwner {
   }
 
   #give(waiter: PoolWaiter, connection: ClientConnection): void {
-    const reused = this.#used.has(connection);
-    if (!reused) this.#used.add(connection);
-    waiter.onConnection(connection, reused);
+    waiter.onConnection(connection);
     if (connection.capacity <= 0) {
       const index = this.#available.lastIndexOf(connection);
       if (index >= 0) this.#available.splice(index, 1);

@@ -24,8 +24,8 @@ export type ResponseFlag =
 /** Why a try failed, with the answer that the caller gets when there is no other try. */
 export interface Failure {
   readonly cause: TryFailure;
-  /** An idle connection that the peer closed as we wrote to it: no fault of the request. */
-  readonly stale?: boolean;
+  /** The peer left before it said anything: who stops closes connections, idle and new ones, as we write to them. */
+  readonly left?: boolean;
   readonly reply: LocalReply;
   readonly flag: ResponseFlag;
   /** What callers from outside the mesh are told instead of the reply's details: no addresses, no identities. */
@@ -75,10 +75,10 @@ export function tooSlow(target: string, limit: number): Failure {
 }
 
 /** The exchange broke before an answer came. */
-export function brokenOff(target: string, reason: ResetReason, sent: boolean, reused: boolean): Failure {
+export function brokenOff(target: string, reason: ResetReason, sent: boolean): Failure {
   // Refused, or never sent: the peer did not process it, so any method may go elsewhere (RFC 9113 section 8.7).
   const cause: TryFailure = reason === 'refused' || !sent ? { kind: 'unprocessed' } : { kind: 'broken' };
-  return { cause, reply: replyTo(target, reason), stale: reason === 'connection' && reused, flag: flagOf(reason) };
+  return { cause, reply: replyTo(target, reason), left: reason === 'connection', flag: flagOf(reason) };
 }
 
 function flagOf(reason: ResetReason): ResponseFlag {

@@ -22,7 +22,7 @@ import type { ExchangePlan, ProxyContext, Upstream } from './exchange-plan.ts';
 import type { CallStatus } from './grpc.ts';
 import type { RequestBody } from './request-body.ts';
 
-/** Holds where no policy says otherwise, for what the peer certainly did not process and for stale connections. */
+/** Holds where no policy says otherwise, for what the peer certainly did not process and for connections that it left. */
 const safeRetry: Retry = { attempts: 2, codes: [], backoff: 0 };
 
 /** Whose request is tried; it hears the response as well. */
@@ -65,9 +65,8 @@ export class Tries implements PoolWaiter {
   #started = 0;
   /** When the response began: how long its body takes is no matter of the endpoint's speed. */
   #answered: number | undefined;
-  /** A connection was found, which had carried requests before if it is reused. */
+  /** A connection was found. */
   #sent = false;
-  #reused = false;
   /** The last try met a connection that the peer had closed. */
   #anew = false;
   #timer: Timer | undefined;
@@ -137,9 +136,8 @@ export class Tries implements PoolWaiter {
     return undefined;
   }
 
-  onConnection(connection: ClientConnection, reused: boolean): void {
+  onConnection(connection: ClientConnection): void {
     if (this.#queued) this.#leaveQueue();
-    this.#reused = reused;
     this.#sent = true;
     const { retries } = this;
     const { body } = this.#owner;
@@ -182,7 +180,7 @@ export class Tries implements PoolWaiter {
   /** The try broke before its response began. */
   onReset(reason: ResetReason): void {
     this.stream = undefined;
-    this.#onFailed(brokenOff(this.target, reason, this.#sent, this.#reused));
+    this.#onFailed(brokenOff(this.target, reason, this.#sent));
   }
 
   /** What has begun may take as long as it likes. */
@@ -238,11 +236,11 @@ export class Tries implements PoolWaiter {
   }
 
   /** Milliseconds to wait before the next try; `undefined` when there is to be none. */
-  #planRetry(failure: TryFailure, stale: boolean): number | undefined {
+  #planRetry(failure: TryFailure, left: boolean): number | undefined {
     // What an upgrade has begun on the other side cannot be known.
     if (this.#head.upgrade !== undefined && failure.kind !== 'unprocessed') return undefined;
     const { retry, budget } = this.#plan;
-    const policy = retry ?? (failure.kind === 'unprocessed' || stale ? safeRetry : undefined);
+    const policy = retry ?? (failure.kind === 'unprocessed' || left ? safeRetry : undefined);
     const { timeLeft, body } = this.#owner;
     const failed = {
       method: this.#head.method,
@@ -258,9 +256,9 @@ export class Tries implements PoolWaiter {
   #onFailed(failure: Failure): void {
     if (!this.#underWay) return;
     this.#outcome = 'gateway-error';
-    const delay = this.#planRetry(failure.cause, failure.stale ?? false);
+    const delay = this.#planRetry(failure.cause, failure.left ?? false);
     if (delay !== undefined) {
-      this.#anew = failure.stale ?? false;
+      this.#anew = failure.left ?? false;
       this.#retry(delay);
       return;
     }

@@ -72,7 +72,7 @@ class Answering implements ConnectionSource, ClientConnection {
   }
 
   acquire(waiter: PoolWaiter): void {
-    waiter.onConnection(this, false);
+    waiter.onConnection(this);
   }
 
   forget(): void {}

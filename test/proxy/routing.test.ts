@@ -204,6 +204,23 @@ describe('failure recovery', () => {
     expect(client.metrics.registry.expose()).toContain('http_client_retries_total');
   });
 
+  it('repeats what is idempotent where a program that stops closes the connection, and nothing else', async () => {
+    let calls = 0;
+    const { outbound } = await startMesh(
+      {
+        v1: (request, response) => {
+          if (++calls % 2 === 1) request.socket.resetAndDestroy();
+          else response.end(String(calls));
+        },
+      },
+      reviews([forwardTo('shop/v1', 9080)]),
+    );
+    const reply = await send(outbound);
+    expect([reply.status, reply.body.toString()]).toEqual([200, '2']);
+    expect((await send(outbound, { method: 'POST', body: 'pay once' })).status).toBe(502);
+    expect(calls).toBe(3);
+  });
+
   it('goes to another endpoint when one cannot be connected to', async () => {
     const { outbound, client } = await startMesh({ v1: named('v1') }, reviews([forwardTo('shop/v1', 9080)]));
     const alive = client.proxy.resources.find(({ kind, name }) => kind === 'endpoints' && name === 'shop/v1');
