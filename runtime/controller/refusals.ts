@@ -14,11 +14,10 @@ const maxMessage = 1_024;
 export function readRefusals(proxies: readonly ProxyStatus[], resources: readonly Resource[]): Refusal[] {
   const messages = new Map<string, string>();
   for (const { id, subscriptions } of proxies.toSorted((a, b) => (a.id < b.id ? -1 : 1))) {
-    for (const [kind, { error, rejected }] of Object.entries(subscriptions)) {
-      if (error === undefined) continue;
-      for (const name of Object.keys(rejected)) {
+    for (const [kind, { rejected }] of Object.entries(subscriptions)) {
+      for (const [name, { reason }] of Object.entries(rejected)) {
         const key = `${kind} ${name}`;
-        if (!messages.has(key)) messages.set(key, `proxy ${id} refused it: ${error}`.slice(0, maxMessage));
+        if (!messages.has(key)) messages.set(key, `proxy ${id} refused it: ${reason}`.slice(0, maxMessage));
       }
     }
   }

@@ -122,13 +122,12 @@ export class MeshProxy {
     return this.#view.resources;
   }
 
-  /** Takes an update as a whole, or returns why not. Nothing that is under way is touched. */
+  /** Takes an update, and tells what it cannot use of it. Nothing that is under way is touched. */
   apply(updates: readonly Resource[], kind: ResourceKind, removed: readonly string[]): readonly Finding[] {
     const findings = this.#view.apply(updates, kind, removed);
-    if (findings.length > 0) return findings;
     this.#heard.add(kind);
     if (kind === 'workload') this.#setLimits();
-    return [];
+    return findings;
   }
 
   /** New connections, both ways, prove this identity from now on. */

@@ -74,7 +74,7 @@ export class MeshView {
   readonly breakers = new Breakers();
   readonly #namespace: string;
   readonly #resources = new Map<string, Resource>();
-  /** What the controller said does not exist. */
+  /** What the controller said does not exist, or something about that cannot be used. */
   readonly #absent = new Set<string>();
   readonly #services = new Map<QualifiedName, Service>();
   readonly #ports = new Map<string, CompiledPort>();
@@ -104,38 +104,38 @@ export class MeshView {
     return [...this.#resources.values()];
   }
 
-  /** Whether the controller has told about it, be it that it does not exist. */
+  /** Whether the controller has told about it, be it that it does not exist or something that cannot be used. */
   knows(kind: ResourceKind, name: QualifiedName): boolean {
     const key = `${kind} ${name}`;
     return this.#resources.has(key) || this.#absent.has(key);
   }
 
-  /** Takes an update as a whole, or nothing of it where something cannot be compiled. */
+  /** Takes an update; what cannot be compiled of it is told, and there what was stays in force. */
   apply(updates: readonly Resource[], kind: ResourceKind, removed: readonly string[]): readonly Finding[] {
-    const prepared: (() => void)[] = [];
     const findings: Finding[] = [];
+    const prepared: (readonly [string, Resource, () => void])[] = [];
     for (const resource of updates) {
+      const key = `${resource.kind} ${resource.name}`;
       try {
-        prepared.push(this.#prepare(resource));
+        prepared.push([key, resource, this.#prepare(resource)]);
       } catch (error) {
+        this.#absent.add(key);
         findings.push(
           finding('MW1702', {
-            object: `${resource.kind} ${resource.name}`,
+            object: key,
             message: `the proxy cannot use it: ${(error as Error).message}`,
             hint: 'correct the object it was made of; the proxy goes on with what it had',
           }),
         );
       }
     }
-    if (findings.length > 0) return findings;
-    for (const commit of prepared) commit();
-    for (const resource of updates) {
-      const key = `${resource.kind} ${resource.name}`;
+    for (const [key, resource, commit] of prepared) {
+      commit();
       this.#resources.set(key, resource);
       this.#absent.delete(key);
     }
     for (const name of removed) this.#remove(kind, name);
-    return [];
+    return findings;
   }
 
   /** The service's port that a request for `host` and `port` means. */

@@ -115,11 +115,10 @@ export async function runSidecar(bootstrap: Bootstrap, options: SidecarOptions):
   };
   const takeUpdate = ({ kind, updates, removed }: DiscoveryUpdate): readonly Finding[] => {
     const findings = proxy.apply(updates, kind, removed);
-    if (findings.length > 0) return findings;
     subscribe();
     saving ??= clock.schedule(saveDelay, save);
     listenWhenPossible();
-    return [];
+    return findings;
   };
 
   const discovery = new DiscoveryClient({

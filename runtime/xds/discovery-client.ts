@@ -20,6 +20,7 @@ import {
 import { AggregatedDiscoveryService } from './gen/envoy/service/discovery/v3/ads_pb.js';
 import type { DeltaDiscoveryResponse } from './gen/envoy/service/discovery/v3/discovery_pb.js';
 import { type DeltaRequest, Interest } from './interest.ts';
+import { encodeRefused } from './refused-resources.ts';
 import { RequestQueue } from './request-queue.ts';
 import { decodeResource, kindOfTypeUrl, kindsInOrder } from './resource-types.ts';
 
@@ -39,8 +40,9 @@ export interface DiscoveryClientOptions {
   /** Who this proxy says it is. */
   readonly node: { readonly id: string; readonly metadata: Readonly<Record<string, string>> };
   /**
-   * Takes an update as a whole, or refuses it as a whole by returning findings of severity `error`. One that is empty
-   * says that there is nothing of what was asked for.
+   * Takes an update, and refuses resources of it by findings of severity `error` whose `object` names them
+   * (`service shop/reviews`); of those the version before stays in force. One that names none of them refuses all. An
+   * update that is empty says that there is nothing of what was asked for.
    */
   readonly onUpdate: (update: DiscoveryUpdate) => readonly Finding[];
   readonly clock: Clock;
@@ -57,6 +59,16 @@ interface Stream {
   answered: boolean;
 }
 
+/** What became of a response. */
+interface Verdict {
+  /** Errors only. */
+  readonly findings: readonly Finding[];
+  /** Why, by name. */
+  readonly refused: ReadonlyMap<string, string> | 'all';
+}
+
+/** Findings whose text goes to the controller. */
+const maxReported = 20;
 /** The code INVALID_ARGUMENT of gRPC, for what is refused. */
 const invalidArgument = 3;
 
@@ -159,18 +171,19 @@ export class DiscoveryClient {
   #answer(stream: Stream, response: DeltaDiscoveryResponse): void {
     const kind = kindOfTypeUrl(response.typeUrl);
     if (!kind) return;
-    const errors = this.#apply(kind, response).filter(({ severity }) => severity === 'error');
+    const { findings, refused } = this.#apply(kind, response);
+    if (refused !== 'all') this.#interests.get(kind)!.accept(response, refused);
     const answer = { typeUrl: response.typeUrl, responseNonce: response.nonce };
-    if (errors.length === 0) {
-      this.#interests.get(kind)!.accept(response);
+    if (findings.length === 0) {
       stream.requests.push(answer);
-    } else {
-      const message = errors.map(formatFinding).join('\n');
-      stream.requests.push({ ...answer, errorDetail: { code: invalidArgument, message } });
+      return;
     }
+    const message = findings.slice(0, maxReported).map(formatFinding).join('\n');
+    const details = refused === 'all' ? [] : encodeRefused(kind, refused);
+    stream.requests.push({ ...answer, errorDetail: { code: invalidArgument, message, details } });
   }
 
-  #apply(kind: ResourceKind, response: DeltaDiscoveryResponse): readonly Finding[] {
+  #apply(kind: ResourceKind, response: DeltaDiscoveryResponse): Verdict {
     const interest = this.#interests.get(kind)!;
     const updates: Resource[] = [];
     const findings: Finding[] = [];
@@ -183,12 +196,20 @@ export class DiscoveryClient {
       }
     }
     const removed = response.removedResources.filter((name) => interest.wants(name));
-    if (findings.length > 0) return findings;
     try {
-      return this.#options.onUpdate({ kind, updates, removed });
+      const found = this.#options.onUpdate({ kind, updates, removed });
+      findings.push(...found.filter(({ severity }) => severity === 'error'));
     } catch (error) {
-      return [inapplicable(kind, error)];
+      return { findings: [...findings, inapplicable(kind, error)], refused: 'all' };
     }
+    const names = new Map(response.resources.map(({ name }) => [`${kind} ${name}`, name]));
+    const refused = new Map<string, string>();
+    for (const found of findings) {
+      const name = names.get(found.object ?? '');
+      if (name === undefined) return { findings, refused: 'all' };
+      refused.set(name, formatFinding(found));
+    }
+    return { findings, refused };
   }
 
   #end(): void {
@@ -200,6 +221,7 @@ export class DiscoveryClient {
 
 function unreadable(kind: ResourceKind, name: string, error: unknown): Finding {
   return finding('MW1701', {
+    object: `${kind} ${name}`,
     message: `${kind} ${name} from the controller cannot be read: ${error instanceof Error ? error.message : error}`,
     hint: 'run controller and sidecars of versions that fit each other',
   });

@@ -17,13 +17,17 @@ const envoySources = [
   'envoy-api/envoy/service/discovery/v3',
   'envoy-api/envoy/type/matcher/v3',
   'envoy-api/envoy/type/v3',
+  'googleapis/google/rpc/error_details.proto',
   'googleapis/google/rpc/status.proto',
   'protoc-gen-validate/validate',
   'xds/udpa/annotations',
   'xds/xds/annotations',
   'xds/xds/core',
 ];
-const types = ['envoy.service.discovery.v3.AggregatedDiscoveryService.DeltaAggregatedResources'];
+const types = [
+  'envoy.service.discovery.v3.AggregatedDiscoveryService.DeltaAggregatedResources',
+  'google.rpc.ResourceInfo',
+];
 /** Options that only other tools read. */
 const excludedTypes = ['envoy.annotations', 'udpa.annotations', 'validate', 'xds.annotations.v3'];
 

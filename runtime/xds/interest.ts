@@ -45,9 +45,11 @@ export class Interest {
     return this.#names.has(name) || this.#names.has(wildcard);
   }
 
-  /** Remembers that a response was applied. */
-  accept(response: DeltaDiscoveryResponse): void {
-    for (const { name, version } of response.resources) if (this.wants(name)) this.#versions.set(name, version);
+  /** Remembers that a response was applied, but for what was refused of it: there the version before is in force. */
+  accept(response: DeltaDiscoveryResponse, refused: ReadonlyMap<string, string>): void {
+    for (const { name, version } of response.resources) {
+      if (this.wants(name) && !refused.has(name)) this.#versions.set(name, version);
+    }
     for (const name of response.removedResources) this.#versions.delete(name);
   }
 }

@@ -5,12 +5,16 @@ export interface SubscriptionStatus {
   readonly subscribed: readonly string[];
   /** Versions the proxy has accepted, by resource name. */
   readonly acknowledged: Readonly<Record<string, string>>;
-  /** Versions it was sent and has refused, by resource name. */
-  readonly rejected: Readonly<Record<string, string>>;
+  /** What it was sent and has refused, by resource name. */
+  readonly rejected: Readonly<Record<string, Rejection>>;
   /** Subscribed names it may not see. */
   readonly refused: readonly string[];
-  /** Why it last refused an update; gone when it accepts what it had refused. */
-  readonly error?: string;
+}
+
+/** A proxy does not take a resource, and goes on with the one before. */
+export interface Rejection {
+  readonly version: string;
+  readonly reason: string;
 }
 
 /** A connected proxy. */

@@ -6,7 +6,9 @@ import type {
   DeltaDiscoveryResponseSchema,
   Resource,
 } from './gen/envoy/service/discovery/v3/discovery_pb.js';
-import type { SubscriptionStatus } from './proxy-status.ts';
+import type { Status } from './gen/google/rpc/status_pb.js';
+import type { Rejection, SubscriptionStatus } from './proxy-status.ts';
+import { decodeRefused } from './refused-resources.ts';
 import { typeUrl } from './resource-types.ts';
 
 export type DeltaResponse = MessageInitShape<typeof DeltaDiscoveryResponseSchema>;
@@ -39,8 +41,7 @@ export class Subscription {
   readonly #names = new Set<string>();
   #wildcard = false;
   readonly #acknowledged = new Map<string, string>();
-  readonly #rejected = new Map<string, string>();
-  #error: string | undefined;
+  readonly #rejected = new Map<string, Rejection>();
   /** Names to look at again. */
   readonly #due = new Set<string>();
   /** At most one response waits for its answer, so a slow proxy costs no memory: later changes only mark names. */
@@ -67,8 +68,7 @@ export class Subscription {
 
   /** Takes any later request: an answer to a response, a change of the subscription, or both. */
   update(request: DeltaDiscoveryRequest): void {
-    if (this.#sent && request.responseNonce === this.#sent.nonce)
-      this.#settle(this.#sent, request.errorDetail?.message);
+    if (this.#sent && request.responseNonce === this.#sent.nonce) this.#settle(this.#sent, request.errorDetail);
     this.#unsubscribe(request.resourceNamesUnsubscribe);
     this.#subscribe(request.resourceNamesSubscribe);
   }
@@ -96,7 +96,7 @@ export class Subscription {
     let size = 0;
     for (const name of this.#due) {
       if (size > responseSize) break;
-      const told = this.#rejected.get(name) ?? this.#acknowledged.get(name);
+      const told = this.#rejected.get(name)?.version ?? this.#acknowledged.get(name);
       const resource = this.#maySee(name) ? this.#cache.get(this.#kind, name) : undefined;
       const version = resource?.version ?? absent;
       if (part === 'updates' && version === absent && told) continue;
@@ -116,13 +116,11 @@ export class Subscription {
   }
 
   status(): SubscriptionStatus {
-    const present = ([, version]: [string, string]) => version !== absent;
     return {
       subscribed: [...(this.#wildcard ? [wildcard] : []), ...this.#names],
-      acknowledged: Object.fromEntries([...this.#acknowledged].filter(present)),
-      rejected: Object.fromEntries([...this.#rejected].filter(present)),
+      acknowledged: Object.fromEntries([...this.#acknowledged].filter(([, version]) => version !== absent)),
+      rejected: Object.fromEntries([...this.#rejected].filter(([, { version }]) => version !== absent)),
       refused: [...this.#names].filter((name) => !this.#maySee(name)),
-      error: this.#error,
     };
   }
 
@@ -164,19 +162,18 @@ export class Subscription {
     this.#sent?.versions.delete(name);
   }
 
-  /** The proxy took what was sent, or said why not. What it refused is not sent again until it changes. */
-  #settle({ versions }: SentResponse, error: string | undefined): void {
+  /** The proxy took what was sent, or said what it did not and why. What it refused is not sent again until it changes. */
+  #settle({ versions }: SentResponse, error: Status | undefined): void {
     this.#sent = undefined;
+    const refused = error && decodeRefused(this.#kind, error.details);
     for (const [name, version] of versions) {
-      if (error !== undefined) {
-        this.#rejected.set(name, version);
+      if (error && (refused?.size === 0 || refused?.has(name))) {
+        this.#rejected.set(name, { version, reason: refused.get(name) || error.message });
         continue;
       }
       this.#rejected.delete(name);
       if (version !== absent || this.#names.has(name)) this.#acknowledged.set(name, version);
       else this.#acknowledged.delete(name);
     }
-    if (error !== undefined) this.#error = error;
-    else if (this.#rejected.size === 0) this.#error = undefined;
   }
 }

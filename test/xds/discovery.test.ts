@@ -243,19 +243,67 @@ test('what a proxy refuses is reported with its reason, stays unaccepted, and is
 
   proxy.answer = () => [finding('MW1702', { message: 'no such thing', hint: 'none' })];
   plane.cache.set([service('reviews', 'bad')]);
-  await eventually(() => status().error !== undefined);
-  expect(status().error).toMatch(/MW1702.*no such thing/);
+  await eventually(() => Object.keys(status().rejected).length > 0);
   expect(status().acknowledged).toEqual({ 'shop/reviews': accepted });
-  expect(status().rejected).toEqual({ 'shop/reviews': plane.cache.version('service', 'shop/reviews') });
+  expect(status().rejected).toEqual({
+    'shop/reviews': {
+      version: plane.cache.version('service', 'shop/reviews'),
+      reason: expect.stringMatching(/MW1702.*no such thing/),
+    },
+  });
 
   proxy.answer = () => [];
   plane.handler.reauthorize();
   plane.cache.set([service('reviews', 'bad'), service('ratings')]);
   plane.cache.set([service('reviews', 'good'), service('ratings')]);
-  await eventually(() => status().error === undefined);
+  await eventually(() => Object.keys(status().rejected).length === 0);
   expect(await proxy.updates(3)).toHaveLength(3);
   expect(status().acknowledged).toEqual({ 'shop/reviews': plane.cache.version('service', 'shop/reviews') });
   expect(status().rejected).toEqual({});
+});
+
+test('of an update with one bad resource the others are taken, and only the bad one is refused, by its name', async () => {
+  const plane = await controlPlane();
+  plane.cache.set(['reviews', 'ratings', 'cart'].map((name) => service(name)));
+  const proxy = await TestProxy.start(plane);
+  proxy.client.subscribe('service', ['shop/reviews', 'shop/ratings', 'shop/cart']);
+  await eventually(() => acknowledged(plane, 'service').length === 3);
+  const before = plane.cache.version('service', 'shop/ratings')!;
+  const status = () => plane.handler.proxies()[0].subscriptions.service!;
+
+  proxy.answer = ({ updates }) =>
+    updates
+      .filter(({ name }) => name === 'shop/ratings')
+      .map(({ kind, name }) =>
+        finding('MW1702', { message: 'no such thing', hint: 'none', object: `${kind} ${name}` }),
+      );
+  plane.cache.set(['reviews', 'ratings', 'cart'].map((name) => service(name, 'other')));
+  await eventually(() => Object.keys(status().rejected).length > 0);
+  const version = (name: string) => plane.cache.version('service', name);
+  expect(status().rejected).toEqual({
+    'shop/ratings': { version: version('shop/ratings'), reason: expect.stringContaining('no such thing') },
+  });
+  expect(status().acknowledged).toEqual({
+    'shop/reviews': version('shop/reviews'),
+    'shop/cart': version('shop/cart'),
+    'shop/ratings': before,
+  });
+  // Nothing of it is sent again, nor does anything else wait for it.
+  plane.handler.reauthorize();
+  plane.cache.set([service('reviews', 'third'), service('ratings', 'other'), service('cart', 'other')]);
+  await eventually(() => status().acknowledged['shop/reviews'] === version('shop/reviews'));
+  expect(proxy.log.at(-1)).toBe('service reviews');
+});
+
+test('a refusal that names no resource of the update refuses all of it', async () => {
+  const plane = await controlPlane();
+  plane.cache.set(['reviews', 'ratings'].map((name) => service(name)));
+  const proxy = await TestProxy.start(plane);
+  proxy.answer = () => [finding('MW1702', { message: 'no such thing', hint: 'none', object: 'service shop/other' })];
+  proxy.client.subscribe('service', ['shop/reviews', 'shop/ratings']);
+  const rejected = () => Object.keys(plane.handler.proxies()[0]?.subscriptions.service?.rejected ?? {});
+  await eventually(() => rejected().length > 0);
+  expect(rejected().sort()).toEqual(['shop/ratings', 'shop/reviews']);
 });
 
 test('an update that the proxy fails at is refused, and the stream goes on', async () => {
@@ -266,8 +314,9 @@ test('an update that the proxy fails at is refused, and the stream goes on', asy
     throw new Error('a fault');
   };
   proxy.client.subscribe('service', ['shop/reviews']);
-  await eventually(() => plane.handler.proxies()[0]?.subscriptions.service?.error !== undefined);
-  expect(plane.handler.proxies()[0].subscriptions.service?.error).toMatch(/a fault/);
+  const rejected = () => plane.handler.proxies()[0]?.subscriptions.service?.rejected['shop/reviews'];
+  await eventually(() => rejected() !== undefined);
+  expect(rejected()?.reason).toMatch(/a fault/);
   expect(proxy.client.connected).toBe(true);
 });
 

@@ -61,7 +61,8 @@ export function viewProxy(
     const status = proxy.subscriptions[kind];
     if (!status) continue;
     acknowledged[kind] = status.acknowledged;
-    if (status.error !== undefined) nacks.push({ kind, resources: Object.keys(status.rejected), error: status.error });
+    const byReason = Map.groupBy(Object.entries(status.rejected), ([, { reason }]) => reason);
+    for (const [error, refused] of byReason) nacks.push({ kind, resources: refused.map(([name]) => name), error });
     for (const name of status.subscribed) {
       if (name === '*' || status.refused.includes(name)) continue;
       if (version(kind, name) !== status.acknowledged[name]) upToDate = false;
