@@ -2,7 +2,13 @@ export { App, Duration } from 'cdk8s';
 export { Caller } from './caller.ts';
 export type { FromNameProps, FromSelectorProps } from './existing-service.ts';
 export { Gateway, GatewayListener, type GatewayProps, type ListenerProps } from './gateway.ts';
-export { GrpcRoute, type GrpcRouteParent, type GrpcRouteProps, type GrpcRule } from './grpc-route.ts';
+export {
+  type GrpcRetryProps,
+  GrpcRoute,
+  type GrpcRouteParent,
+  type GrpcRouteProps,
+  type GrpcRule,
+} from './grpc-route.ts';
 export type {
   ICaller,
   IPolicyTarget,
@@ -35,6 +41,7 @@ export {
   type CorsProps,
   type ForwardRule,
   type HeaderChanges,
+  type HedgeProps,
   type MirrorProps,
   PathChange,
   type RedirectProps,

@@ -185,6 +185,15 @@ export interface CorsProps {
   readonly maxAge?: Duration;
 }
 
+/** A second try beside a first that is slow. */
+export interface HedgeProps {
+  /**
+   * How long the first try has to begin its answer. Choose it above what nearly all requests take: the 95th percentile,
+   * for example.
+   */
+  readonly after: Duration;
+}
+
 interface HttpRule extends RuleProps<HttpCondition> {
   /**
    * Changes of the host and path before the request is sent on.
@@ -209,6 +218,13 @@ interface HttpRule extends RuleProps<HttpCondition> {
    * @default - they are not
    */
   readonly retry?: RetryProps;
+
+  /**
+   * Whether a second try, to another replica, begins while the first is slow. The first answer counts, and the other
+   * try is given up. Only idempotent requests that came completely have one; it counts in the retry budget.
+   * @default - there is no second try
+   */
+  readonly hedge?: HedgeProps;
 
   /**
    * Which web pages of other origins may call.
@@ -239,6 +255,7 @@ export interface RedirectRule extends RuleProps<HttpCondition> {
   readonly timeout?: undefined;
   readonly backendTimeout?: undefined;
   readonly retry?: undefined;
+  readonly hedge?: undefined;
 }
 
 /** A rule of a {@link Route}. */

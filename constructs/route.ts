@@ -7,6 +7,7 @@ import { Match } from './match.ts';
 import { metadata, nameBelowMesh } from './metadata.ts';
 import { backendsOf, renderBackends, renderHeaderFilters, renderMatch, renderMirror } from './route-rendering.ts';
 import type { CorsProps, RedirectProps, RetryProps, RewriteProps, RouteRule } from './route-rule.ts';
+import { addRuleRetries, checkRuleRetries, labelOf } from './rule-retries.ts';
 import type { Check, Checked } from './synth/check.ts';
 import { formatDuration } from './synth/duration.ts';
 import { checkHttpRule } from './synth/http-rules.ts';
@@ -62,7 +63,7 @@ export class Route extends Construct implements Checked, IRouteTarget {
     const spec: HttpRouteObject['spec'] = {
       parentRefs: [parent.ref],
       ...(props.hostnames && { hostnames: [...props.hostnames] }),
-      rules: Lazy.any({ produce: () => props.rules.map((rule) => this.#render(rule)) }),
+      rules: Lazy.any({ produce: () => props.rules.map((rule, index) => this.#render(rule, index)) }),
     };
     new ApiObject(this, 'Resource', {
       apiVersion: apiVersions.gateway,
@@ -70,6 +71,11 @@ export class Route extends Construct implements Checked, IRouteTarget {
       metadata: metadata(this, nameBelowMesh(this)),
       spec,
     });
+    for (const [index, rule] of props.rules.entries()) {
+      if (!rule.hedge) continue;
+      const hedging = { delay: formatDuration(rule.hedge.after) };
+      addRuleRetries(this, 'HTTPRoute', labelOf(rule, index), { hedging });
+    }
   }
 
   /**
@@ -97,14 +103,18 @@ export class Route extends Construct implements Checked, IRouteTarget {
       rules,
       hostnames,
     });
-    for (const [index, rule] of rules.entries()) checkHttpRule(check, this, rule.name ?? `rule-${index}`, rule);
+    for (const [index, rule] of rules.entries()) {
+      const label = labelOf(rule, index);
+      checkHttpRule(check, this, label, rule);
+      if (rule.hedge) checkRuleRetries(check, this, label);
+    }
   }
 
   #backends(): readonly Backend[] {
     return this.#props.rules.flatMap((rule) => [...backendsOf(rule.to), ...backendsOf(rule.mirror?.to)]);
   }
 
-  #render(rule: RouteRule): HttpRouteRule {
+  #render(rule: RouteRule, index: number): HttpRouteRule {
     const { ports } = parentOf(this.#props);
     const matches = Match._alternatives(rule.match).map(renderMatch);
     const matchesAll = matches.length === 1 && Object.keys(matches[0]).length === 0;
@@ -116,7 +126,7 @@ export class Route extends Construct implements Checked, IRouteTarget {
       ...renderCors(rule.cors),
     ];
     return {
-      ...(rule.name && { name: rule.name }),
+      ...((rule.name || rule.hedge) && { name: labelOf(rule, index) }),
       ...(!matchesAll && { matches }),
       ...(filters.length && { filters }),
       ...(rule.to && { backendRefs: renderBackends(backendsOf(rule.to), ports) }),

@@ -19,3 +19,4 @@ export {
   type OutlierDetectionPolicyProps,
 } from './outlier-detection.ts';
 export { RateLimit, RateLimitPolicy, type RateLimitPolicyProps, type RateLimitProps } from './rate-limit.ts';
+export { RetryPolicy, type RetryPolicyProps } from './retry.ts';

@@ -1,11 +1,11 @@
 import type { IConstruct } from 'constructs';
 import { type HttpCondition, Match } from '../match.ts';
-import { isUnknown } from '../placeholder.ts';
-import type { PathChange, RedirectProps, RetryProps, RouteRule } from '../route-rule.ts';
+import type { PathChange, RedirectProps, RouteRule } from '../route-rule.ts';
 import type { Check } from './check.ts';
 import { checkCors } from './cors.ts';
 import { checkDuration } from './duration.ts';
 import { pathProblem } from './match-rules.ts';
+import { checkHedge, checkRetry } from './retries.ts';
 import { checkHostname, checkPortNumber, quote } from './rules.ts';
 
 /** Reports what is wrong with those parts of a rule that only HTTP has. */
@@ -16,6 +16,7 @@ export function checkHttpRule(check: Check, route: IConstruct, label: string, ru
   checkPathChange(check, route, `${label}: rewrite`, rule.rewrite?.path, alternatives);
   if (rule.cors) checkCors(check, route, label, rule.cors);
   if (rule.retry) checkRetry(check, route, label, rule.retry);
+  if (rule.hedge) checkHedge(check, route, label, rule);
 
   const { timeout, backendTimeout } = rule;
   if (timeout) checkDuration(check, route, `${label}: timeout`, timeout);
@@ -81,31 +82,4 @@ function checkPathChange(
     `${place}: PathChange.prefix(${quote(change.value)}) replaces what Path.prefix matched, but the rule has no Path.prefix`,
     'match by Path.prefix, or replace the path as a whole with PathChange.full',
   );
-}
-
-function checkRetry(
-  check: Check,
-  route: IConstruct,
-  label: string,
-  { attempts, codes = [], backoff }: RetryProps,
-): void {
-  if (!isUnknown(attempts) && (!Number.isInteger(attempts) || attempts < 1 || attempts > 100)) {
-    check.report(
-      'MW1246',
-      route,
-      `${label}: the number of retry attempts is ${attempts}; allowed are whole numbers from 1 to 100`,
-      'state how many tries follow a failed one, or leave `retry` out for none',
-    );
-  }
-  for (const code of codes.filter(
-    (code) => !isUnknown(code) && (!Number.isInteger(code) || code < 400 || code > 599),
-  )) {
-    check.report(
-      'MW1246',
-      route,
-      `${label}: ${code} cannot be retried; allowed are status codes from 400 to 599`,
-      'name codes of failures, for example 502, 503 and 504',
-    );
-  }
-  if (backoff) checkDuration(check, route, `${label}: retry.backoff`, backoff);
 }

@@ -17,6 +17,7 @@ import {
   describeReference,
   type Finding,
   FindingsError,
+  type Hedging,
   type Mirror,
   type OutlierDetection,
   type QualifiedName,
@@ -91,6 +92,8 @@ export interface Simulation {
   readonly outlierDetection: Readonly<Record<string, OutlierDetection>>;
   readonly timeouts: Timeouts;
   readonly retry?: Retry;
+  /** When a second try begins beside the first, where one does. */
+  readonly hedging?: Hedging;
   readonly mirrors: readonly Mirror[];
   /** Of a redirect. */
   readonly location?: string;
@@ -202,7 +205,7 @@ function workloadOf(caller: ICaller, snapshot: MeshSnapshot): QualifiedName {
 }
 
 function describe(decision: Decision, simulated: SimulatedRequest, snapshot: MeshSnapshot): Simulation {
-  const { outcome, rule, connection, targets, timeouts, retry, mirrors, location, cors } = decision;
+  const { outcome, rule, connection, targets, timeouts, retry, hedging, mirrors, location, cors } = decision;
   const forwarded = targets.find(({ request }) => request)?.request;
   const access = accessOf(decision, simulated, snapshot);
   return {
@@ -220,6 +223,7 @@ function describe(decision: Decision, simulated: SimulatedRequest, snapshot: Mes
     outlierDetection: detectionsOf(decision),
     timeouts,
     retry,
+    ...(hedging && { hedging }),
     mirrors,
     location,
     cors,

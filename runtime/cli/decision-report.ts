@@ -16,7 +16,8 @@ import { describeReference, type ObjectReference, type OutlierDetection } from '
 
 /** A decision as data: names instead of the compiled objects that made it. */
 export function summarise(decision: Decision) {
-  const { outcome, reason, rule, connection, location, cors, timeouts, retry, mirrors, targets, delivered } = decision;
+  const { outcome, reason, rule, connection, location, cors, timeouts, retry, hedging, mirrors, targets, delivered } =
+    decision;
   return {
     outcome,
     status: statusOf(decision),
@@ -25,31 +26,35 @@ export function summarise(decision: Decision) {
     rule: rule?.name,
     location,
     cors,
-    targets: targets.map(({ target, probability, status, problem, request, faults, receivers, ...held }) => ({
-      service: target?.service,
-      port: target?.port,
-      probability,
-      status,
-      problem,
-      path: request && formatTarget(request),
-      faults: faults?.filter(({ probability }) => probability > 0).map(summariseFault),
-      circuitBreakers: held.circuitBreakers?.map(summariseBreaker),
-      outlierDetection: held.outlierDetection && describeReference(held.outlierDetection.policy),
-      receivers: receivers.map(({ workload, probability, mtls, allowed, reason, access, limits }) => ({
-        workload,
+    targets: targets.map(
+      ({ target, probability, status, problem, request, retryBudget, faults, receivers, ...held }) => ({
+        service: target?.service,
+        port: target?.port,
         probability,
-        mtls,
-        allowed,
-        reason,
-        policy: access?.decision.policy && describeReference(access.decision.policy),
-        rule: access?.decision.rule?.name,
-        limits: limits
-          ?.filter(({ counted }) => counted)
-          .map(({ policy, limit }) => ({ policy: describeReference(policy), limit: limit.name })),
-      })),
-    })),
+        status,
+        problem,
+        path: request && formatTarget(request),
+        retryBudget: retry && retryBudget,
+        faults: faults?.filter(({ probability }) => probability > 0).map(summariseFault),
+        circuitBreakers: held.circuitBreakers?.map(summariseBreaker),
+        outlierDetection: held.outlierDetection && describeReference(held.outlierDetection.policy),
+        receivers: receivers.map(({ workload, probability, mtls, allowed, reason, access, limits }) => ({
+          workload,
+          probability,
+          mtls,
+          allowed,
+          reason,
+          policy: access?.decision.policy && describeReference(access.decision.policy),
+          rule: access?.decision.rule?.name,
+          limits: limits
+            ?.filter(({ counted }) => counted)
+            .map(({ policy, limit }) => ({ policy: describeReference(policy), limit: limit.name })),
+        })),
+      }),
+    ),
     timeouts,
     retry,
+    hedging,
     mirrors,
     delivered,
   };
@@ -125,7 +130,7 @@ function summariseFault({ policy, fault, probability, reason }: FaultConsiderati
 
 /** Where a request goes, for people. */
 export function formatDecision(decision: Decision): string {
-  const { location, cors, timeouts, retry, mirrors, targets } = decision;
+  const { location, cors, timeouts, retry, hedging, mirrors, targets } = decision;
   const status = statusOf(decision);
   const lines = [`${status === undefined ? '' : `${status}: `}${decision.reason}`];
   if (location) lines.push(`  location  ${location}`);
@@ -137,7 +142,12 @@ export function formatDecision(decision: Decision): string {
   }
   if (timeouts.request) lines.push(`  timeout   ${timeouts.request} ms`);
   if (timeouts.backendRequest) lines.push(`  timeout   ${timeouts.backendRequest} ms a try`);
-  if (retry) lines.push(`  retry     ${retry.attempts} times on ${[...retry.codes, 'lost connections'].join(', ')}`);
+  if (retry) {
+    const causes = [...retry.codes, ...(retry.grpcStatuses ?? []), 'lost connections'];
+    lines.push(`  retry     ${retry.attempts} times on ${causes.join(', ')}`);
+    for (const target of targets) lines.push(...describeBudget(target));
+  }
+  if (hedging) lines.push(`  hedge     a second try after ${hedging.delay} ms`);
   for (const { target, percent } of mirrors) lines.push(`  mirror    ${percent}% to ${target.service}:${target.port}`);
   if (targets.length > 0) lines.push(`  delivered ${percent(decision.delivered).trim()}`);
   return lines.join('\n');
@@ -195,6 +205,13 @@ function describeLimit({ policy, limit, counted, reason }: RateLimitConsideratio
 function describeTarget({ target, status, problem }: TargetDecision): string {
   const where = target ? `${target.service}:${target.port}` : 'nowhere';
   return problem ? `${where}, answered ${status}: ${problem}` : where;
+}
+
+function describeBudget({ target, retryBudget }: TargetDecision): string[] {
+  if (!retryBudget) return [];
+  const { percent: share, interval, minRetryRate } = retryBudget;
+  const least = `${minRetryRate.count} in ${minRetryRate.interval} ms`;
+  return [`  budget    of ${target?.service}: ${share}% of the requests of ${interval} ms, or ${least}`];
 }
 
 function describeReceiver({ workload, mtls, allowed, reason }: ReceiverDecision): string {

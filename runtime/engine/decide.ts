@@ -3,6 +3,7 @@ import {
   type Clock,
   connectionRoutesFor,
   defaultBalancer,
+  defaultRetryBudget,
   describeReference,
   type Endpoint,
   formatSpiffeId,
@@ -27,6 +28,7 @@ import { formatTarget, normalizePath } from './path.ts';
 import { type PreflightMatch, routePreflight } from './preflight.ts';
 import { compileRateLimits, explainRateLimits, type RateLimitRequest } from './rate-limit.ts';
 import { type HttpRequest, headerValue, hostOf, portOf } from './request.ts';
+import { isIdempotent } from './retry.ts';
 import { redirectLocation, rewritePath } from './rewrite.ts';
 import type { Router } from './router.ts';
 import { compileListeners, compileServicePort, hostsOf } from './service.ts';
@@ -103,9 +105,10 @@ function decideHttp(caller: Caller, router: Router, simulated: SimulatedRequest)
   const route = explainRoute(router, request);
   if (!route.decided) return { ...refuse(404, 'no rule matches'), route };
   const { rule, match, cors } = route.decided;
-  const { timeouts, retry, mirrors, action } = rule;
+  const { timeouts, retry, hedging, mirrors, action } = rule;
   const decided = {
     ...{ rule, match, route, timeouts, retry, mirrors },
+    ...(hedging && isIdempotent(request.method) && { hedging }),
     ...(cors && { cors: decideOrigin(cors, headerValue(request.headers, 'origin')) }),
   };
   const by = `by rule ${rule.name} of ${describeReference(rule.route)}`;
@@ -188,6 +191,7 @@ function decideTarget(
   const port = service?.ports.find((each) => each.port === target.port);
   const settings = service?.balancer ?? defaultBalancer;
   const balancer = createBalancer(settings, () => 0, standstill, { zone: caller.zone });
+  const retryBudget = service?.retryBudget ?? defaultRetryBudget;
   const endpoints = caller.mesh.endpoints.get(target.service)?.endpoints ?? [];
   balancer.update(endpoints.filter(({ ports }) => ports[target.port] !== undefined));
   if (balancer.endpoints.length === 0) {
@@ -217,6 +221,7 @@ function decideTarget(
   return {
     ...common,
     request,
+    retryBudget,
     balancing,
     ...(breakers.length && { circuitBreakers: breakers }),
     ...(outlierDetection && { outlierDetection }),

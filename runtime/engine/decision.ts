@@ -1,12 +1,14 @@
 import type {
   BackendTarget,
   HeaderChange,
+  Hedging,
   HttpMatch,
   HttpRule,
   Mirror,
   OutlierDetection,
   QualifiedName,
   Retry,
+  RetryBudget,
   Timeouts,
 } from '../model/index.ts';
 import type { BreakerConsideration } from './circuit-breaker.ts';
@@ -55,6 +57,7 @@ export interface Decision {
   readonly cors?: CorsDecision;
   readonly timeouts: Timeouts;
   readonly retry?: Retry;
+  readonly hedging?: Hedging;
   readonly mirrors: readonly Mirror[];
   readonly targets: readonly TargetDecision[];
   /** The probability that the request reaches an application where it meets no fault. */
@@ -83,6 +86,8 @@ export interface TargetDecision {
   readonly request?: HttpRequest;
   /** Changes of the response, in the order they are applied. */
   readonly responseHeaders: readonly HeaderChange[];
+  /** How many of the requests to it may be repetitions; absent where it is not resolved. */
+  readonly retryBudget?: RetryBudget;
   /** How one of its endpoints is chosen; absent where there is none. */
   readonly balancing?: BalancingDecision;
   /** What limits how much the sender has under way there; absent where nothing does. */

@@ -75,15 +75,14 @@ export {
 export { type HttpRequest, headerValue, hostOf, portOf } from './request.ts';
 export {
   backoffDelay,
-  createRetryBudget,
   type FailedTry,
   isIdempotent,
   planRetry,
-  type RetryBudget,
   type RetryPlan,
   type TryFailure,
   tryTimeout,
 } from './retry.ts';
+export { createRetryBudget, type RetryAllowance } from './retry-budget.ts';
 export { type RedirectedRequest, redirectLocation, rewritePath } from './rewrite.ts';
 export { compileRules, compileVirtualHosts, type RouteMatch, type Router } from './router.ts';
 export { type CompiledListener, compileListeners, compileServicePort, hostsOf } from './service.ts';

@@ -1,4 +1,5 @@
-import type { Clock, Random, Retry, Timeouts } from '../model/index.ts';
+import type { GrpcStatus, Random, Retry, Timeouts } from '../model/index.ts';
+import type { RetryAllowance } from './retry-budget.ts';
 
 /** How a try failed. */
 export type TryFailure =
@@ -6,7 +7,9 @@ export type TryFailure =
   | { readonly kind: 'unprocessed' }
   /** The exchange broke, or took longer than one try may, after it was sent. */
   | { readonly kind: 'broken' | 'timeout' }
-  | { readonly kind: 'status'; readonly status: number };
+  | { readonly kind: 'status'; readonly status: number }
+  /** A call of gRPC ended so before it had answered anything. */
+  | { readonly kind: 'grpc'; readonly status: GrpcStatus };
 
 export interface FailedTry {
   readonly method: string;
@@ -21,15 +24,7 @@ export interface FailedTry {
 
 export type RetryPlan =
   | { readonly again: true /** Milliseconds to wait. */; readonly delay: number }
-  | { readonly again: false; readonly reason: string };
-
-/** Keeps repetitions from multiplying the load of a service that is failing. */
-export interface RetryBudget {
-  /** Counts a request. */
-  deposit(): void;
-  /** Takes a repetition; false when there is none left. */
-  withdraw(): boolean;
-}
+  | { readonly again: false; readonly reason: string /** The budget alone forbids it. */; readonly exhausted?: true };
 
 const idempotent = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
 
@@ -39,20 +34,28 @@ export function isIdempotent(method: string): boolean {
 }
 
 /** Decides whether a failed try is repeated, and takes it from the budget if so. */
-export function planRetry(retry: Retry | undefined, failed: FailedTry, budget: RetryBudget, random: Random): RetryPlan {
+export function planRetry(
+  retry: Retry | undefined,
+  failed: FailedTry,
+  budget: RetryAllowance,
+  random: Random,
+): RetryPlan {
   const { failure, method, tries, timeLeft } = failed;
   if (!retry) return no('the rule asks for no retries');
   if (failure.kind === 'status' && !retry.codes.includes(failure.status)) return no(`${failure.status} is not retried`);
-  if (failure.kind !== 'unprocessed' && !isIdempotent(method)) return no(`${method} may have been processed`);
+  if (failure.kind === 'grpc' && !retry.grpcStatuses?.includes(failure.status))
+    return no(`${failure.status} is not retried`);
+  const allowed = failure.kind === 'unprocessed' || failure.kind === 'grpc';
+  if (!allowed && !isIdempotent(method)) return no(`${method} may have been processed`);
   if (tries > retry.attempts) return no(`all ${retry.attempts} retries are used`);
   if (!failed.replayable) return no('the body is not held any more');
   const delay = backoffDelay(retry, tries, random);
   if (timeLeft !== undefined && delay >= timeLeft) return no('no time is left');
-  if (!budget.withdraw()) return no('the retry budget is used up');
+  if (!budget.withdraw()) return { ...no('the retry budget is used up'), exhausted: true };
   return { again: true, delay };
 }
 
-function no(reason: string): RetryPlan {
+function no(reason: string): RetryPlan & { readonly again: false } {
   return { again: false, reason };
 }
 
@@ -61,32 +64,6 @@ const maxDoublings = 6;
 /** Milliseconds before repetition number `attempt`, counted from 1: doubled each time, with full jitter. */
 export function backoffDelay(retry: Retry, attempt: number, random: Random): number {
   return random() * retry.backoff * 2 ** Math.min(attempt - 1, maxDoublings);
-}
-
-const perRequest = 0.2;
-const perSecond = 10;
-const maxSaved = 100;
-
-/** A budget of one repetition for five requests, plus ten a second; at most a hundred at once. */
-export function createRetryBudget(clock: Clock): RetryBudget {
-  let saved = perSecond;
-  let since = clock.now();
-
-  function add(amount: number) {
-    saved = Math.min(maxSaved, saved + amount);
-  }
-
-  return {
-    deposit: () => add(perRequest),
-    withdraw() {
-      const now = clock.now();
-      add(((now - since) / 1000) * perSecond);
-      since = now;
-      if (saved < 1) return false;
-      saved -= 1;
-      return true;
-    },
-  };
 }
 
 /** Milliseconds the next try may take when `elapsed` of the request are gone; `undefined` without limit. */

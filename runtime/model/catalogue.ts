@@ -103,6 +103,8 @@ export const catalogue = {
   MW1372: { severity: 'error', title: 'a circuit breaker is invalid' },
   MW1373: { severity: 'error', title: 'an outlier detection is invalid' },
   MW1374: { severity: 'error', title: 'two policies limit the same, or judge the same endpoints' },
+  MW1390: { severity: 'error', title: 'a way to retry is invalid' },
+  MW1391: { severity: 'error', title: 'a retry policy cannot be carried out' },
   MW1401: { severity: 'error', title: 'a listener cannot be served' },
   MW1402: { severity: 'warning', title: 'no workload serves a gateway' },
   MW1403: { severity: 'error', title: 'no listener of the gateway takes a route' },

@@ -1,4 +1,5 @@
 import type { RouteCircuitBreaker } from './circuit-breaker.ts';
+import type { GrpcStatus } from './grpc.ts';
 import type { ObjectReference, QualifiedName } from './reference.ts';
 
 /** How the path of a request is compared. All forms see the normalised path without its query. */
@@ -108,9 +109,43 @@ export interface Retry {
   readonly attempts: number;
   /** Response status codes that count as a failed try. */
   readonly codes: readonly number[];
+  /**
+   * How a call of gRPC must end to count as a failed try. Whoever names one says that the calls may be repeated then,
+   * as gRFC A6 has it: POST or not.
+   */
+  readonly grpcStatuses?: readonly GrpcStatus[];
   /** Milliseconds before the first repetition; doubled each time, with full jitter. */
   readonly backoff: number;
 }
+
+/**
+ * A second try, of idempotent requests only, beside the first that has not begun to answer: whichever answers first is
+ * passed on, and the other is given up.
+ */
+export interface Hedging {
+  /** Milliseconds after which the second begins. */
+  readonly delay: number;
+}
+
+/**
+ * How many of the requests to a service may be repetitions, of those that one proxy sends (GEP-3388
+ * `RetryConstraint`). What either of both allows is allowed.
+ */
+export interface RetryBudget {
+  /** Percent of the requests of the last `interval`. */
+  readonly percent: number;
+  /** Milliseconds. */
+  readonly interval: number;
+  /** As many as this in any `interval` of its own, in milliseconds, however few requests there are. */
+  readonly minRetryRate: { readonly count: number; readonly interval: number };
+}
+
+/** Holds where no policy says otherwise; the defaults of GEP-3388. */
+export const defaultRetryBudget: RetryBudget = {
+  percent: 20,
+  interval: 10_000,
+  minRetryRate: { count: 10, interval: 1000 },
+};
 
 /**
  * Which web pages of other origins may call a rule and read what it answers (Gateway API `HTTPCORSFilter`, GEP-1767;
@@ -152,6 +187,7 @@ export interface HttpRule {
   readonly retry?: Retry;
   /** All must let a request through; absent where there are none. */
   readonly circuitBreakers?: readonly RouteCircuitBreaker[];
+  readonly hedging?: Hedging;
   readonly action: HttpAction;
 }
 

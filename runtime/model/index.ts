@@ -5,6 +5,7 @@ export * from './clock.ts';
 export * from './duration.ts';
 export * from './fault.ts';
 export * from './finding.ts';
+export * from './grpc.ts';
 export * from './http.ts';
 export * from './limits.ts';
 export * from './load-balancing.ts';

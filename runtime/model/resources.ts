@@ -1,7 +1,7 @@
 import type { AccessPolicy } from './access.ts';
 import type { CircuitBreaker } from './circuit-breaker.ts';
 import type { FaultPolicy } from './fault.ts';
-import type { HttpRule, VirtualHost, WeightedBackend } from './http.ts';
+import type { HttpRule, RetryBudget, VirtualHost, WeightedBackend } from './http.ts';
 import type { StatedLimits } from './limits.ts';
 import type { Balancer } from './load-balancing.ts';
 import type { OutlierDetection } from './outlier-detection.ts';
@@ -71,6 +71,8 @@ export interface Service {
   readonly addresses: readonly string[];
   readonly ports: readonly ServicePort[];
   readonly balancer: Balancer;
+  /** Absent: {@link defaultRetryBudget}. */
+  readonly retryBudget?: RetryBudget;
 }
 
 export interface Endpoint {

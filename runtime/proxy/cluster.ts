@@ -9,7 +9,7 @@ import {
   type HttpRequest,
   type KeyReader,
   type LoadBalancer,
-  type RetryBudget,
+  type RetryAllowance,
   sessionCookie,
 } from '../engine/index.ts';
 import {
@@ -22,6 +22,7 @@ import {
   type OutlierDetection,
   type Protocol,
   type QualifiedName,
+  type RetryBudget,
 } from '../model/index.ts';
 import type { ConnectionPool } from '../net/index.ts';
 import { formatHostPort } from './bootstrap.ts';
@@ -44,11 +45,14 @@ export interface ClusterSettings {
   readonly protocol: Protocol;
   /** Where this proxy runs, if that is known. */
   readonly zone: string | undefined;
+  /** Absent: that of every service. */
+  readonly retryBudget: RetryBudget | undefined;
 }
 
 /** The endpoints behind one port of a service, balanced, each with its pool. Lives as long as the proxy. */
 export class Cluster {
-  readonly budget: RetryBudget;
+  /** Of the requests that this proxy sends there. */
+  budget: RetryAllowance;
   readonly #self: ProxyPlace;
   readonly #context: ProxyContext;
   readonly #pools: Pools;
@@ -69,7 +73,7 @@ export class Cluster {
     settings: ClusterSettings,
     breaker: Breaker | undefined,
   ) {
-    this.budget = createRetryBudget(context.clock);
+    this.budget = createRetryBudget(context.clock, settings.retryBudget);
     this.#self = self;
     this.#context = context;
     this.#pools = pools;
@@ -118,7 +122,15 @@ export class Cluster {
 
   configure(settings: ClusterSettings, breaker: Breaker | undefined): void {
     this.#limitBy(breaker);
-    if (isDeepStrictEqual(settings, this.#settings)) return;
+    const { retryBudget, ...rest } = settings;
+    const { retryBudget: formerBudget, ...formerRest } = this.#settings;
+    if (!isDeepStrictEqual(retryBudget, formerBudget)) {
+      this.budget = createRetryBudget(this.#context.clock, retryBudget);
+    }
+    if (isDeepStrictEqual(rest, formerRest)) {
+      this.#settings = settings;
+      return;
+    }
     const former = { members: this.#members, protocol: this.#settings.protocol };
     this.#settings = settings;
     this.#balancer = this.#createBalancer(settings);
@@ -280,6 +292,7 @@ export class Clusters implements MeshViewObserver {
       balancer,
       outlierDetection: ports.find((each) => each.port === port)?.outlierDetection,
       protocol: this.#view.port(service, port)?.protocol ?? 'http',
+      retryBudget: this.#view.service(service)?.retryBudget,
       zone: this.#self.zone ?? this.#view.workload?.zone,
     };
   }

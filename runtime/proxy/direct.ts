@@ -1,4 +1,4 @@
-import { createRetryBudget, type RetryBudget } from '../engine/index.ts';
+import { createRetryBudget, type RetryAllowance } from '../engine/index.ts';
 import type { Protocol, Timeouts } from '../model/index.ts';
 import { formatHostPort } from './bootstrap.ts';
 import type { EndpointPort } from './destinations.ts';
@@ -15,7 +15,7 @@ export class DirectPlan implements ExchangePlan {
   readonly service: string;
   readonly protocol: Protocol;
   readonly mtls: boolean;
-  readonly budget: RetryBudget;
+  readonly budget: RetryAllowance;
   readonly #upstream: Upstream;
   readonly #series: DurationSeries;
 

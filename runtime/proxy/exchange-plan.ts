@@ -1,5 +1,5 @@
-import type { Breaker, BreakerLimit, EndpointState, RetryBudget } from '../engine/index.ts';
-import type { Clock, Random, Retry, Timeouts } from '../model/index.ts';
+import type { Breaker, BreakerLimit, EndpointState, RetryAllowance } from '../engine/index.ts';
+import type { Clock, Hedging, Random, Retry, Timeouts } from '../model/index.ts';
 import type { ConnectionPool, HeaderList } from '../net/index.ts';
 import type { AccessLog } from '../telemetry/index.ts';
 import type { CallStatus } from './grpc.ts';
@@ -44,7 +44,8 @@ export interface ExchangePlan {
   readonly mtls: boolean;
   readonly timeouts: Timeouts;
   readonly retry?: Retry;
-  readonly budget: RetryBudget;
+  readonly hedging?: Hedging;
+  readonly budget: RetryAllowance;
   /**
    * Whether the caller is a proxy that can send elsewhere what nobody has processed here: it is told so by resetting
    * the stream (REFUSED_STREAM, RFC 9113 section 8.7), where another caller gets 503.

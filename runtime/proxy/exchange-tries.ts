@@ -2,6 +2,7 @@ import {
   type Breaker,
   type EndpointState,
   firstOpen,
+  isIdempotent,
   type Outcome,
   outcomeOfCall,
   outcomeOfStatus,
@@ -15,11 +16,13 @@ import type {
   PoolWaiter,
   RequestHead,
   ResetReason,
+  ResponseHead,
   ResponseReceiver,
 } from '../net/index.ts';
 import { brokenOff, type Failure, noEndpoint, notConnected, Overflow, overflown, tooSlow } from './exchange-failure.ts';
 import type { ExchangePlan, ProxyContext, Upstream } from './exchange-plan.ts';
-import type { CallStatus } from './grpc.ts';
+import { type CallStatus, isGrpc, statusOfTrailers } from './grpc.ts';
+import { Hedge, type HedgeOwner } from './hedge.ts';
 import type { RequestBody } from './request-body.ts';
 
 /** Holds where no policy says otherwise, for what the peer certainly did not process and for connections that it left. */
@@ -41,7 +44,7 @@ export interface TriesOwner extends ResponseReceiver {
 }
 
 /** Sends a request to one upstream after the other until one answers, as far as that is safe. */
-export class Tries implements PoolWaiter {
+export class Tries implements PoolWaiter, HedgeOwner {
   /** Where the last try goes. */
   upstream: Upstream | undefined;
   /** Present while it may be written to, or read from. */
@@ -70,6 +73,15 @@ export class Tries implements PoolWaiter {
   /** The last try met a connection that the peer had closed. */
   #anew = false;
   #timer: Timer | undefined;
+  /** Whether a call of gRPC may be repeated for the status it ends with. */
+  readonly #readsStatus: boolean;
+  /** Until the second try beside the first. */
+  #hedgeTimer: Timer | undefined;
+  /** The second try, while neither has answered; then, where it was the first to, what its events come through. */
+  #hedge: Hedge | undefined;
+  #hedged = false;
+  /** Counts what becomes the present try, so that what happened meanwhile is noticed. */
+  #turn = 0;
 
   /** `key` is what the balancer reads of the request. */
   constructor(
@@ -84,6 +96,7 @@ export class Tries implements PoolWaiter {
     this.#head = head;
     this.#key = key;
     this.#owner = owner;
+    this.#readsStatus = plan.retry?.grpcStatuses !== undefined && isGrpc(head);
   }
 
   /** How errors name where it goes. */
@@ -111,6 +124,7 @@ export class Tries implements PoolWaiter {
       return;
     }
     this.upstream = upstream;
+    this.#turn++;
     this.#sent = false;
     this.#underWay = true;
     this.#outcome = undefined;
@@ -123,6 +137,9 @@ export class Tries implements PoolWaiter {
     if (upstream.state) upstream.state.active++;
     const limit = this.#plan.timeouts.backendRequest;
     if (limit) this.#timer = clock.schedule(limit, () => this.#onTimeout(limit));
+    if (this.#plan.hedging && !this.#hedged && isIdempotent(this.#head.method) && this.#head.upgrade === undefined) {
+      this.#hedgeTimer = clock.schedule(this.#plan.hedging.delay, () => this.#startHedge());
+    }
     upstream.pool.acquire(this, this.#anew);
   }
 
@@ -139,13 +156,13 @@ export class Tries implements PoolWaiter {
   onConnection(connection: ClientConnection): void {
     if (this.#queued) this.#leaveQueue();
     this.#sent = true;
-    const { retries } = this;
+    const turn = this.#turn;
     const { body } = this.#owner;
     this.#owner.onSend();
     const headOnly = body.isEmpty;
     const stream = connection.request(this.#head, headOnly, this.#owner);
     // A connection that breaks at once may already have ended this try and begun the next.
-    if (retries !== this.retries || !this.#underWay) return;
+    if (turn !== this.#turn || !this.#underWay) return;
     this.stream = stream;
     if (this.#head.upgrade !== undefined) return;
     if (!headOnly) body.sendTo(stream);
@@ -156,17 +173,25 @@ export class Tries implements PoolWaiter {
     if (error instanceof Overflow) {
       // It tells nothing of the endpoint, so neither does the balancer hear of it.
       this.#leave();
-      this.#refuse(error);
+      if (this.#hedge?.racing) this.#yieldToHedge();
+      else this.#refuse(error);
       return;
     }
     this.#onFailed(notConnected(this.target, this.upstream?.address, error));
   }
 
-  /** The response has begun. Returns true when it is thrown away, and the request sent again. */
-  onStatus(status: number, complete: boolean): boolean {
-    this.#outcome = outcomeOfStatus(status);
-    if (this.#plan.retry?.codes.includes(status)) {
-      const delay = this.#planRetry({ kind: 'status', status }, false);
+  /** The response has begun. Returns true when it is thrown away, as another try may bring a better one. */
+  onHead(head: ResponseHead, complete: boolean): boolean {
+    this.#outcome = outcomeOfStatus(head.status);
+    const failure = this.failureOf(head, complete);
+    if (failure && this.#hedge?.racing) {
+      if (!complete || !this.#owner.body.ended) this.stream?.reset('cancelled');
+      this.#settle(true);
+      this.#yieldToHedge();
+      return true;
+    }
+    if (failure) {
+      const delay = this.#planRetry(failure, false);
       if (delay !== undefined) {
         if (!complete || !this.#owner.body.ended) this.stream?.reset('cancelled');
         this.#retry(delay);
@@ -174,7 +199,19 @@ export class Tries implements PoolWaiter {
       }
     }
     this.#answered = this.#context.clock.now();
+    this.#hedgeTimer?.cancel();
+    this.#endRace();
     return false;
+  }
+
+  /** Why an answer that begins so counts as a failed try. */
+  failureOf({ status, headers }: ResponseHead, complete: boolean): TryFailure | undefined {
+    const { retry } = this.#plan;
+    if (retry?.codes.includes(status)) return { kind: 'status', status };
+    // Once a call has answered more than how it ended, its caller may have seen it (gRFC A6).
+    if (!this.#readsStatus || (status === 200 && !complete)) return undefined;
+    const ended = statusOfTrailers(headers, status);
+    return ended !== 'OK' && retry!.grpcStatuses!.includes(ended) ? { kind: 'grpc', status: ended } : undefined;
   }
 
   /** The try broke before its response began. */
@@ -190,8 +227,14 @@ export class Tries implements PoolWaiter {
 
   /** Gives up what is under way. */
   stop(): void {
+    this.#endRace();
+    this.#giveUp();
+  }
+
+  /** The present try alone. */
+  #giveUp(): void {
     if (this.stream) this.stream.reset('cancelled');
-    else this.upstream?.pool.forget(this);
+    else this.upstream?.pool.forget(this.#hedge && !this.#hedge.racing ? this.#hedge : this);
     this.stream = undefined;
   }
 
@@ -212,6 +255,7 @@ export class Tries implements PoolWaiter {
   /** Takes the try out of all counts, once; returns the endpoint it was at, if the balancer chose that. */
   #leave(): EndpointState | undefined {
     this.#timer?.cancel();
+    this.#hedgeTimer?.cancel();
     if (!this.#underWay) return undefined;
     this.#underWay = false;
     if (this.#queued) this.#leaveQueue();
@@ -250,13 +294,24 @@ export class Tries implements PoolWaiter {
       ...(timeLeft !== undefined && { timeLeft }),
     };
     const planned = planRetry(policy, failed, budget, this.#context.random);
-    return planned.again ? planned.delay : undefined;
+    if (planned.again) return planned.delay;
+    if (planned.exhausted) this.#countRefused();
+    return undefined;
+  }
+
+  #countRefused(): void {
+    this.#context.metrics.retriesRefused.with(this.#plan.service, this.#plan.route ?? '').add(1);
   }
 
   #onFailed(failure: Failure): void {
     if (!this.#underWay) return;
     this.#outcome = 'gateway-error';
-    const delay = this.#planRetry(failure.cause, failure.left ?? false);
+    if (this.#hedge?.racing) {
+      this.#settle(true);
+      this.#yieldToHedge();
+      return;
+    }
+    const delay = this.#planRetry(this.#asCall(failure.cause), failure.left ?? false);
     if (delay !== undefined) {
       this.#anew = failure.left ?? false;
       this.#retry(delay);
@@ -266,13 +321,20 @@ export class Tries implements PoolWaiter {
     this.#owner.onFailure(failure);
   }
 
+  /** What a call of gRPC that broke, or took too long, looks like to its caller. */
+  #asCall(failure: TryFailure): TryFailure {
+    if (!this.#readsStatus || (failure.kind !== 'broken' && failure.kind !== 'timeout')) return failure;
+    const status = failure.kind === 'timeout' ? 'DEADLINE_EXCEEDED' : 'UNAVAILABLE';
+    return this.#plan.retry!.grpcStatuses!.includes(status) ? { kind: 'grpc', status } : failure;
+  }
+
   #retry(delay: number): void {
     const { clock, metrics } = this.#context;
     this.#settle(true);
     this.stream = undefined;
+    this.#hedge = undefined;
     this.retries++;
-    this.#tried ??= new Set();
-    if (this.upstream?.state) this.#tried.add(this.upstream.state);
+    this.#addTried(this.upstream);
     metrics.retries.with(this.#plan.service, this.#plan.route ?? '').add(1);
     if (delay > 0) this.#timer = clock.schedule(delay, () => this.start());
     else this.start();
@@ -283,7 +345,78 @@ export class Tries implements PoolWaiter {
       this.#owner.onLateResponse(limit);
       return;
     }
-    this.stop();
+    this.#giveUp();
     this.#onFailed(tooSlow(this.target, limit));
+  }
+
+  /** Only a whole request can be sent twice, and only to two places. */
+  #startHedge(): void {
+    const { body } = this.#owner;
+    const { state } = this.upstream ?? {};
+    if (!body.ended || !body.replayable || !state) return;
+    const { budget, breakers, service, route = '' } = this.#plan;
+    if (breakers && firstOpen(breakers, 'requests')) return;
+    const tried = new Set(this.#tried).add(state);
+    const upstream = this.#plan.pick(tried, this.#key, this.#head.headers);
+    if (!upstream || (upstream.state && tried.has(upstream.state))) return;
+    if (!budget.withdraw()) {
+      this.#countRefused();
+      return;
+    }
+    this.#hedged = true;
+    this.retries++;
+    this.#context.metrics.hedges.with(service, route).add(1);
+    this.#hedge = new Hedge(this.#context.clock, upstream, this.#head, this.#owner, this, breakers);
+    this.#hedge.start(this.#plan.timeouts.backendRequest);
+  }
+
+  /** The second try has answered first: the first is given up, which is no failure of its endpoint. */
+  onHedgeAnswered(): void {
+    if (this.stream) this.stream.reset('cancelled');
+    else this.upstream?.pool.forget(this);
+    this.#outcome = undefined;
+    this.#settle(false);
+    this.#follow();
+  }
+
+  onHedgeFailed(): void {
+    this.#addTried(this.#hedge!.upstream);
+    this.#hedge = undefined;
+  }
+
+  /** The first try is over, the second goes on alone. */
+  #yieldToHedge(): void {
+    this.#hedge!.lead();
+    this.#follow();
+  }
+
+  /** What was the second try is the present one from now on, in all counts. */
+  #follow(): void {
+    this.#addTried(this.upstream);
+    const { upstream, stream, started, left, breakers, queued } = this.#hedge!;
+    this.upstream = upstream;
+    this.stream = stream;
+    this.#turn++;
+    this.#underWay = true;
+    this.#breakers = breakers;
+    this.#queued = queued;
+    this.#outcome = undefined;
+    this.#sent = stream !== undefined;
+    this.#started = started;
+    if (left === undefined) return;
+    const limit = this.#plan.timeouts.backendRequest!;
+    this.#timer = this.#context.clock.schedule(Math.max(0, left), () => this.#onTimeout(limit));
+  }
+
+  #endRace(): void {
+    if (!this.#hedge?.racing) return;
+    this.#hedge.stop();
+    this.#hedge = undefined;
+  }
+
+  #addTried(upstream: Upstream | undefined): void {
+    if (!upstream?.state) return;
+    this.#tried ??= new Set();
+    this.#tried.add(upstream.state);
   }
 }

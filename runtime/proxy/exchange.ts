@@ -72,7 +72,7 @@ export class Exchange implements TriesOwner {
   /** Starts the first try and returns who takes the request's body. */
   start(): RequestReceiver {
     this.#context.metrics.activeRequests.add(1);
-    this.#plan.budget.deposit();
+    this.#plan.budget.deposit(this.#started);
     // Nothing of a tunnel passes before both ends agreed on it.
     if (this.#head.upgrade !== undefined) this.#downstream.pause();
     const limit = this.#limit;
@@ -100,7 +100,7 @@ export class Exchange implements TriesOwner {
 
   onResponse(head: ResponseHead, end: boolean): void {
     const { status } = head;
-    if (this.#tries.onStatus(status, end)) return;
+    if (this.#tries.onHead(head, end)) return;
     this.#status = status;
     this.#responseStarted = true;
     if (status === 101) this.#openTunnel();

@@ -3,7 +3,7 @@ import {
   formatTarget,
   normalizePath,
   type RateLimitRefusal,
-  type RetryBudget,
+  type RetryAllowance,
   rateLimitFields,
 } from '../engine/index.ts';
 import {
@@ -55,11 +55,11 @@ class InboundPlan implements ExchangePlan {
   readonly service: string;
   readonly mtls: boolean;
   readonly callerCanRetry: boolean;
-  readonly budget: RetryBudget;
+  readonly budget: RetryAllowance;
   readonly #series: DurationSeries;
   readonly #upstream: Upstream;
 
-  constructor(service: string, mtls: boolean, budget: RetryBudget, series: DurationSeries, upstream: Upstream) {
+  constructor(service: string, mtls: boolean, budget: RetryAllowance, series: DurationSeries, upstream: Upstream) {
     this.service = service;
     this.mtls = mtls;
     // Only peers have an identity, and they speak HTTP/2.
@@ -82,7 +82,7 @@ class InboundPlan implements ExchangePlan {
 export class Inbound {
   readonly #parts: InboundParts;
   readonly #meter: TcpMeter;
-  readonly #budget: RetryBudget;
+  readonly #budget: RetryAllowance;
   readonly #app: { readonly host: string; readonly port: number };
   readonly #plans = new Map<string, InboundPlan>();
   #application: { readonly protocol: Protocol; readonly upstream: Upstream } | undefined;

@@ -57,6 +57,16 @@ export class ProxyMetrics {
     'service',
     'route',
   ]);
+  readonly hedges = this.registry.counter(
+    'http_client_hedges_total',
+    'Second tries beside a first that had not begun to answer.',
+    ['service', 'route'],
+  );
+  readonly retriesRefused = this.registry.counter(
+    'meshwright_retries_refused_total',
+    'Tries that the retry budget of the target did not allow.',
+    ['service', 'route'],
+  );
   readonly activeRequests: Value = this.registry
     .gauge('http_server_active_requests', 'Requests under way in both directions.')
     .with();

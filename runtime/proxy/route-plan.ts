@@ -5,9 +5,16 @@ import {
   type CompiledFault,
   type EndpointState,
   type HttpRequest,
-  type RetryBudget,
+  type RetryAllowance,
 } from '../engine/index.ts';
-import { describeReference, type HttpRule, type Retry, type Timeouts, type WeightedBackend } from '../model/index.ts';
+import {
+  describeReference,
+  type Hedging,
+  type HttpRule,
+  type Retry,
+  type Timeouts,
+  type WeightedBackend,
+} from '../model/index.ts';
 import type { HeaderList } from '../net/index.ts';
 import type { Cluster } from './cluster.ts';
 import type { ExchangePlan, ProxyContext, Upstream } from './exchange-plan.ts';
@@ -27,7 +34,7 @@ export class RoutePlan implements ExchangePlan {
   readonly route: string;
   readonly timeouts: Timeouts;
   readonly retry: Retry | undefined;
-  readonly budget: RetryBudget;
+  readonly hedging: Hedging | undefined;
   readonly changeResponse: ((headers: HeaderList) => HeaderList) | undefined;
   readonly #context: ProxyContext;
   readonly #cluster: Cluster;
@@ -55,7 +62,7 @@ export class RoutePlan implements ExchangePlan {
     this.route = nameOfRule(rule);
     this.timeouts = rule.timeouts;
     this.retry = rule.retry;
-    this.budget = cluster.budget;
+    this.hedging = rule.hedging;
     this.#context = context;
     this.#cluster = cluster;
     this.#drawFault = drawFault;
@@ -71,6 +78,11 @@ export class RoutePlan implements ExchangePlan {
     const { clientDuration, clientCallDuration } = context.metrics;
     this.#encrypted = new DurationSeries(clientDuration, [...labels, 'true'], clientCallDuration);
     this.#plain = new DurationSeries(clientDuration, [...labels, 'false'], clientCallDuration);
+  }
+
+  /** Requests to one target share it, whatever rule sends them. */
+  get budget(): RetryAllowance {
+    return this.#cluster.budget;
   }
 
   get mtls(): boolean {

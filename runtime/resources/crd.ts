@@ -7,6 +7,7 @@ import { mtlsPolicy } from './mtls.ts';
 import { groups } from './names.ts';
 import { outlierDetectionPolicy } from './outlier-detection.ts';
 import { rateLimitPolicy } from './rate-limit.ts';
+import { retryPolicy } from './retry.ts';
 
 interface PrinterColumn {
   readonly name: string;
@@ -83,6 +84,13 @@ const definitions: readonly Definition[] = [
     categories: ['meshwright', 'meshwright-policy'],
     schema: faultPolicy,
     columns: [target],
+  },
+  {
+    kind: 'RetryPolicy',
+    plural: 'retrypolicies',
+    categories: ['meshwright', 'meshwright-policy'],
+    schema: retryPolicy,
+    columns: [{ ...target, description: 'The first Service or route it is attached to.' }],
   },
   {
     kind: 'MtlsPolicy',

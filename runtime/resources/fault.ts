@@ -1,17 +1,13 @@
 import * as z from 'zod';
-import { type GrpcStatus, grpcStatusCodes } from '../model/index.ts';
 import { objectMeta, objectName } from './metadata.ts';
-import { apiVersion, servicePortRef, status, targetRefs } from './policy.ts';
+import { apiVersion, grpcStatus, servicePortRef, status, targetRefs } from './policy.ts';
 import { duration, headerMatch } from './routes.ts';
 import { exactlyOne, withRule } from './rule.ts';
 
 const abort = exactlyOne(
   z.strictObject({
     httpStatus: z.int().min(400).max(599).optional(),
-    grpcStatus: z
-      .enum(Object.keys(grpcStatusCodes) as [GrpcStatus, ...GrpcStatus[]])
-      .describe('For ports that speak grpc.')
-      .optional(),
+    grpcStatus: grpcStatus.describe('For ports that speak grpc.').optional(),
   }),
 );
 

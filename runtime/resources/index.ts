@@ -27,6 +27,7 @@ export {
 export type { OutlierDetectionPolicyObject } from './outlier-detection.ts';
 export { parseObject } from './parse.ts';
 export type { RateLimitPolicyObject } from './rate-limit.ts';
+export type { RetryPolicyObject } from './retry.ts';
 export type {
   BackendObjectRef,
   CorsFilter,

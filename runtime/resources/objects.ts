@@ -19,6 +19,7 @@ import { accessPolicy, mesh } from './meshwright.ts';
 import { mtlsPolicy } from './mtls.ts';
 import { outlierDetectionPolicy } from './outlier-detection.ts';
 import { rateLimitPolicy } from './rate-limit.ts';
+import { retryPolicy } from './retry.ts';
 import { grpcRoute, httpRoute, tcpRoute, tlsRoute } from './routes.ts';
 
 /** Every kind the mesh reads, by name. Kinds are unique over the groups we read. */
@@ -45,6 +46,7 @@ export const schemas = {
   LoadBalancingPolicy: loadBalancingPolicy,
   RateLimitPolicy: rateLimitPolicy,
   FaultPolicy: faultPolicy,
+  RetryPolicy: retryPolicy,
   MtlsPolicy: mtlsPolicy,
   CircuitBreakerPolicy: circuitBreakerPolicy,
   OutlierDetectionPolicy: outlierDetectionPolicy,

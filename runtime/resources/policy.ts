@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { type GrpcStatus, grpcStatusCodes } from '../model/index.ts';
 import { conditions, objectName } from './metadata.ts';
 import { apiVersions } from './names.ts';
 import { duration } from './routes.ts';
@@ -10,6 +11,8 @@ import { admission, withRule } from './rule.ts';
 
 const text = z.string();
 export const apiVersion = z.literal(apiVersions.meshwright);
+/** How a call of gRPC ends that does not end well. */
+export const grpcStatus = z.enum(Object.keys(grpcStatusCodes) as [GrpcStatus, ...GrpcStatus[]]);
 export const status = z.strictObject({ conditions: conditions.optional() }).describe('What the controller says of it.');
 
 export const serviceRef = z.strictObject({

@@ -6,6 +6,7 @@ import type {
   OutlierDetection,
   Protocol,
   QualifiedName,
+  RetryBudget,
   Service,
   ServicePort,
   TcpRoute,
@@ -53,6 +54,7 @@ export interface ServiceEntry {
   readonly name: QualifiedName;
   readonly ports: readonly ServicePortEntry[];
   balancer: Balancer;
+  retryBudget?: RetryBudget;
 }
 
 /** The Services of the mesh, by name. */
@@ -150,7 +152,7 @@ function balancerOf(service: ServiceObject): Balancer {
     : defaultBalancer;
 }
 
-export function toService({ object, namespace, name, ports, balancer }: ServiceEntry): Service {
+export function toService({ object, namespace, name, ports, balancer, retryBudget }: ServiceEntry): Service {
   const short = `${object.metadata.name}.${namespace}`;
   const { clusterIP, clusterIPs } = object.spec;
   return {
@@ -160,6 +162,7 @@ export function toService({ object, namespace, name, ports, balancer }: ServiceE
     addresses: (clusterIPs ?? (clusterIP ? [clusterIP] : [])).filter((address) => address && address !== 'None'),
     ports: ports.map(toServicePort),
     balancer,
+    ...(retryBudget && { retryBudget }),
   };
 }
 

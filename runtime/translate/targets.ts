@@ -8,6 +8,7 @@ import {
   namespaceOf,
   type OutlierDetectionPolicyObject,
   type RateLimitPolicyObject,
+  type RetryPolicyObject,
 } from '../resources/index.ts';
 import type { Report } from './report.ts';
 import type { ServiceEntries, ServiceEntry, ServicePortEntry } from './services.ts';
@@ -25,11 +26,12 @@ type Policy =
   | LoadBalancingPolicyObject
   | MtlsPolicyObject
   | OutlierDetectionPolicyObject
-  | RateLimitPolicyObject;
+  | RateLimitPolicyObject
+  | RetryPolicyObject;
 
 /** The Services a policy is attached to; `verdict` says which one is missing. */
 export function resolveTargets(
-  policy: Exclude<Policy, MtlsPolicyObject | CircuitBreakerPolicyObject>,
+  policy: Exclude<Policy, MtlsPolicyObject | CircuitBreakerPolicyObject | RetryPolicyObject>,
   services: ServiceEntries,
   report: Report,
 ): { targets: PolicyTarget[]; verdict?: Verdict } {

@@ -15,6 +15,7 @@ import { applyOutlierDetection } from './outlier-detection.ts';
 import { protocolsDeclaredByRoutes } from './protocols.ts';
 import { attachRateLimits } from './rate-limits.ts';
 import { type Report, reportTo } from './report.ts';
+import { readRetryPolicies } from './retries.ts';
 import { attachRoutes } from './routes/attach.ts';
 import { readServices, type ServiceEntries, toService } from './services.ts';
 import { serviceOf, slicesByService } from './slices.ts';
@@ -61,7 +62,8 @@ export function compile(objects: readonly KubernetesObject[], trustDomain?: stri
   const gateways = readGateways(inventory, report);
   const workloads = readWorkloads(inventory, services, gateways, report);
   const circuitBreakers = readCircuitBreakers(inventory, services, report, statuses);
-  attachRoutes({ inventory, services, gateways, grants, circuitBreakers, report }, statuses);
+  const retriesOf = readRetryPolicies(inventory, services, report, statuses);
+  attachRoutes({ inventory, services, gateways, grants, circuitBreakers, retriesOf, report }, statuses);
   attachAccessPolicies(inventory, services, workloads, report, statuses);
   attachRateLimits(inventory, services, workloads, report, statuses);
   attachFaults(inventory, services, report, statuses);

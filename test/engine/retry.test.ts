@@ -5,10 +5,11 @@ import {
   createRetryBudget,
   type FailedTry,
   planRetry,
+  type RetryAllowance,
   type TryFailure,
   tryTimeout,
 } from '../../runtime/engine/index.ts';
-import type { Retry } from '../../runtime/model/index.ts';
+import type { Retry, RetryBudget } from '../../runtime/model/index.ts';
 import { createClock } from './fixtures.ts';
 
 const retry: Retry = { attempts: 2, codes: [503], backoff: 100 };
@@ -70,6 +71,7 @@ describe('a failed try', () => {
     expect(planRetry(retry, failed({ kind: 'broken' }), budget, half)).toEqual({
       again: false,
       reason: 'the retry budget is used up',
+      exhausted: true,
     });
   });
 });
@@ -79,46 +81,99 @@ test('the wait doubles, with full jitter, up to a limit', () => {
   expect(backoffDelay(retry, 3, () => 0)).toBe(0);
 });
 
-test('repetitions never exceed a fifth of the requests, ten a second and what was saved', () => {
-  const step = fc.oneof(
-    fc.record({ kind: fc.constant('wait' as const), amount: fc.nat(3000) }),
-    fc.record({ kind: fc.constantFrom('request' as const, 'retry' as const), amount: fc.nat(200) }),
-  );
-  fc.assert(
-    fc.property(fc.array(step, { maxLength: 50 }), (steps) => {
-      const clock = createClock();
-      const budget = createRetryBudget(clock);
-      let requests = 0;
-      let retries = 0;
-      for (const { kind, amount } of steps) {
-        if (kind === 'wait') clock.advance(amount);
-        for (let count = 0; kind !== 'wait' && count < amount; count++) {
-          if (kind === 'request') {
-            requests++;
-            budget.deposit();
-          } else if (budget.withdraw()) retries++;
-        }
-        expect(retries).toBeLessThanOrEqual(10 + requests * 0.2 + (clock.now() / 1000) * 10 + 1e-6);
-      }
-    }),
-  );
+describe('a call of gRPC', () => {
+  const calls: Retry = { ...retry, codes: [], grpcStatuses: ['UNAVAILABLE'] };
+  const post = (failure: TryFailure) => plan(failed(failure, { method: 'POST' }), calls);
+
+  test('is repeated for a status that is named, POST as it is', () => {
+    expect(post({ kind: 'grpc', status: 'UNAVAILABLE' })).toEqual({ again: true, delay: 50 });
+  });
+
+  test.each<[TryFailure, string]>([
+    [{ kind: 'grpc', status: 'INTERNAL' }, 'INTERNAL is not retried'],
+    [{ kind: 'broken' }, 'POST may have been processed'],
+    [{ kind: 'timeout' }, 'POST may have been processed'],
+  ])('is not repeated after %j', (failure, reason) => {
+    expect(post(failure)).toEqual({ again: false, reason });
+  });
+
+  test('is not repeated for a status where none is named', () => {
+    const attempt = failed({ kind: 'grpc', status: 'UNAVAILABLE' }, { method: 'POST' });
+    expect(plan(attempt)).toEqual({ again: false, reason: 'UNAVAILABLE is not retried' });
+  });
 });
 
-test('the budget fills again with time and with requests, to a hundred at most', () => {
-  const clock = createClock();
-  const budget = createRetryBudget(clock);
-  const drain = () => {
+describe('a retry budget', () => {
+  const budget: RetryBudget = { percent: 20, interval: 10_000, minRetryRate: { count: 10, interval: 1000 } };
+  const drain = (allowance: RetryAllowance) => {
     let count = 0;
-    while (budget.withdraw()) count++;
+    while (count < 1000 && allowance.withdraw()) count++;
     return count;
   };
-  expect(drain()).toBe(10);
-  clock.advance(500);
-  expect(drain()).toBe(5);
-  for (let count = 0; count < 51; count++) budget.deposit();
-  expect(drain()).toBe(10);
-  clock.advance(60_000);
-  expect(drain()).toBe(100);
+  const request = (allowance: RetryAllowance, count: number, now: number) => {
+    for (let each = 0; each < count; each++) allowance.deposit(now);
+  };
+
+  test('allows ten a second to whoever says nothing, and a fifth of the requests', () => {
+    const clock = createClock();
+    const allowance = createRetryBudget(clock);
+    expect(drain(allowance)).toBe(10);
+    clock.advance(999);
+    expect(drain(allowance)).toBe(0);
+    clock.advance(101);
+    expect(drain(allowance)).toBe(10);
+    request(allowance, 200, clock.now());
+    expect(drain(allowance)).toBe(20);
+  });
+
+  test('forgets requests and repetitions after its interval', () => {
+    const clock = createClock();
+    const few = createRetryBudget(clock, { ...budget, minRetryRate: { count: 1, interval: 3_600_000 } });
+    request(few, 100, clock.now());
+    expect(drain(few)).toBe(20);
+    clock.advance(11_000);
+    expect(drain(few)).toBe(0);
+    request(few, 10, clock.now());
+    expect(drain(few)).toBe(2);
+  });
+
+  test('of no percent allows the least there is and no more', () => {
+    const clock = createClock();
+    const none = createRetryBudget(clock, { ...budget, percent: 0, minRetryRate: { count: 3, interval: 60_000 } });
+    request(none, 10_000, clock.now());
+    expect(drain(none)).toBe(3);
+  });
+
+  test('is never exceeded, whatever happens when', () => {
+    const step = fc.oneof(
+      fc.record({ kind: fc.constant('wait' as const), amount: fc.nat(3000) }),
+      fc.record({ kind: fc.constantFrom('request' as const, 'retry' as const), amount: fc.nat(200) }),
+    );
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 50 }), fc.nat(100), (steps, percent) => {
+        const clock = createClock();
+        const allowance = createRetryBudget(clock, { ...budget, percent });
+        const requests: number[] = [];
+        const retries: number[] = [];
+        const within = (times: readonly number[], interval: number) =>
+          times.filter((time) => time > clock.now() - interval).length;
+        for (const { kind, amount } of steps) {
+          if (kind === 'wait') clock.advance(amount);
+          for (let count = 0; kind !== 'wait' && count < amount; count++) {
+            if (kind === 'request') {
+              requests.push(clock.now());
+              allowance.deposit(clock.now());
+            } else if (allowance.withdraw()) {
+              retries.push(clock.now());
+              // What is counted leaves the window in steps of a tenth of it.
+              const share = (within(requests, 10_000) * percent) / 100;
+              expect(within(retries, 9000) <= share + 1e-6 || within(retries, 900) <= 10).toBe(true);
+            }
+          }
+        }
+      }),
+    );
+  });
 });
 
 test.each([

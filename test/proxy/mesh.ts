@@ -161,6 +161,7 @@ export interface ProxyOptions {
   readonly gateway?: string;
   readonly limits?: Partial<ProxyLimits>;
   readonly random?: Random;
+  /** System time where absent. */
   readonly clock?: Clock;
   readonly svid: Svid;
 }

@@ -19,6 +19,7 @@ describe('customResourceDefinitions', () => {
       'loadbalancingpolicies.meshwright.dev',
       'ratelimitpolicies.meshwright.dev',
       'faultpolicies.meshwright.dev',
+      'retrypolicies.meshwright.dev',
       'mtlspolicies.meshwright.dev',
       'circuitbreakerpolicies.meshwright.dev',
       'outlierdetectionpolicies.meshwright.dev',

@@ -20,6 +20,18 @@ const limit = (limit: object) => ({ targetRefs, limits: [{ requests: 1, interval
 const fault = (...faults: object[]) => ({ targetRefs, faults });
 const breaker = (spec: object) => ({ targetRefs, ...spec });
 const route = { group: 'gateway.networking.k8s.io', kind: 'HTTPRoute', name: 'cart' };
+const retries = (spec: object, ...kinds: string[]) => ({
+  targetRefs: kinds.map((kind) => ({
+    group: kind === 'Service' ? '' : 'gateway.networking.k8s.io',
+    kind,
+    name: 'cart',
+  })),
+  ...spec,
+});
+const oneOfThree =
+  'must have exactly one of retry, for GRPCRoutes, hedging, for HTTPRoutes, and retryConstraint, for Services';
+const retryTarget =
+  'a Service is of the core group and has no sectionName here; routes are of gateway.networking.k8s.io';
 const oneOf = (...names: string[]) => `must have exactly one of ${names.join(', ')}`;
 const principals = oneOf('serviceAccount', 'namespace', 'authenticated');
 const keys = oneOf('header', 'cookie', 'query', 'source');
@@ -34,6 +46,37 @@ const tooLong = (name: ProxyLimitName): RefusedObject => ({
 
 export const refusedObjects: readonly RefusedObject[] = [
   ...proxyLimitNames.filter((name) => proxyLimits[name].unit === 'milliseconds').map(tooLong),
+  { kind: 'RetryPolicy', spec: retries({}, 'Service'), place: 'spec', says: oneOfThree },
+  {
+    kind: 'RetryPolicy',
+    spec: retries({ retryConstraint: {}, hedging: { delay: '1s' } }, 'Service'),
+    place: 'spec',
+    says: oneOfThree,
+  },
+  {
+    kind: 'RetryPolicy',
+    spec: retries({ hedging: { delay: '1s' } }, 'HTTPRoute', 'GRPCRoute'),
+    place: 'spec',
+    says: oneOfThree,
+  },
+  {
+    kind: 'RetryPolicy',
+    spec: { targetRefs: [{ ...targetRefs[0], sectionName: 'http' }], retryConstraint: {} },
+    place: 'spec.targetRefs[0]',
+    says: retryTarget,
+  },
+  {
+    kind: 'RetryPolicy',
+    spec: { targetRefs, retryConstraint: { minRetryRate: { interval: '2h' } } },
+    place: 'spec.retryConstraint.minRetryRate.interval',
+    says: 'must be more than 0 and at most 1h',
+  },
+  {
+    kind: 'RetryPolicy',
+    spec: { targetRefs: [{ group: '', kind: 'HTTPRoute', name: 'cart' }], hedging: { delay: '1s' } },
+    place: 'spec.targetRefs[0]',
+    says: retryTarget,
+  },
   { kind: 'AccessPolicy', spec: access({ from: [{}] }), place: 'spec.rules[0].from[0]', says: principals },
   {
     kind: 'AccessPolicy',

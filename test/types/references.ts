@@ -94,6 +94,8 @@ export function doesNotCompile(): void {
   new Route(mesh, 'x', { parent: reviews, rules: [{ to: reviews, cors: { allowOrigins: ['shop.example'] } }] });
   // @ts-expect-error a method that is none, for other origins
   new Route(mesh, 'x', { parent: ratings, rules: [{ to: ratings, cors: { ...open, allowMethods: ['put'] } }] });
+  // @ts-expect-error a status of gRPC that there is not
+  new GrpcRoute(mesh, 'x', { parent: pricing, rules: [{ to: pricing, retry: { attempts: 1, statuses: ['GONE'] } }] });
   // @ts-expect-error a redirect that is retried
   new Route(mesh, 'x', { parent: reviews, rules: [{ redirect: { host: 'a.example' }, retry: { attempts: 1 } }] });
   // @ts-expect-error a condition on a method in a gRPC route

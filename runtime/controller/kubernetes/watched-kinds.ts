@@ -35,6 +35,7 @@ const versions: Readonly<Record<Kind, readonly string[]>> = {
   LoadBalancingPolicy: ours,
   RateLimitPolicy: ours,
   FaultPolicy: ours,
+  RetryPolicy: ours,
   MtlsPolicy: ours,
   CircuitBreakerPolicy: ours,
   OutlierDetectionPolicy: ours,

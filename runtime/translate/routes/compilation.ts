@@ -5,6 +5,7 @@ import type { GatewayEntries } from '../gateways.ts';
 import type { Grants } from '../grants.ts';
 import type { Inventory } from '../inventory.ts';
 import type { Report } from '../report.ts';
+import type { RuleRetriesOf } from '../retries.ts';
 import type { ServiceEntries } from '../services.ts';
 import type { Verdict } from '../status.ts';
 import type { RouteObject } from './backends.ts';
@@ -17,6 +18,7 @@ export interface RouteContext {
   readonly gateways: GatewayEntries;
   readonly grants: Grants;
   readonly circuitBreakers: RouteCircuitBreakers;
+  readonly retriesOf: RuleRetriesOf;
   readonly report: Report;
 }
 
@@ -32,7 +34,7 @@ export type Attachment = Verdict | undefined;
  */
 export function compilation(
   object: RouteObject,
-  { services, grants, circuitBreakers, report }: RouteContext,
+  { services, grants, circuitBreakers, retriesOf, report }: RouteContext,
 ): (parent: 'Service' | 'Gateway') => CompiledRoute {
   const compiled = new Map<string, CompiledRoute>();
   const told = new Set<string>();
@@ -47,7 +49,7 @@ export function compilation(
     valueAt(compiled, parent, () => {
       const context = { services, circuitBreakers, permit: parent === 'Service' ? anywhere : granted };
       return object.kind === 'HTTPRoute' || object.kind === 'GRPCRoute'
-        ? compileRequestRoute(object, context, once)
+        ? compileRequestRoute(object, context, retriesOf, once)
         : compileConnectionRoute(object, context, once);
     });
 }

@@ -12,6 +12,7 @@ import {
 import type { GrpcRouteObject, HttpRouteFilter, HttpRouteObject, HttpRouteRule } from '../../resources/index.ts';
 import type { RouteCircuitBreakers } from '../circuit-breakers.ts';
 import type { Report } from '../report.ts';
+import { type RuleRetriesOf, retryBackoff } from '../retries.ts';
 import { referenceTo, resolvedRefs, type Verdict } from '../status.ts';
 import { type BackendContext, type BackendProblem, resolveBackend, weightedBackend } from './backends.ts';
 import { translateFilters } from './filters.ts';
@@ -36,12 +37,12 @@ export interface CompiledRequestRoute {
 
 /** Gateway API: codes that mean the backend, not the request, is at fault. */
 const retriedCodes = [502, 503, 504];
-const retryBackoff = 25;
 
 /** Translates the rules of a route; they are the same on every parent it is attached to. */
 export function compileRequestRoute(
   route: RequestRouteObject,
   context: BackendContext & { readonly circuitBreakers: RouteCircuitBreakers },
+  retriesOf: RuleRetriesOf,
   report: Report,
 ): CompiledRequestRoute {
   let unresolved: BackendProblem | undefined;
@@ -50,6 +51,7 @@ export function compileRequestRoute(
   const rules = rulesOf(route);
   const compiled = rules.map(({ rule, matches }, index): CompiledRule => {
     const path = `spec.rules[${index}]`;
+    const name = rule.name ?? `rule-${index}`;
     const filters = translateFilters(rule.filters ?? [], matches);
     const problem = contradiction(rule, matches) ?? filters.problem;
     if (problem) {
@@ -85,7 +87,7 @@ export function compileRequestRoute(
       keys: usable.map(matchKey),
       rule: {
         route: referenceTo(route),
-        name: rule.name ?? `rule-${index}`,
+        name,
         matches: usable,
         ...(requestHeaders ? { requestHeaders } : {}),
         ...(responseHeaders ? { responseHeaders } : {}),
@@ -95,6 +97,7 @@ export function compileRequestRoute(
         timeouts: timeoutsOf(rule.timeouts),
         ...retryOf(rule.retry),
         ...breakersOf(context.circuitBreakers.ofRule(route, rule.name)),
+        ...retriesOf(route, name),
         action,
       },
     };
