@@ -9,7 +9,7 @@ import {
 import type { Inventory } from './inventory.ts';
 import type { Report } from './report.ts';
 import type { ServiceEntries } from './services.ts';
-import { accepted, condition, type ObjectStatus, referenceTo, type Verdict } from './status.ts';
+import { accepted, type ObjectStatus, ownStatus, type Verdict } from './status.ts';
 import { resolveTarget } from './targets.ts';
 
 type RequestRoute = HttpRouteObject | GrpcRouteObject;
@@ -38,6 +38,7 @@ export function readRetryPolicies(
   const owners = new Map<string, RetryPolicyObject>();
   for (const policy of inventory.all('RetryPolicy')) {
     let verdict = accepted;
+    let unresolved: Verdict | undefined;
     const refuse = (refused: Verdict) => {
       if (verdict.holds) verdict = refused;
     };
@@ -50,6 +51,7 @@ export function readRetryPolicies(
       const missing = missingTarget(policy, ref, index, inventory, services, report);
       if (missing) {
         refuse(missing);
+        unresolved ??= missing;
         continue;
       }
       const key = keyOf(namespaceOf(policy), ref);
@@ -64,7 +66,7 @@ export function readRetryPolicies(
         if (service) service.retryBudget = budgetOf(policy.spec.retryConstraint);
       }
     }
-    statuses.push({ object: referenceTo(policy), conditions: [condition(policy, 'Accepted', verdict)] });
+    statuses.push(ownStatus(policy, verdict, unresolved));
   }
   return (route, rule) => {
     const ref = { kind: route.kind, name: route.metadata.name };
