@@ -3,6 +3,7 @@ import {
   AccessPolicy,
   App,
   Caller,
+  CircuitBreakerPolicy,
   Duration,
   Fault,
   FaultPolicy,
@@ -12,6 +13,7 @@ import {
   LoadBalancing,
   LoadBalancingPolicy,
   Mesh,
+  OutlierDetectionPolicy,
   Path,
   PathChange,
   Port,
@@ -120,6 +122,12 @@ new RateLimitPolicy(cart, 'limits', {
     }),
   ],
 });
+
+// How much may be under way: when ratings are slow, callers are told so at once instead of piling up.
+new CircuitBreakerPolicy(ratings, 'limits', { target: ratings, maxRequests: 500, maxPendingRequests: 100 });
+
+// A replica that fails time and again is left alone for a while.
+new OutlierDetectionPolicy(reviews, 'v1-outliers', { target: reviews.version('v1'), consecutiveGatewayErrors: 5 });
 
 // What goes wrong on purpose, for tests that ask for it.
 new FaultPolicy(ratings, 'trouble', {

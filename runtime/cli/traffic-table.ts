@@ -11,15 +11,21 @@ export function formatServiceStats(stats: readonly ServiceStats[]): string {
   return formatTable(['SERVICE', 'VERSION', ...trafficTitles], rows);
 }
 
+/** What circuit breakers and outlier detection do has columns where they do something. */
 export function formatEdges(edges: readonly EdgeStats[]): string {
+  const isStrained = edges.some(({ refused, ejected }) => (refused ?? ejected) !== undefined);
   const rows = edges.map((edge) => [
     edge.source,
     edge.service,
     edge.target === edge.service ? '-' : edge.target,
     edge.protocol,
     ...trafficCells(edge),
+    ...(isStrained
+      ? [edge.refused === undefined ? '-' : `${edge.refused.toFixed(1)}/s`, `${edge.ejected ?? '-'}`]
+      : []),
   ]);
-  return formatTable(['FROM', 'TO', 'TARGET', 'PROTOCOL', ...trafficTitles], rows);
+  const strain = isStrained ? ['REFUSED', 'EJECTED'] : [];
+  return formatTable(['FROM', 'TO', 'TARGET', 'PROTOCOL', ...trafficTitles, ...strain], rows);
 }
 
 export function trafficCells({ rps, success, p50, p99, mtls }: Traffic): string[] {

@@ -156,6 +156,16 @@ describe('stat and edges', () => {
     expect(stdout).toMatch(/^shop\/web +shop\/reviews +shop\/reviews-v1 +http +3\.0 .* 50\.00%$/m);
   });
 
+  it('show what breakers refuse and who is ejected, where that is so', async () => {
+    const [edge] = answers['/api/v1/edges'] as object[];
+    answers['/api/v1/edges'] = [edge, { ...edge, target: 'shop/reviews', refused: 1.25, ejected: 2 }];
+    await using api = await controller();
+    const { stdout } = await meshwright(['edges', '--admin', api.admin]);
+    expect(stdout).toMatch(/MTLS +REFUSED +EJECTED\n/);
+    expect(stdout).toMatch(/^shop\/web +shop\/reviews +shop\/reviews-v1 .* - +-$/m);
+    expect(stdout).toMatch(/^shop\/web +shop\/reviews +- .* 1\.3\/s +2$/m);
+  });
+
   it('print data as it came with -o json', async () => {
     await using api = await controller();
     const { stdout } = await meshwright(['stat', '--admin', api.admin, '-o', 'json']);

@@ -24,3 +24,23 @@ it('explains which rate limits count a request', async () => {
   const { stdout: other } = await meshwright(['explain', ...request, ...inShop]);
   expect(other).toContain('- limit filling of RateLimitPolicy shop/cart-limits: not so: method is POST or PUT');
 });
+
+it('explains which circuit breakers a request has to pass, and who judges the endpoints it goes to', async () => {
+  const toRatings = ['--from', 'shop/reviews-v2', '--to', 'http://ratings:9080/ratings/1'];
+  const { stdout } = await meshwright(['explain', ...toRatings, ...inShop]);
+  expect(stdout).toContain(
+    '* CircuitBreakerPolicy shop/ratings-limits limits shop/ratings:9080: at most 100 requests waiting for a connection, 500 requests under way, for each proxy of its callers',
+  );
+  const toReviews = ['--from', 'shop/web', '--to', 'http://reviews:9080/reviews/1'];
+  const { stdout: reviews } = await meshwright(['explain', ...toReviews, ...inShop]);
+  expect(reviews).toContain(
+    '* one that fails is ejected after 5 gateway errors in a row, for 30 s and longer, 50% of them at most; so says OutlierDetectionPolicy shop/reviews-v1-outliers',
+  );
+  const { stdout: json } = await meshwright(['simulate', ...toReviews, ...inShop, '-o', 'json']);
+  const targets: { service: string; outlierDetection?: string }[] = JSON.parse(json).targets;
+  expect(targets.map(({ service, outlierDetection }) => [service, outlierDetection])).toEqual([
+    ['shop/reviews-v1', 'OutlierDetectionPolicy shop/reviews-v1-outliers'],
+    ['shop/reviews-v2', undefined],
+    ['shop/reviews-v3', undefined],
+  ]);
+});

@@ -7,6 +7,7 @@ import { parsePrometheusText } from '../../runtime/controller/telemetry/promethe
 import { startScraper } from '../../runtime/controller/telemetry/scraper.ts';
 import { Traffic } from '../../runtime/controller/telemetry/traffic.ts';
 import { systemClock } from '../../runtime/model/index.ts';
+import { ProxyMetrics } from '../../runtime/proxy/index.ts';
 import { Registry } from '../../runtime/telemetry/index.ts';
 import { eventually } from '../support/eventually.ts';
 
@@ -117,6 +118,46 @@ describe('Traffic', () => {
       { source: 'shop/web', service: 'shop/reviews', target: 'shop/reviews-v1', rps: 90, success: 1, mtls: 1 },
       { source: 'shop/web', service: 'shop/reviews', target: 'shop/reviews-v2', rps: 10, success: 0 },
     ]);
+  });
+
+  it('tells of each edge what breakers refused and how many endpoints are ejected, and of others nothing', () => {
+    const traffic = new Traffic();
+    const sidecar = () => {
+      const metrics = new ProxyMetrics();
+      const call = (target: string) =>
+        metrics.clientDuration.with('shop/web', 'shop/reviews', target, 'canary', 'true', '2xx').observe(0.02);
+      call('shop/reviews-v1');
+      call('shop/reviews-v2');
+      const refuse = (count: number) => {
+        const policy = 'CircuitBreakerPolicy shop/limits';
+        metrics.breakerRefusals.with('shop/web', 'shop/reviews', 'shop/reviews-v1', policy, 'requests').add(count);
+      };
+      const eject = (count: number) => {
+        metrics.ejected.with('shop/web', 'shop/reviews-v1', '9080').value = count;
+      };
+      return { refuse, eject, expose: () => metrics.registry.expose() };
+    };
+    const [one, two] = [sidecar(), sidecar()];
+    one.refuse(50);
+    traffic.record('one', one.expose(), 0);
+    traffic.record('two', two.expose(), 0);
+    one.refuse(10);
+    one.eject(2);
+    two.refuse(4);
+    two.eject(1);
+    traffic.record('one', one.expose(), 2000);
+    traffic.record('two', two.expose(), 2000);
+    const [v1, v2] = traffic.edges();
+    expect(v1).toMatchObject({ target: 'shop/reviews-v1', refused: 7, ejected: 2 });
+    expect(v2).toMatchObject({ target: 'shop/reviews-v2' });
+    expect(Object.keys(v2)).not.toEqual(expect.arrayContaining(['refused']));
+    one.eject(0);
+    two.eject(0);
+    for (let at = 4000; at < 20_000; at += 2000) {
+      traffic.record('one', one.expose(), at);
+      traffic.record('two', two.expose(), at);
+    }
+    expect(Object.keys(traffic.edges()[0])).toEqual(Object.keys(traffic.edges()[1]));
   });
 
   it('counts from zero where a proxy began anew, and says nothing of shares without requests', () => {

@@ -9,6 +9,7 @@ import {
   sumBuckets,
 } from './histograms.ts';
 import { parsePrometheusText, type Sample } from './prometheus-text.ts';
+import { type Strain, strainMetrics, strainOn } from './strain.ts';
 
 /** How requests went in the last seconds. Shares and times are absent where there were none. */
 export interface TrafficStats {
@@ -32,7 +33,7 @@ export interface ServiceStats extends TrafficStats {
 }
 
 /** Requests that one service sent to another. */
-export interface EdgeStats extends TrafficStats {
+export interface EdgeStats extends TrafficStats, Strain {
   readonly source: string;
   /** The service that was called. */
   readonly service: string;
@@ -48,6 +49,7 @@ interface Scrape {
   readonly client: Histograms;
   /** Streams opened, by source, service and whether they are encrypted. */
   readonly streams: readonly Sample[];
+  readonly strain: readonly Sample[];
 }
 
 const streamsOpened = 'tcp_connections_opened_total';
@@ -63,8 +65,10 @@ export class Traffic {
   record(proxy: string, text: string, at: number): void {
     const histograms = readHistograms(text);
     const scrapes = this.#scrapes.get(proxy) ?? [];
-    const streams = [...parsePrometheusText(text, (name) => name === streamsOpened)];
-    scrapes.push({ at, server: histograms[serverDuration], client: histograms[clientDuration], streams });
+    const samples = [...parsePrometheusText(text, (name) => name === streamsOpened || strainMetrics.has(name))];
+    const streams = samples.filter(({ name }) => name === streamsOpened);
+    const strain = samples.filter(({ name }) => name !== streamsOpened);
+    scrapes.push({ at, server: histograms[serverDuration], client: histograms[clientDuration], streams, strain });
     this.#scrapes.set(proxy, scrapes.slice(-keptScrapes));
   }
 
@@ -85,7 +89,19 @@ export class Traffic {
     const http = this.#aggregate('client', ['source', 'service', 'target']).map(
       ([[source, service, target], stats]): EdgeStats => ({ source, service, target, protocol: 'http', ...stats }),
     );
-    return [...http, ...this.#streams()];
+    const windows = this.#strain();
+    const edges = [...http, ...this.#streams()];
+    if (windows.length === 0) return edges;
+    return edges.map((edge) => ({ ...edge, ...strainOn(windows, edge.source, edge.target) }));
+  }
+
+  /** Of the proxies that have a policy to tell of: mostly of none. */
+  #strain() {
+    return [...this.#scrapes.values()].flatMap((scrapes) => {
+      const [first, last] = [scrapes[0], scrapes[scrapes.length - 1]];
+      const window = { first: first.strain, last: last.strain, seconds: (last.at - first.at) / 1000 };
+      return last.strain.length ? [window] : [];
+    });
   }
 
   /** A stream may live long: an edge is one that was ever opened, also when none was in the last seconds. */
