@@ -29,6 +29,8 @@ export interface BenchOptions extends RoundOptions {
 
 /** What differs from pairs that speak HTTP and know one service. */
 export interface Wanted extends Partial<Pick<PairOptions, 'application' | 'services'>> {
+  /** Processes of each sidecar of ours. */
+  readonly concurrency?: number;
   /** Further flags of Node for ours. */
   readonly nodeFlags?: readonly string[];
   /** Hears what ours write. */
@@ -56,7 +58,7 @@ export class Bench {
 
   /** As {@link start}, without waiting for them. */
   async launch(wanted: Wanted = {}): Promise<Pair[]> {
-    const { application = 'http', services = 0, nodeFlags = [], onOutput } = wanted;
+    const { application = 'http', services = 0, concurrency = 1, nodeFlags = [], onOutput } = wanted;
     const { workspace, options } = this;
     const authority = await createAuthority();
     const backend = await startBackend(workspace, application);
@@ -65,7 +67,7 @@ export class Bench {
     const others = await this.#startPeers(wanted.peers ?? options.peers, common);
     const flags = [...options.nodeFlags, ...nodeFlags];
     const { program } = options;
-    const ours = await startMeshwright({ ...common, authority, program, nodeFlags: flags, onOutput });
+    const ours = await startMeshwright({ ...common, authority, program, nodeFlags: flags, concurrency, onOutput });
     return [ours, ...others];
   }
 

@@ -8,6 +8,7 @@ import { overload } from './overload.ts';
 import { pair } from './pair.ts';
 import { pauses } from './pauses.ts';
 import { startUp } from './start-up.ts';
+import { workers } from './workers.ts';
 
 /** Every figure by its name on the command line. */
 export const figures: Readonly<Record<string, Figure>> = {
@@ -20,4 +21,5 @@ export const figures: Readonly<Record<string, Figure>> = {
   pauses,
   'start-up': startUp,
   overload,
+  workers,
 };

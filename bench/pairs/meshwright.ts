@@ -31,8 +31,10 @@ export const sources: Program = {
  * bounds of the heap that injection sets. Only the kernel's limit of memory is not there.
  */
 export async function production(directory: string): Promise<Program> {
-  const { resources } = readProxyOptions({}, 'bench').options;
-  const heap = proxyVariables('', resources.limits.memory).find(({ name }) => name === 'NODE_OPTIONS')?.value;
+  const { resources, concurrency } = readProxyOptions({}, 'bench').options;
+  const heap = proxyVariables('', resources.limits.memory, concurrency).find(
+    ({ name }) => name === 'NODE_OPTIONS',
+  )?.value;
   return {
     args: [...nodeFlags, await writeBundle(directory)],
     environment: { ...environment, ...(heap ? { NODE_OPTIONS: String(heap) } : {}) },
@@ -44,6 +46,8 @@ export interface MeshwrightOptions extends PairOptions {
   readonly program: Program;
   /** Of Node, besides those of the program. */
   readonly nodeFlags: readonly string[];
+  /** Processes of each sidecar. */
+  readonly concurrency: number;
   readonly onOutput?: StartOptions['onOutput'];
 }
 
@@ -85,7 +89,7 @@ async function startSidecar(
   resources: readonly Resource[],
   ports: SidecarPorts,
 ): Promise<{ process: RunningProcess; accessLog: string }> {
-  const { workspace, authority, program, nodeFlags, onOutput } = options;
+  const { workspace, authority, program, nodeFlags, concurrency, onOutput } = options;
   const stateDir = workspace.path(name);
   await mkdir(stateDir, { mode: 0o700 });
   const id = benchIdentity(name);
@@ -104,6 +108,7 @@ async function startSidecar(
     admin: `127.0.0.1:${ports.admin}`,
     stateDir,
     accessLog,
+    concurrency,
   };
   const config = await workspace.write(`${name}.json`, JSON.stringify(bootstrap));
   await writeFile(`${stateDir}/resources.json`, JSON.stringify(resources));

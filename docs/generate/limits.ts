@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs';
-import { type ProxyLimitName, proxyLimitNames, proxyLimits } from '../../runtime/model/index.ts';
+import { type ProxyLimitName, proxyLimitMeanings, proxyLimitNames, proxyLimits } from '../../runtime/model/index.ts';
 
 const milliseconds = [
   [3_600_000, 'h'],
@@ -23,7 +23,8 @@ function readable(name: ProxyLimitName, value: number): string {
 /** The page docs/limits.md: every bound that a Mesh may set. */
 export function renderLimits(): string {
   const rows = proxyLimitNames.map((name) => {
-    const { default: usual, least, most, meaning } = proxyLimits[name];
+    const { default: usual, least, most } = proxyLimits[name];
+    const meaning = proxyLimitMeanings[name];
     const range = `${readable(name, least)} to ${readable(name, most)}`;
     return `| \`${name}\` | ${readable(name, usual)} | ${range} | ${meaning} |`;
   });

@@ -7,6 +7,8 @@ export interface ProxyOfPod {
   /** Name of its workload, without the namespace. */
   readonly workload: string;
   readonly accessLog: boolean;
+  /** Its processes. */
+  readonly concurrency: number;
   /** Ports of the listeners it serves; it is a gateway's where there are any. */
   readonly gateway: readonly number[];
   readonly probes: ProbeTargets;
@@ -41,6 +43,7 @@ export function bootstrapText(proxy: ProxyOfPod, settings: InjectionSettings): s
     adminAddress: `$(POD_IP):${admin}`,
     stateDir: proxyFiles.state,
     ...(proxy.accessLog && { accessLog: '-' }),
+    ...(proxy.concurrency > 1 && { concurrency: proxy.concurrency }),
   });
   return `${document.slice(0, -1)},"probes":${withoutVariables(proxy.probes)}}`;
 }

@@ -69,7 +69,7 @@ export function sidecarOf(
     imagePullPolicy: 'IfNotPresent',
     args: ['sidecar'],
     restartPolicy: 'Always',
-    env: proxyVariables(bootstrap, options.resources.limits.memory),
+    env: proxyVariables(bootstrap, options.resources.limits.memory, options.concurrency),
     resources: options.resources,
     startupProbe,
     readinessProbe,
@@ -79,9 +79,13 @@ export function sidecarOf(
   };
 }
 
-/** @param memoryLimit - of the container, absent where it has none */
-export function proxyVariables(bootstrap: string, memoryLimit: string | number | undefined): readonly Variable[] {
-  const options = heapOptions(memoryLimit);
+/** @param memoryLimit - of the container, absent where it has none; its processes share it */
+export function proxyVariables(
+  bootstrap: string,
+  memoryLimit: string | number | undefined,
+  concurrency: number,
+): readonly Variable[] {
+  const options = heapOptions(memoryLimit, concurrency);
   return [
     ...podVariables,
     ...(options ? [{ name: 'NODE_OPTIONS', value: options }] : []),
@@ -93,10 +97,10 @@ export function proxyVariables(bootstrap: string, memoryLimit: string | number |
  * Bounds of the heap that leave room for what is not in it: code, buffers of connections, keys. Node would size its
  * heap by the node's memory.
  */
-function heapOptions(memoryLimit: string | number | undefined): string | undefined {
+function heapOptions(memoryLimit: string | number | undefined, concurrency: number): string | undefined {
   const bytes = memoryLimit === undefined ? undefined : parseQuantity(String(memoryLimit));
   if (!bytes) return undefined;
-  const mebibytes = bytes / 2 ** 20;
+  const mebibytes = bytes / 2 ** 20 / concurrency;
   const young = Math.min(Math.max(Math.floor(mebibytes / 16), 1), 16);
   return `--max-old-space-size=${Math.max(Math.floor(mebibytes / 2), 16)} --max-semi-space-size=${young}`;
 }

@@ -99,7 +99,11 @@ function completeGateway(pod: RawPod, subject: Subject, options: ProxyOptions): 
     const resources = resourcesOr(raw.resources, options.resources) as NonNullable<ContainerView['resources']>;
     return {
       ...raw,
-      env: placeNamed<Named>(listOf(raw.env), proxyVariables(bootstrap, resources.limits?.memory), 'last'),
+      env: placeNamed<Named>(
+        listOf(raw.env),
+        proxyVariables(bootstrap, resources.limits?.memory, options.concurrency),
+        'last',
+      ),
       resources,
       startupProbe: raw.startupProbe ?? startupProbe,
       readinessProbe: raw.readinessProbe ?? readinessProbe,
@@ -124,6 +128,7 @@ function identityOf({ pod, workload, request }: Subject, options: ProxyOptions) 
     serviceAccount: pod.spec.serviceAccountName || pod.spec.serviceAccount || 'default',
     workload,
     accessLog: options.accessLog ?? request.settings.accessLog,
+    concurrency: options.concurrency,
   };
 }
 

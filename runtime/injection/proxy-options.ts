@@ -12,6 +12,8 @@ export interface ProxyOptions {
   /** Absent: as the settings of the mesh say. */
   readonly accessLog?: boolean;
   readonly resources: ProxyResources;
+  /** Processes of the proxy. */
+  readonly concurrency: number;
 }
 
 /** As a container has them. */
@@ -24,7 +26,9 @@ type Annotations = Readonly<Record<string, string>>;
 
 /** One more than this in a list is a mistake, and would not fit the rules of the kernel well. */
 const maxEntries = 100;
-/** With less a proxy does not start. */
+/** As a bootstrap document takes it. */
+const mostProcesses = 64;
+/** With less for each of its processes a proxy does not start. */
 const leastMemory = 64 * 2 ** 20;
 
 /**
@@ -55,13 +59,15 @@ export function readProxyOptions(
     return [...new Set(entries)];
   };
   const ports = (name: string) => list(name, isPort, 'a port from 1 to 65535').map(Number);
+  const concurrency = readConcurrency(given, report);
   return {
     options: {
       skipInboundPorts: ports(annotations.skipInboundPorts),
       skipOutboundPorts: ports(annotations.skipOutboundPorts),
       skipOutboundCidrs: list(annotations.skipOutboundCidrs, isCidr, 'an address or range such as 10.0.0.0/8'),
       ...readAccessLog(given, report),
-      resources: readResources(given, report),
+      resources: readResources(given, concurrency, report),
+      concurrency,
     },
     findings,
   };
@@ -78,7 +84,19 @@ function readAccessLog(given: Annotations, report: Report): { accessLog?: boolea
   return { accessLog: value === 'enabled' };
 }
 
-function readResources(given: Annotations, report: Report): ProxyResources {
+function readConcurrency(given: Annotations, report: Report): number {
+  const value = given[annotations.proxyConcurrency] ?? '1';
+  if (/^[1-9]\d?$/.test(value) && Number(value) <= mostProcesses) return Number(value);
+  const message = `it must be a whole number from 1 to ${mostProcesses}`;
+  report(
+    annotations.proxyConcurrency,
+    message,
+    'use the number of processors that the proxy may use, or leave it out: 1',
+  );
+  return 1;
+}
+
+function readResources(given: Annotations, concurrency: number, report: Report): ProxyResources {
   const read = (name: string, absent: string | undefined, example: string): string | undefined => {
     const value = given[name];
     if (value === undefined) return absent;
@@ -92,6 +110,13 @@ function readResources(given: Annotations, report: Report): ProxyResources {
   const memory = read(annotations.proxyMemoryRequest, smaller('32Mi', memoryLimit), '64Mi');
   if (isLess(memoryLimit, leastMemory)) {
     report(annotations.proxyMemoryLimit, 'a proxy needs 64Mi or more', 'raise it, or leave it out: 128Mi');
+  } else if (isLess(memoryLimit, leastMemory * concurrency)) {
+    const message = `${concurrency} processes need 64Mi each, but the limit is ${memoryLimit}`;
+    report(
+      annotations.proxyConcurrency,
+      message,
+      `set ${annotations.proxyMemoryLimit} to ${64 * concurrency}Mi or more`,
+    );
   }
   for (const [name, request, limit] of [
     [annotations.proxyCpuRequest, cpu, cpuLimit],

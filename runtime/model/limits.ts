@@ -4,8 +4,6 @@ interface Limit {
   readonly default: number;
   readonly least: number;
   readonly most: number;
-  /** For documentation. */
-  readonly meaning: string;
 }
 
 const second = 1000;
@@ -20,7 +18,6 @@ export const proxyLimits = {
     default: 60 * kibi,
     least: kibi,
     most: 1024 * kibi,
-    meaning: 'bytes of a message head, after decompression; 431 beyond',
   },
   /** Header fields of a message. Requests beyond are answered 431. */
   maxHeaders: {
@@ -28,7 +25,6 @@ export const proxyLimits = {
     default: 100,
     least: 10,
     most: 10_000,
-    meaning: 'header fields of a message; 431 beyond',
   },
   /** For a head to arrive once its first byte has. 408 beyond. */
   headTimeout: {
@@ -36,7 +32,6 @@ export const proxyLimits = {
     default: 10 * second,
     least: 100,
     most: hour,
-    meaning: 'for a head to arrive once its first byte has; 408 beyond',
   },
   /** For a connection without a request, after which it is closed. */
   idleTimeout: {
@@ -44,7 +39,6 @@ export const proxyLimits = {
     default: hour,
     least: second,
     most: 24 * hour,
-    meaning: 'for a connection without a request',
   },
   /** For a request or response to make no progress, after which it is given up. */
   streamIdleTimeout: {
@@ -52,7 +46,6 @@ export const proxyLimits = {
     default: 300 * second,
     least: second,
     most: 24 * hour,
-    meaning: 'for a request and its response to make no progress',
   },
   /** Streams that a peer may open at once on a connection of HTTP/2. Those beyond are refused. */
   maxConcurrentStreams: {
@@ -60,7 +53,6 @@ export const proxyLimits = {
     default: 1000,
     least: 1,
     most: 100_000,
-    meaning: 'streams at once on a connection of HTTP/2; those beyond are refused',
   },
   /** Bytes of one body on HTTP/2 that may be under way, or held back while its reader pauses. */
   streamWindow: {
@@ -68,7 +60,6 @@ export const proxyLimits = {
     default: 1024 * kibi,
     least: 64 * kibi,
     most: 64 * kibi * kibi,
-    meaning: 'bytes of one body on HTTP/2 that may be under way, or held back for a slow reader',
   },
   /** The same for all bodies of a connection together. */
   connectionWindow: {
@@ -76,7 +67,6 @@ export const proxyLimits = {
     default: 16 * kibi * kibi,
     least: 64 * kibi,
     most: 1024 * kibi * kibi,
-    meaning: 'the same for all bodies of a connection together',
   },
   /** Connections a listener holds at once. Those beyond are closed. */
   maxConnections: {
@@ -84,7 +74,6 @@ export const proxyLimits = {
     default: 20_000,
     least: 10,
     most: 1_000_000,
-    meaning: 'connections a listener holds at once; those beyond are closed',
   },
   /** Requests under way at once. Those beyond are answered 503, or UNAVAILABLE where they are calls of gRPC. */
   maxActiveRequests: {
@@ -92,7 +81,6 @@ export const proxyLimits = {
     default: 5_000,
     least: 1,
     most: 1_000_000,
-    meaning: 'requests under way at once, both ways; 503 beyond',
   },
   /**
    * How late the proxy may be with its work, on average of some hundredths of a second. From there on a growing share of
@@ -103,8 +91,6 @@ export const proxyLimits = {
     default: 250,
     least: 10,
     most: 60 * second,
-    meaning:
-      'how late the proxy may be with its work; a growing share of requests gets 503 beyond, all at twice as much',
   },
   /** For a connection to be usable, handshake included. */
   connectTimeout: {
@@ -112,7 +98,6 @@ export const proxyLimits = {
     default: 5 * second,
     least: 10,
     most: 600 * second,
-    meaning: 'for a connection to be usable, handshake included',
   },
   /**
    * On a TCP port that takes plain text besides mutual TLS: for a client to say something before it is taken to wait for
@@ -124,7 +109,6 @@ export const proxyLimits = {
     default: 300,
     least: 10,
     most: 60 * second,
-    meaning: 'on permissive TCP ports: for a client to say something before the server is taken to speak first',
   },
   /** Connections of HTTP/1.1 to one application port or plain endpoint. */
   maxHttp1Connections: {
@@ -132,7 +116,6 @@ export const proxyLimits = {
     default: 1024,
     least: 1,
     most: 100_000,
-    meaning: 'connections of HTTP/1.1 to one application port or plain endpoint',
   },
   /** Connections of HTTP/2 to one endpoint; a second one is made when the first carries all streams it may. */
   maxHttp2Connections: {
@@ -140,7 +123,6 @@ export const proxyLimits = {
     default: 4,
     least: 1,
     most: 1000,
-    meaning: 'connections of HTTP/2 to one endpoint; another one is made when all carry the streams they may',
   },
   /** Requests that wait for a connection to one endpoint. 503 beyond. */
   maxPending: {
@@ -148,7 +130,6 @@ export const proxyLimits = {
     default: 1024,
     least: 1,
     most: 100_000,
-    meaning: 'requests that wait for a connection to one endpoint; 503 beyond',
   },
   /** Copies of requests on their way to mirrors. Beyond that none is made. */
   maxMirrored: {
@@ -156,7 +137,6 @@ export const proxyLimits = {
     default: 256,
     least: 0,
     most: 100_000,
-    meaning: 'copies of requests on their way to mirrors; none beyond',
   },
   /** Bytes of a request body kept so that the request can be sent again, or mirrored. */
   replayBytes: {
@@ -164,7 +144,6 @@ export const proxyLimits = {
     default: 64 * kibi,
     least: 0,
     most: 16 * kibi * kibi,
-    meaning: 'bytes of a request body kept so that it can be sent again, or mirrored; longer ones are not',
   },
   /** Silence of a connection between proxies after which the other one is asked whether it is there. */
   peerKeepaliveInterval: {
@@ -172,7 +151,6 @@ export const proxyLimits = {
     default: 10 * second,
     least: second,
     most: hour,
-    meaning: 'silence between proxies after which the other one is asked whether it is there',
   },
   /** For the other proxy to answer that, else the connection is closed. */
   peerKeepaliveTimeout: {
@@ -180,7 +158,6 @@ export const proxyLimits = {
     default: 5 * second,
     least: 100,
     most: hour,
-    meaning: 'for the other proxy to answer that',
   },
   /** For a TCP stream, or a tunnel after an upgrade, without a byte in either direction. */
   tcpIdleTimeout: {
@@ -188,7 +165,6 @@ export const proxyLimits = {
     default: hour,
     least: second,
     most: 168 * hour,
-    meaning: 'for a TCP stream, or a tunnel after an upgrade, without a byte in either direction',
   },
   /** For requests under way when the proxy is told to stop. The pod's grace period should be longer. */
   drainTimeout: {
@@ -196,7 +172,6 @@ export const proxyLimits = {
     default: 25 * second,
     least: 0,
     most: hour,
-    meaning: 'for requests under way when the proxy is told to stop; the pod needs a longer grace period',
   },
 } as const satisfies Record<string, Limit>;
 
@@ -211,3 +186,30 @@ export type LimitsAs<Time, Amount> = {
 
 /** Bounds that a Mesh states. Times in milliseconds. */
 export type StatedLimits = LimitsAs<number, number>;
+
+/** What each limit is, for documentation and schemas: of no use in a proxy, whose bundle leaves it out. */
+export const proxyLimitMeanings: Readonly<Record<ProxyLimitName, string>> = {
+  maxHeadBytes: 'bytes of a message head, after decompression; 431 beyond',
+  maxHeaders: 'header fields of a message; 431 beyond',
+  headTimeout: 'for a head to arrive once its first byte has; 408 beyond',
+  idleTimeout: 'for a connection without a request',
+  streamIdleTimeout: 'for a request and its response to make no progress',
+  maxConcurrentStreams: 'streams at once on a connection of HTTP/2; those beyond are refused',
+  streamWindow: 'bytes of one body on HTTP/2 that may be under way, or held back for a slow reader',
+  connectionWindow: 'the same for all bodies of a connection together',
+  maxConnections: 'connections a listener holds at once; those beyond are closed',
+  maxActiveRequests: 'requests under way at once, both ways; 503 beyond',
+  maxLoopDelay:
+    'how late the proxy may be with its work; a growing share of requests gets 503 beyond, all at twice as much',
+  connectTimeout: 'for a connection to be usable, handshake included',
+  serverFirstDelay: 'on permissive TCP ports: for a client to say something before the server is taken to speak first',
+  maxHttp1Connections: 'connections of HTTP/1.1 to one application port or plain endpoint',
+  maxHttp2Connections: 'connections of HTTP/2 to one endpoint; another one is made when all carry the streams they may',
+  maxPending: 'requests that wait for a connection to one endpoint; 503 beyond',
+  maxMirrored: 'copies of requests on their way to mirrors; none beyond',
+  replayBytes: 'bytes of a request body kept so that it can be sent again, or mirrored; longer ones are not',
+  peerKeepaliveInterval: 'silence between proxies after which the other one is asked whether it is there',
+  peerKeepaliveTimeout: 'for the other proxy to answer that',
+  tcpIdleTimeout: 'for a TCP stream, or a tunnel after an upgrade, without a byte in either direction',
+  drainTimeout: 'for requests under way when the proxy is told to stop; the pod needs a longer grace period',
+};

@@ -38,6 +38,8 @@ export interface ListenOptions {
   readonly port: number;
   /** Connections open at once; more are closed at once. */
   readonly maxConnections: number;
+  /** Other processes listen on the same address, and the kernel spreads connections over all (`SO_REUSEPORT`). */
+  readonly reusePort?: boolean;
   /** For listeners that connections are redirected to. One that was not redirected has nowhere to go and is closed. */
   readonly destinationOf?: DestinationReader;
 }
@@ -231,7 +233,7 @@ async function listen(
   options: ListenOptions,
   take: (socket: Socket, destination: Destination | undefined) => void,
 ): Promise<Listener> {
-  const { host, port, maxConnections, destinationOf } = options;
+  const { host, port, maxConnections, destinationOf, reusePort = false } = options;
   const server = createTcpServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
     const destination = destinationOf?.(socket);
     if (!destinationOf || (destination && !isHere(socket, destination))) {
@@ -245,7 +247,7 @@ async function listen(
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     // An IPv6 socket that took IPv4 as well would have addresses and destinations of both kinds to tell apart.
-    server.listen({ host, port, backlog: 1024, ipv6Only: isIPv6(host) }, () => {
+    server.listen({ host, port, backlog: 1024, ipv6Only: isIPv6(host), reusePort }, () => {
       server.off('error', reject);
       resolve();
     });

@@ -20,7 +20,7 @@ import { ignoreBody } from './reply.ts';
 export interface AdminActions {
   /** Why the proxy is not ready; `undefined` when it is. */
   notReady(): string | undefined;
-  metrics(): string;
+  metrics(): string | Promise<string>;
   /** The configuration in force, secrets left out. */
   config(): unknown;
   /** Drains and ends the process. */
@@ -45,7 +45,7 @@ const text = (status: number, body: string): Answer => ({
 const openPaths: ReadonlySet<string> = new Set(['GET /ready', 'GET /live', 'GET /metrics']);
 const probePrefix = '/probe/';
 
-function answer(action: string, actions: AdminActions): Answer {
+function answer(action: string, actions: AdminActions): Answer | Promise<Answer> {
   switch (action) {
     case 'GET /live':
       return text(200, 'live');
@@ -54,7 +54,7 @@ function answer(action: string, actions: AdminActions): Answer {
       return reason ? text(503, reason) : text(200, 'ready');
     }
     case 'GET /metrics':
-      return { status: 200, type: 'text/plain; version=0.0.4; charset=utf-8', body: actions.metrics() };
+      return exposition(actions.metrics());
     case 'GET /config':
       return { status: 200, type: 'application/json', body: `${JSON.stringify(actions.config(), undefined, 2)}\n` };
     case 'POST /quit':
@@ -63,6 +63,26 @@ function answer(action: string, actions: AdminActions): Answer {
     default:
       return text(404, 'GET /ready /live /metrics /config /probe/<name>, POST /quit');
   }
+}
+
+function exposition(metrics: string | Promise<string>): Answer | Promise<Answer> {
+  if (typeof metrics !== 'string') return metrics.then(exposition);
+  return { status: 200, type: 'text/plain; version=0.0.4; charset=utf-8', body: metrics };
+}
+
+/** Sends an answer when it is there, unless who asked is gone by then. */
+function sendLater(stream: ServerStream, coming: Promise<Answer>): RequestReceiver {
+  let gone = false;
+  const failed = (error: unknown): Answer => text(500, String(error));
+  coming.catch(failed).then((answer) => {
+    if (!gone) send(stream, answer);
+  });
+  return {
+    ...ignoreBody,
+    onReset() {
+      gone = true;
+    },
+  };
 }
 
 /** A probe's answer comes later; who asked may be gone before. */
@@ -117,7 +137,11 @@ export async function serveAdmin(
       if (comesFromBrowser(head)) send(stream, notForBrowsers);
       else if (action.startsWith(`GET ${probePrefix}`)) {
         return probe(path.slice(probePrefix.length), head, stream, actions);
-      } else send(stream, isNear || openPaths.has(action) ? answer(action, actions) : notForOthers);
+      } else {
+        const answered = isNear || openPaths.has(action) ? answer(action, actions) : notForOthers;
+        if (answered instanceof Promise) return sendLater(stream, answered);
+        send(stream, answered);
+      }
       return ignoreBody;
     },
   });

@@ -94,6 +94,8 @@ export interface Bootstrap {
   readonly stateDir: string;
   /** A file, or `-` for standard output; absent means none. */
   readonly accessLog?: string;
+  /** Processes that share its connections: 1 where absent. */
+  readonly concurrency?: number;
 }
 
 /**
@@ -117,6 +119,9 @@ export function formatHostPort({ host, port }: { readonly host: string; readonly
 type Check = (value: unknown) => boolean;
 const isString: Check = (value) => typeof value === 'string' && value !== '';
 const isPort: Check = (value) => Number.isInteger(value) && Number(value) > 0 && Number(value) <= 65_535;
+/** Processes of one proxy at most: those of the largest machines. */
+const mostWorkers = 64;
+const isConcurrency: Check = (value) => Number.isInteger(value) && Number(value) >= 1 && Number(value) <= mostWorkers;
 const isHostPort: Check = (value) => {
   try {
     parseHostPort(value as string);
@@ -203,6 +208,7 @@ const fields: Record<keyof Bootstrap, { readonly check: Check; readonly expected
   },
   stateDir: { check: isString, expected: 'a path' },
   accessLog: { check: optional(isString), expected: 'a path, or - for standard output' },
+  concurrency: { check: optional(isConcurrency), expected: `a whole number from 1 to ${mostWorkers}` },
 };
 
 /** Checks a bootstrap document. Throws a {@link FindingsError} with everything that is wrong. */

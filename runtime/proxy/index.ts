@@ -5,3 +5,4 @@ export { defaultProxyLimits, type ProxyLimits } from './limits.ts';
 export { MeshProxy, type Subscriptions } from './mesh-proxy.ts';
 export { ProxyMetrics } from './metrics.ts';
 export { runSidecar, type Sidecar, type SidecarOptions } from './sidecar.ts';
+export { runWorker } from './workers/worker.ts';

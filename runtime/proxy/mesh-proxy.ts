@@ -223,11 +223,16 @@ export class MeshProxy {
     );
   }
 
+  /** Where the proxy has several processes, each listens on all of its ports. */
+  get #shared(): { readonly reusePort?: true } {
+    return (this.#bootstrap.concurrency ?? 1) > 1 ? { reusePort: true } : {};
+  }
+
   async #listenPlain(address: ListenAddress & Pick<PlainListenOptions, 'proxyHeader'>, accept: Accept): Promise<void> {
     const { limits, metrics } = this.#context;
     const { maxConnections } = limits;
     const onRefused = () => metrics.proxyHeadersRefused.add(1);
-    this.#listeners.push(await listenPlain({ ...address, maxConnections, onRefused }, accept));
+    this.#listeners.push(await listenPlain({ ...address, ...this.#shared, maxConnections, onRefused }, accept));
   }
 
   /** `portOf` tells which of the workload's ports a connection is for. */
@@ -240,6 +245,7 @@ export class MeshProxy {
     const listener = await listenTls(
       {
         ...address,
+        ...this.#shared,
         maxConnections: limits.maxConnections,
         identity: tlsIdentity(this.#svid!),
         verify: this.#link.verify,

@@ -135,6 +135,10 @@ export class ProxyMetrics {
     'service',
     'port',
   ]);
+  readonly workerRestarts = this.registry.counter(
+    'meshwright_worker_restarts_total',
+    'Workers that ended by themselves and were started again.',
+  );
   readonly handshakesRefused: Value = this.registry
     .counter('meshwright_tls_handshakes_refused_total', 'Peers without an acceptable certificate.')
     .with();

@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises';
-import { networkInterfaces } from 'node:os';
 import { createSvidSource, type Logger, type Svid, type SvidSource } from '../identity/index.ts';
 import {
   type Clock,
@@ -20,8 +19,10 @@ import type { ProxyContext } from './exchange-plan.ts';
 import { defaultProxyLimits } from './limits.ts';
 import { MeshProxy } from './mesh-proxy.ts';
 import { ProxyMetrics } from './metrics.ts';
+import { ownAddresses } from './own-addresses.ts';
 import { RunningProbe } from './probe.ts';
 import { StateDirectory } from './state.ts';
+import type { WorkerProcess, Workers, WorkersOptions } from './workers/workers.ts';
 
 export interface SidecarOptions {
   readonly logger: Logger;
@@ -29,6 +30,8 @@ export interface SidecarOptions {
   readonly random?: Random;
   /** Called when `POST /quit` asks the process to end. */
   readonly onQuit?: () => void;
+  /** Needed where the proxy is to have several processes. */
+  readonly startWorker?: () => WorkerProcess;
 }
 
 export interface Sidecar {
@@ -50,10 +53,12 @@ export async function runSidecar(bootstrap: Bootstrap, options: SidecarOptions):
   if (bootstrap.transparent) await refuseOwnTraffic(bootstrap.transparent.outbound, clock);
   const metrics = new ProxyMetrics();
   const accessLog = bootstrap.accessLog
-    ? openAccessLog(bootstrap.accessLog, clock, (entries) => metrics.logEntriesDropped.add(entries))
+    ? openAccessLog(bootstrap.accessLog, clock, (entries) => metrics.logEntriesDropped.add(entries), {
+        shared: (bootstrap.concurrency ?? 1) > 1,
+      })
     : noAccessLog;
   const context: ProxyContext = { clock, random, limits: defaultProxyLimits, metrics, accessLog };
-  const addresses = Object.values(networkInterfaces()).flatMap((all = []) => all.map(({ address }) => address));
+  const addresses = ownAddresses();
   const proxy = new MeshProxy(bootstrap, context, addresses);
   const state = new StateDirectory(bootstrap.stateDir);
   await state.open();
@@ -62,13 +67,21 @@ export async function runSidecar(bootstrap: Bootstrap, options: SidecarOptions):
   let closing: Promise<void> | undefined;
   const { transparent, adminAddress } = bootstrap;
   const ownAddress = transparent?.podIp ?? (adminAddress && parseHostPort(adminAddress).host);
+  const workers = await workersOf(bootstrap, options, {
+    state: () => ({ svid: svid!, resources: proxy.resources }),
+    drainTimeout: () => context.limits.drainTimeout,
+    restarts: metrics.workerRestarts.with(),
+    clock,
+    logger,
+  });
   const admin = await serveAdmin(
     bootstrap.admin,
     {
       notReady: () => (closing ? 'draining' : whyNotReady()),
       metrics: () => {
         metrics.discoveryConnected.value = discovery.connected ? 1 : 0;
-        return metrics.registry.expose();
+        const own = metrics.registry.expose();
+        return workers ? workers.expose(own) : own;
       },
       config: () => ({
         id: bootstrap.id,
@@ -88,7 +101,7 @@ export async function runSidecar(bootstrap: Bootstrap, options: SidecarOptions):
 
   const source = identitySource(bootstrap, options, clock, random);
   const whyNotReady = (): string | undefined => {
-    const reason = proxy.notReady;
+    const reason = proxy.notReady ?? workers?.notReady;
     return reason && source.problem ? `${reason}: ${formatFinding(source.problem)}` : reason;
   };
 
@@ -97,11 +110,13 @@ export async function runSidecar(bootstrap: Bootstrap, options: SidecarOptions):
   const listenWhenPossible = (): void => {
     if (listening || !svid || !proxy.hasConfiguration) return;
     listening = true;
-    proxy.listen().then(opened.resolve, opened.reject);
+    const workersListen = () => workers?.start((bootstrap.concurrency ?? 1) - 1);
+    proxy.listen().then(workersListen).then(opened.resolve, opened.reject);
   };
   const takeSvid = (next: Svid): void => {
     svid = next;
     proxy.setSvid(next);
+    workers?.setSvid(next);
     listenWhenPossible();
   };
 
@@ -115,6 +130,7 @@ export async function runSidecar(bootstrap: Bootstrap, options: SidecarOptions):
   };
   const takeUpdate = ({ kind, updates, removed }: DiscoveryUpdate): readonly Finding[] => {
     const findings = proxy.apply(updates, kind, removed);
+    workers?.apply({ kind, updates, removed });
     subscribe();
     saving ??= clock.schedule(saveDelay, save);
     listenWhenPossible();
@@ -161,7 +177,7 @@ export async function runSidecar(bootstrap: Bootstrap, options: SidecarOptions):
     ready: opened.promise,
     close() {
       closing ??= (async () => {
-        await proxy.drain();
+        await Promise.all([proxy.drain(), workers?.close()]);
         discovery.close();
         source.close();
         admin.close();
@@ -183,6 +199,18 @@ function applySaved(proxy: MeshProxy, resources: readonly Resource[], logger: Lo
       logger.warn({ error: String(error) }, 'saved configuration not understood');
     }
   }
+}
+
+/** `undefined` where the proxy is one process, as most are. */
+async function workersOf(
+  bootstrap: Bootstrap,
+  { startWorker }: SidecarOptions,
+  options: Omit<WorkersOptions, 'bootstrap' | 'startProcess'>,
+): Promise<Workers | undefined> {
+  if ((bootstrap.concurrency ?? 1) === 1) return undefined;
+  if (!startWorker) throw new Error(`concurrency is ${bootstrap.concurrency}, but this process cannot start workers`);
+  const { Workers } = await import('./workers/workers.ts');
+  return new Workers({ ...options, bootstrap, startProcess: startWorker });
 }
 
 function identitySource(bootstrap: Bootstrap, options: SidecarOptions, clock: Clock, random: Random): SvidSource {

@@ -1,10 +1,18 @@
 import * as z from 'zod';
-import { type LimitsAs, type ProxyLimitName, parseDuration, proxyLimitNames, proxyLimits } from '../model/index.ts';
+import {
+  type LimitsAs,
+  type ProxyLimitName,
+  parseDuration,
+  proxyLimitMeanings,
+  proxyLimitNames,
+  proxyLimits,
+} from '../model/index.ts';
 import { duration } from './routes.ts';
 import { withRule } from './rule.ts';
 
 function schemaOf(name: ProxyLimitName): z.ZodOptional {
-  const { unit, least, most, meaning } = proxyLimits[name];
+  const { unit, least, most } = proxyLimits[name];
+  const meaning = proxyLimitMeanings[name];
   const description = `${meaning[0].toUpperCase()}${meaning.slice(1)}.`;
   if (unit !== 'milliseconds')
     return z

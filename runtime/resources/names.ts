@@ -66,6 +66,8 @@ export const annotations = {
   proxyCpuLimit: 'meshwright.dev/proxy-cpu-limit',
   proxyMemoryRequest: 'meshwright.dev/proxy-memory-request',
   proxyMemoryLimit: 'meshwright.dev/proxy-memory-limit',
+  /** On a pod: how many processes of its proxy share the connections. */
+  proxyConcurrency: 'meshwright.dev/proxy-concurrency',
 } as const;
 
 /** Namespace of the control plane, and the name of its Deployment, Service and ServiceAccount. */

@@ -63,14 +63,23 @@ export const noAccessLog: AccessLog = { enabled: false, log() {}, flush: async (
 
 /** Entries wait this many milliseconds for others, or until a block is full of them: a write costs more than an entry. */
 const flushDelay = 200;
-const blockSize = 65_536;
+const longestBlock = 65_536;
 const maxWaiting = 4 * 1024 * 1024;
+/** `PIPE_BUF` of Linux: a longer write to a pipe may be mixed with another process's. */
+const pipeSize = 4096;
 
 /**
  * Appends to a file (`-` is standard output), many entries a write. When the disk is slower than the traffic, entries
- * are dropped rather than memory used; `onDropped` hears how many.
+ * are dropped rather than memory used; `onDropped` hears how many. Where other processes write to the same, `shared`, no
+ * write is longer than what a pipe takes as a whole.
  */
-export function openAccessLog(path: string, clock: Clock, onDropped: (entries: number) => void): AccessLog {
+export function openAccessLog(
+  path: string,
+  clock: Clock,
+  onDropped: (entries: number) => void,
+  { shared = false }: { readonly shared?: boolean } = {},
+): AccessLog {
+  const blockSize = shared ? pipeSize : longestBlock;
   const descriptor = path === '-' ? 1 : openSync(path, 'a', 0o640);
   // Entries become bytes at once: as text they would wait in pieces, which the garbage collector copies again and again.
   let block: Buffer | undefined;

@@ -219,8 +219,11 @@ describe('a pod that is injected', () => {
 });
 
 describe('the heap of a proxy', () => {
-  const heapOf = (limit: string) => {
-    const annotations = { 'meshwright.dev/proxy-memory-limit': limit };
+  const heapOf = (limit: string, concurrency = '1') => {
+    const annotations = {
+      'meshwright.dev/proxy-memory-limit': limit,
+      'meshwright.dev/proxy-concurrency': concurrency,
+    };
     const { spec } = inject({ metadata: { name: 'p', annotations }, spec: { containers: [{ name: 'app' }] } });
     const variables = spec.initContainers?.find(({ name }) => name === 'meshwright-proxy')?.env;
     return variables?.find(({ name }) => name === 'NODE_OPTIONS')?.value;
@@ -237,6 +240,11 @@ describe('the heap of a proxy', () => {
     ['+1Gi', 512, 16],
   ])('leaves half of %s to what is not in it', (limit, old, young) => {
     expect(heapOf(limit)).toBe(`--max-old-space-size=${old} --max-semi-space-size=${young}`);
+  });
+
+  it('is shared by the processes of a proxy that has several', () => {
+    expect(heapOf('512Mi', '4')).toBe('--max-old-space-size=64 --max-semi-space-size=8');
+    expect(() => heapOf('128Mi', '4')).toThrow('4 processes need 64Mi each, but the limit is 128Mi');
   });
 
   it.each(['', '0', '-1Gi', '1gb', '1 Gi', '1Gi1', '0x40000000', 'NaN', '.', '1e999'])(

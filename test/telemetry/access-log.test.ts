@@ -1,5 +1,7 @@
+import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { systemClock } from '../../runtime/model/index.ts';
@@ -78,4 +80,29 @@ describe('the access log', () => {
     expect(dropped).toHaveLength(1);
     expect(dropped[0]).toBeGreaterThan(40);
   });
+});
+
+it('writes whole lines, no more at once than a pipe takes as a whole, where other processes write too', async () => {
+  const program = fileURLToPath(new URL('../../runtime/telemetry/index.ts', import.meta.url));
+  const writer = `
+    import fs, { appendFileSync } from 'node:fs';
+    import { syncBuiltinESMExports } from 'node:module';
+    const { write } = fs;
+    fs.write = (descriptor, chunk, done) => {
+      appendFileSync(${JSON.stringify(join(directory.path, 'writes'))}, JSON.stringify([chunk.length, chunk.at(-1)]) + '\\n');
+      write(descriptor, chunk, done);
+    };
+    syncBuiltinESMExports();
+    const { openAccessLog } = await import(${JSON.stringify(program)});
+    const clock = { schedule: (delay, callback) => ({ cancel: clearTimeout.bind(null, setTimeout(callback, delay)) }) };
+    const log = openAccessLog('-', clock, () => {}, { shared: true });
+    const entry = ${JSON.stringify({ ...entry, path: `/${'x'.repeat(300)}` })};
+    for (let index = 0; index < 1000; index++) log.log(entry);
+    await log.close();`;
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', writer]);
+  const output = (await child.stdout.setEncoding('utf8').toArray()).join('').trimEnd().split('\n');
+  expect(output).toHaveLength(1000);
+  const writes = (await lines(join(directory.path, 'writes'))) as [number, number][];
+  expect(Math.max(...writes.map(([length]) => length))).toBeLessThanOrEqual(4096);
+  expect(writes.every(([, last]) => last === '\n'.charCodeAt(0))).toBe(true);
 });
