@@ -11,7 +11,7 @@ import { watchAuthority } from './authority/watch-authority.ts';
 import { listen } from './listen.ts';
 import { findingsOf, firstState, type MeshState, nextState } from './mesh-state.ts';
 import type { Provider } from './provider.ts';
-import { type Refusal, readRefusals } from './refusals.ts';
+import { type RefusalMessages, readRefusals } from './refusals.ts';
 import { sliceResources } from './slices.ts';
 import { startScraper } from './telemetry/scraper.ts';
 import { Traffic } from './telemetry/traffic.ts';
@@ -49,8 +49,8 @@ export interface Controller {
   readonly authority: AuthorityKeeper;
   /** What is wrong now, as `/api/v1/findings` tells. */
   findings(): readonly Finding[];
-  /** What proxies refuse now. */
-  refusals(): readonly Refusal[];
+  /** What the proxies that are connected here refuse now. */
+  refusals(): RefusalMessages;
   /** Calls back with the state of the mesh, now and whenever it changed. */
   onMesh(listener: (mesh: MeshState) => void): void;
   /** From now on the API says that the controller is not ready. */
@@ -159,7 +159,7 @@ async function start(options: ControllerOptions, opened: (() => unknown)[]): Pro
     },
     authority,
     findings,
-    refusals: () => readRefusals(handler.proxies(), mesh.resources),
+    refusals: () => readRefusals(handler.proxies()),
     onMesh(listener) {
       listeners.push(listener);
       listener(mesh);

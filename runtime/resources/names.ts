@@ -73,6 +73,9 @@ export const annotations = {
 /** Namespace of the control plane, and the name of its Deployment, Service and ServiceAccount. */
 export const controlPlane = { namespace: 'meshwright-system', name: 'meshwright-controller' } as const;
 
+/** The ConfigMap in which controllers tell their leader what proxies refuse. */
+export const refusalsName = `${controlPlane.name}-refusals`;
+
 /** The container of a pod's proxy: a sidecar's, or a gateway's. */
 export const proxyContainer = 'meshwright-proxy';
 

@@ -1,6 +1,6 @@
 import type { k8s } from 'cdk8s-plus-27';
 import { injectorName, trustBundle } from '../../runtime/injection/index.ts';
-import { controlPlane, customResourceDefinitions, groups } from '../../runtime/resources/index.ts';
+import { controlPlane, customResourceDefinitions, groups, refusalsName } from '../../runtime/resources/index.ts';
 
 /*
  * What the controller may do, and nothing more. Of Secrets it may read and write one, in its own namespace.
@@ -52,7 +52,10 @@ export const ownRules: readonly k8s.PolicyRule[] = [
     resourceNames: [controlPlane.name],
     verbs: ['get', 'update'],
   },
+  // What proxies refuse that are connected to another controller than the leader.
+  { apiGroups: [''], resources: ['configmaps'], resourceNames: [refusalsName], verbs: ['get', 'update'] },
   // What is to be created has no name that a rule could ask for.
+  { apiGroups: [''], resources: ['configmaps'], verbs: ['create'] },
   { apiGroups: [''], resources: ['secrets'], verbs: ['create'] },
   { apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs: ['create'] },
 ];

@@ -184,6 +184,24 @@ describe('the controller of a cluster', () => {
     await eventually(() => !programmed(), 10_000);
   }, 20_000);
 
+  it('says on objects what a proxy refuses that is connected to another controller', async () => {
+    const leader = await start({ pod: 'controller-0' });
+    await eventually(() => leader.leading);
+    const other = await start({ pod: 'controller-1' });
+    const judge = (update: unknown): Finding[] =>
+      JSON.stringify(update).includes('4000') ? [finding('MW1702', { message: 'four is too long', hint: 'less' })] : [];
+    const proxy = await connect(other, judge);
+    await eventually(() => proxy.resources.has('service shop/reviews'));
+    api.put(route('4s'));
+    const programmed = () => routeStatus()?.parents[0].conditions.find(({ type }) => type === 'Programmed');
+    const refused = await eventually(() => programmed(), 15_000);
+    expect([leader.leading, other.leading, leader.findings()]).toEqual([true, false, []]);
+    expect(refused).toMatchObject({ status: 'False', message: expect.stringMatching(/web-0.shop.*four is too long/) });
+    api.put(route('5s'));
+    await eventually(() => !programmed(), 15_000);
+    expect(api.get('ConfigMap', 'meshwright-controller-refusals')?.data).toEqual({});
+  }, 40_000);
+
   it('hands over when it stops: not ready, then the lead, then the proxies', async () => {
     const first = await start({ pod: 'controller-0', farewell: 3_000 });
     await eventually(() => first.leading);

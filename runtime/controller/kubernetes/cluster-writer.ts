@@ -1,8 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from '../../identity/index.ts';
 import type { KubernetesApi } from '../../kubernetes/index.ts';
-import type { Clock, Random, Timer } from '../../model/index.ts';
+import type { Clock, Random, Resource, Timer } from '../../model/index.ts';
 import type { Controller } from '../controller.ts';
+import { type RefusalMessages, refusedOf } from '../refusals.ts';
 import { InjectorBundle } from './injector-bundle.ts';
 import type { KubernetesProvider } from './kubernetes-provider.ts';
 import { meshNamespaces } from './mesh-namespaces.ts';
@@ -14,6 +15,8 @@ export interface ClusterWriterOptions {
   readonly api: KubernetesApi;
   readonly provider: KubernetesProvider;
   readonly controller: Pick<Controller, 'authority' | 'bundlePem' | 'onMesh' | 'refusals'>;
+  /** What proxies refuse that are connected to other controllers. */
+  readonly othersRefusals: () => RefusalMessages;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -28,6 +31,7 @@ export class ClusterWriter {
   readonly #statuses: StatusWriter;
   readonly #roots: RootPublisher;
   readonly #injector: InjectorBundle;
+  #resources: readonly Resource[] = [];
   #refusals: Refusals = new Map();
   #timer: Timer | undefined;
 
@@ -39,6 +43,7 @@ export class ClusterWriter {
     this.#roots = new RootPublisher({ ...options, bundlePem });
     this.#injector = new InjectorBundle({ ...options, bundlePem });
     controller.onMesh((mesh) => {
+      this.#resources = mesh.resources;
       this.#statuses.update(mesh);
       this.#roots.update(meshNamespaces(mesh.objects));
     });
@@ -73,7 +78,9 @@ export class ClusterWriter {
 
   #readRefusals(): Refusals {
     const refusals = new Map<string, string>();
-    for (const { resource, message } of this.#options.controller.refusals()) {
+    const { controller, othersRefusals } = this.#options;
+    const messages = new Map([...othersRefusals(), ...controller.refusals()]);
+    for (const { resource, message } of refusedOf(this.#resources, messages)) {
       const [namespace, name] = resource.name.split('/');
       const itself = resource.kind === 'gateway' ? [{ kind: 'Gateway', namespace, name }] : [];
       for (const source of [...itself, ...sourcesOf(resource)]) refusals.set(referenceKey(source), message);

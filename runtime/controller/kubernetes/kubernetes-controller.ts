@@ -16,6 +16,7 @@ import { pause } from './backoff.ts';
 import { ClusterWriter } from './cluster-writer.ts';
 import { createKubernetesProvider } from './kubernetes-provider.ts';
 import { LeaderElection } from './leader-election.ts';
+import { SharedRefusals } from './shared-refusals.ts';
 import { createTokenReview } from './token-review.ts';
 
 export interface KubernetesControllerOptions {
@@ -124,7 +125,15 @@ async function start(
   const webhook = await listen(server, options.webhook);
   opened.push(webhook.close);
 
-  const writer = new ClusterWriter({ ...common, provider, controller });
+  const shared = new SharedRefusals({
+    ...common,
+    namespace,
+    pod,
+    own: () => controller.refusals(),
+    isLeader: () => isLeader(),
+  });
+  opened.push(() => shared.close());
+  const writer = new ClusterWriter({ ...common, provider, controller, othersRefusals: () => shared.others });
   opened.push(() => writer.stop());
   const election = new LeaderElection({
     ...common,
@@ -138,6 +147,7 @@ async function start(
   opened.push(() => election.close());
   isLeader = () => election.leading;
   election.start();
+  shared.start();
   notReady = undefined;
 
   return {
