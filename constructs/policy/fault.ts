@@ -34,6 +34,14 @@ export interface FaultProps {
   readonly match?: readonly Header[];
 }
 
+/** How fast bodies pass, in bytes a second. */
+export interface BandwidthProps {
+  /** @default - as fast as they come */
+  readonly request?: number;
+  /** @default - as fast as they come */
+  readonly response?: number;
+}
+
 /** An abort, and which tries meet it. */
 export interface AbortProps extends FaultProps {
   /**
@@ -74,15 +82,32 @@ export class Fault {
     return new Fault(props, after, { grpcStatus: status });
   }
 
+  /**
+   * The bodies of the request, or of the response, pass slowly; `after` delays the request besides.
+   *
+   * @example Fault.bandwidth({ response: 10_000 }, { percent: 5 })
+   */
+  static bandwidth(bandwidth: BandwidthProps, { after, ...props }: AbortProps = {}): Fault {
+    return new Fault(props, after, undefined, bandwidth);
+  }
+
   readonly props: FaultProps;
   readonly after: Duration | undefined;
   /** The answer; absent where the service gives its own. */
   readonly answer: FaultSpec['abort'];
+  /** How fast bodies pass; absent where they are not slowed down. */
+  readonly rates: BandwidthProps | undefined;
 
-  private constructor(props: FaultProps, after: Duration | undefined, answer?: FaultSpec['abort']) {
+  private constructor(
+    props: FaultProps,
+    after: Duration | undefined,
+    answer?: FaultSpec['abort'],
+    rates?: BandwidthProps,
+  ) {
     this.props = props;
     this.after = after;
     this.answer = answer;
+    this.rates = rates;
   }
 }
 
@@ -143,12 +168,13 @@ export class FaultPolicy extends Construct implements Checked {
     for (const [index, fault] of faults.entries()) this.#checkFault(check, fault, names[index] ?? `fault-${index}`);
   }
 
-  #checkFault(check: Check, { props, after, answer }: Fault, place: string): void {
+  #checkFault(check: Check, { props, after, answer, rates }: Fault, place: string): void {
     const { percent = 100, match = [] } = props;
     if (!(percent >= 0 && percent <= 100) && !isUnknown(percent)) {
       const message = `${place}: percent is ${percent}; allowed are numbers from 0 to 100`;
       check.report('MW1341', this, message, 'state the share of the tries that meet the fault');
     }
+    if (rates) this.#checkRates(check, rates, place);
     if (after) checkDuration(check, this, `${place}: the delay`, after);
     const status = answer?.httpStatus;
     if (status !== undefined && !(Number.isInteger(status) && status >= 400 && status <= 599) && !isUnknown(status)) {
@@ -157,6 +183,18 @@ export class FaultPolicy extends Construct implements Checked {
     }
     if (answer?.grpcStatus !== undefined) this.#checkSpeaksGrpc(check, place);
     checkConditions(check, this, place, match);
+  }
+
+  #checkRates(check: Check, rates: BandwidthProps, place: string): void {
+    const given = Object.entries(rates).filter(([, rate]) => rate !== undefined);
+    if (given.length === 0) {
+      check.report('MW1341', this, `${place}: it slows nothing down`, 'state the bytes a second: { response: 10_000 }');
+    }
+    for (const [name, rate] of given) {
+      if (isUnknown(rate) || (Number.isInteger(rate) && rate >= 1 && rate <= fastest)) continue;
+      const message = `${place}: ${name} is ${rate} bytes a second; allowed are whole numbers from 1 to ${fastest}`;
+      check.report('MW1341', this, message, 'state the bytes a second');
+    }
   }
 
   #checkSpeaksGrpc(check: Check, place: string): void {
@@ -168,7 +206,9 @@ export class FaultPolicy extends Construct implements Checked {
   }
 }
 
-function render({ props, after, answer }: Fault, index: number): FaultSpec {
+const fastest = 1_000_000_000;
+
+function render({ props, after, answer, rates }: Fault, index: number): FaultSpec {
   const { name = `fault-${index}`, percent, match } = props;
   return {
     name,
@@ -176,5 +216,6 @@ function render({ props, after, answer }: Fault, index: number): FaultSpec {
     ...(match && { headers: match.map(renderValue) }),
     ...(after && { delay: formatDuration(after) }),
     ...(answer && { abort: answer }),
+    ...(rates && { bandwidth: { ...rates } }),
   };
 }

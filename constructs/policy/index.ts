@@ -8,7 +8,14 @@ export {
   type ZonePreferenceProps,
 } from './balancing.ts';
 export { CircuitBreakerPolicy, type CircuitBreakerPolicyProps } from './circuit-breaker.ts';
-export { type AbortProps, Fault, FaultPolicy, type FaultPolicyProps, type FaultProps } from './fault.ts';
+export {
+  type AbortProps,
+  type BandwidthProps,
+  Fault,
+  FaultPolicy,
+  type FaultPolicyProps,
+  type FaultProps,
+} from './fault.ts';
 export { HashKey } from './hash-key.ts';
 export { LoadBalancingPolicy, type LoadBalancingPolicyProps } from './load-balancing.ts';
 export { MtlsPolicy, type MtlsPolicyProps } from './mtls.ts';

@@ -89,10 +89,14 @@ function holds({ conditions }: CompiledFault, headers: readonly string[]): boole
   return true;
 }
 
-function effectOf({ delay, abort }: Fault): string {
+function effectOf({ delay, abort, bandwidth: { request, response } = {} }: Fault): string {
   const late = delay ? `${delay} ms late` : undefined;
+  const slow = [
+    ...(request === undefined ? [] : [`request at ${request} bytes a second`]),
+    ...(response === undefined ? [] : [`response at ${response} bytes a second`]),
+  ];
   const answer = abort && `answered ${abort.kind === 'grpc' ? 'with gRPC status ' : ''}${abort.status}`;
-  return [answer, late].filter(Boolean).join(' ') || 'nothing happens';
+  return [[answer, late].filter(Boolean).join(' '), ...slow].filter(Boolean).join(', ') || 'nothing happens';
 }
 
 /** The ports whose faults a request meets, one after the other: the one it asks for, and the one it is sent to. */

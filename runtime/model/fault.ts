@@ -7,7 +7,13 @@ export type FaultAbort =
   | { readonly kind: 'http'; readonly status: number }
   | { readonly kind: 'grpc'; readonly status: GrpcStatus };
 
-/** Something that goes wrong on purpose: a delay, an abort, or an abort after a delay. */
+/** How fast bodies pass, in bytes a second. What is absent is not slowed down. */
+export interface FaultBandwidth {
+  readonly request?: number;
+  readonly response?: number;
+}
+
+/** Something that goes wrong on purpose: a delay, an abort or little bandwidth, or one of both after a delay. */
 export interface Fault {
   readonly name: string;
   /** All must hold; empty means every request. */
@@ -17,6 +23,8 @@ export interface Fault {
   /** Milliseconds before the request goes on, or is answered. */
   readonly delay?: number;
   readonly abort?: FaultAbort;
+  /** Of what is not aborted. */
+  readonly bandwidth?: FaultBandwidth;
 }
 
 /**

@@ -11,9 +11,10 @@ import type {
 import type { ConnectionSource, Upstream } from './exchange-plan.ts';
 import { statusFields } from './grpc.ts';
 import { proxyStatus } from './reply.ts';
+import { Throttling } from './throttle.ts';
 
 /**
- * Where a try goes that meets a fault: what it delays goes on to `upstream`, what it aborts goes nowhere. The balancer
+ * Where a try goes that meets a fault: what it delays or slows down goes on to `upstream`, what it aborts goes nowhere. The balancer
  * hears of neither, as the endpoint has no part in it.
  */
 export function faultyUpstream(
@@ -21,12 +22,13 @@ export function faultyUpstream(
   upstream: () => Upstream | undefined,
   clock: Clock,
 ): Upstream | undefined {
-  const { abort, delay } = fault;
+  const { abort, delay, bandwidth } = fault;
   if (abort) return { pool: delayed(new Answering(abort, reason), delay, clock), fault: reason };
   const choice = upstream();
   if (!choice) return undefined;
   const { state: _, ...rest } = choice;
-  return { ...rest, pool: delayed(choice.pool, delay, clock), fault: reason };
+  const pool = bandwidth ? new Throttling(choice.pool, bandwidth, clock) : choice.pool;
+  return { ...rest, pool: delayed(pool, delay, clock), fault: reason };
 }
 
 function delayed(source: ConnectionSource, delay: number | undefined, clock: Clock): ConnectionSource {

@@ -11,6 +11,19 @@ const abort = exactlyOne(
   }),
 );
 
+const rate = z.int().min(1).max(1_000_000_000);
+const bandwidth = withRule(
+  z.strictObject({
+    request: rate.describe('Of the body of the request. Absent: as fast as it comes.').optional(),
+    response: rate.describe('Of the body of the response. Absent: as fast as it comes.').optional(),
+  }),
+  {
+    message: 'must have request, response, or both',
+    cel: 'has(self.request) || has(self.response)',
+    holds: ({ request, response }) => request !== undefined || response !== undefined,
+  },
+);
+
 const fault = withRule(
   z.strictObject({
     name: objectName.describe('Named in decisions, logs and metrics.').optional(),
@@ -18,11 +31,13 @@ const fault = withRule(
     headers: z.array(headerMatch).max(16).describe('All must hold. Absent: every request.').optional(),
     delay: duration.describe('Before the request goes on, or is answered.').optional(),
     abort: abort.describe('The answer that the service seems to give.').optional(),
+    bandwidth: bandwidth.describe('How fast bodies pass, in bytes a second.').optional(),
   }),
   {
-    message: 'must have a delay, an abort, or both',
-    cel: 'has(self.delay) || has(self.abort)',
-    holds: ({ delay, abort }) => delay !== undefined || abort !== undefined,
+    message: 'must have a delay, an abort or a bandwidth, and not both of the latter',
+    cel: '(has(self.delay) || has(self.abort) || has(self.bandwidth)) && !(has(self.abort) && has(self.bandwidth))',
+    holds: ({ delay, abort, bandwidth }) =>
+      [delay, abort, bandwidth].some((each) => each !== undefined) && (abort === undefined || bandwidth === undefined),
   },
 );
 

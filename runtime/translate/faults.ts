@@ -46,7 +46,7 @@ function translateFaults(policy: FaultPolicyObject, report: Report): { faults: F
       report('MW1307', policy, { path, message, hint: 'correct the pattern; until then the fault is left out' });
       return [];
     }
-    const { name = `fault-${index}`, percent = 100, delay, abort } = fault;
+    const { name = `fault-${index}`, percent = 100, delay, abort, bandwidth } = fault;
     return [
       {
         name,
@@ -54,6 +54,7 @@ function translateFaults(policy: FaultPolicyObject, report: Report): { faults: F
         percent,
         ...(delay !== undefined && { delay: parseDuration(delay) }),
         ...(abort && { abort: abortOf(abort) }),
+        ...(bandwidth && { bandwidth: { ...bandwidth } }),
       },
     ];
   });

@@ -30,6 +30,7 @@ describe('a fault policy', () => {
     const { mesh } = troubled(
       Fault.delay(half, { name: 'slow', percent: 2.5 }),
       Fault.abort(503, { match: [Header.regex('User-Agent', 'test/.*')], after: half }),
+      Fault.bandwidth({ response: 1000 }, { percent: 5, after: half }),
     );
     const { trouble } = objectsOf(mesh, 'FaultPolicy');
     expect(parseObject(trouble, 'test').findings).toBeUndefined();
@@ -43,8 +44,29 @@ describe('a fault policy', () => {
           delay: '500ms',
           abort: { httpStatus: 503 },
         },
+        { name: 'fault-2', percent: 5, delay: '500ms', bandwidth: { response: 1000 } },
       ],
     });
+  });
+
+  test.each([
+    [Fault.bandwidth({}), 'fault-0: it slows nothing down'],
+    [
+      Fault.bandwidth({ request: 0 }),
+      'fault-0: request is 0 bytes a second; allowed are whole numbers from 1 to 1000000000',
+    ],
+  ])('is checked for what it slows down', (fault, message) => {
+    expect(validate(troubled(fault).mesh)).toMatchObject([{ id: 'MW1341', message }]);
+  });
+
+  test('that slows bodies down is shown by simulate', () => {
+    const { mesh, reviews, web } = troubled(Fault.bandwidth({ request: 10, response: 20 }, { name: 'thin' }));
+    const simulation = simulate(mesh, { from: web, to: reviews });
+    expect(simulation).toMeetFault('thin', 1);
+    expect(simulation).toAllow();
+    expect(simulation.why).toContain(
+      'fault thin of FaultPolicy shop/trouble is met by 100 % of the tries: request at 10 bytes a second, response at 20 bytes a second',
+    );
   });
 
   test('is shown by simulate: which faults, with which probability, and why not', () => {

@@ -294,6 +294,8 @@ export interface PairOptions {
   readonly access?: readonly AccessPolicy[];
   readonly rateLimits?: readonly RateLimitPolicy[];
   readonly limits?: Partial<ProxyLimits>;
+  /** Of the caller's sidecar. */
+  readonly clock?: Clock;
 }
 
 /** Two sidecars: `web` calls `reviews`, whose application listens on `appPort`, through both. */
@@ -315,6 +317,7 @@ export async function startPairTo(appPort: number, options: PairOptions = {}) {
     serviceAccount: 'web',
     svid: await svidOf(authority, 'web'),
     limits,
+    clock: options.clock,
     resources: [
       service('reviews', 9080, protocol, rules),
       endpointsOf('reviews', 9080, [{ port: wire.port, identity: identityOf('reviews') }]),

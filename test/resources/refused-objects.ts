@@ -103,6 +103,18 @@ export const refusedObjects: readonly RefusedObject[] = [
     says: 'must not name a target twice',
   },
   {
+    kind: 'FaultPolicy',
+    spec: fault({ abort: { httpStatus: 500 }, bandwidth: { response: 1 } }),
+    place: 'spec.faults[0]',
+    says: 'must have a delay, an abort or a bandwidth, and not both of the latter',
+  },
+  {
+    kind: 'FaultPolicy',
+    spec: fault({ bandwidth: {} }),
+    place: 'spec.faults[0].bandwidth',
+    says: 'must have request, response, or both',
+  },
+  {
     kind: 'LoadBalancingPolicy',
     spec: balance({ hashKey: { header: 'x-user' } }),
     place: 'spec',
@@ -160,7 +172,7 @@ export const refusedObjects: readonly RefusedObject[] = [
     kind: 'FaultPolicy',
     spec: fault({ percent: 10 }),
     place: 'spec.faults[0]',
-    says: 'must have a delay, an abort, or both',
+    says: 'must have a delay, an abort or a bandwidth, and not both of the latter',
   },
   {
     kind: 'FaultPolicy',
