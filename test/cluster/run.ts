@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { apply } from './kubectl.ts';
+import { apply, kubectl } from './kubectl.ts';
 import { containerdSocket, kubeconfig, pidsFile, scripts } from './paths.ts';
 
 /*
@@ -44,9 +44,15 @@ async function provideImage(archive: string, args: readonly string[]): Promise<v
 }
 
 /** As a user does: what `install` prints is applied, and `check` waits until it is well. */
-async function install(): Promise<void> {
+async function install(running: boolean): Promise<void> {
   const { stdout } = await promisify(execFile)(process.execPath, [cli, 'install'], { cwd: root, maxBuffer: 64 << 20 });
   await apply(stdout);
+  if (running) {
+    // On a cluster that was up the image has another content under the same name.
+    const controller = ['-n', 'meshwright-system', 'rollout'];
+    await kubectl([...controller, 'restart', 'deployment/meshwright-controller']);
+    await kubectl([...controller, 'status', 'deployment/meshwright-controller', '--timeout=150s']);
+  }
   await must('install the control plane', process.execPath, [cli, 'check', '--wait', '3m'], { KUBECONFIG: kubeconfig });
 }
 
@@ -64,7 +70,7 @@ async function main(): Promise<number> {
   }
   await provideImage(image, []);
   await provideImage(shopImage, ['--app', 'examples/shop', '--tag', 'meshwright/example-shop:0.1.0']);
-  await install();
+  await install(keep && running);
   const jest = [
     '--experimental-vm-modules',
     '--disable-warning=ExperimentalWarning',
