@@ -510,6 +510,41 @@ describe('a route that leads nowhere', () => {
     );
   });
 
+  it('stays as it was where the API server refuses what is to come after it', async () => {
+    const parentRefs = [{ group: '', kind: 'Service', name: 'web-virtual', port: 80 }];
+    const wrong: Readonly<Record<string, object>> = {
+      HTTPRoute: { parentRefs, rules: [{ filters: [{ type: 'RequestRedirect' }] }] },
+      GRPCRoute: { parentRefs, rules: [{ matches: [{ method: { type: 'Exact' } }] }] },
+      TCPRoute: { parentRefs, rules: [] },
+      TLSRoute: { parentRefs, hostnames: ['10.0.0.1'], rules: [{ backendRefs: [{ name: 'mixed', port: 80 }] }] },
+    };
+    for (const [kind, spec] of Object.entries(wrong)) {
+      await expect(put(route('web', spec, kind))).rejects.toThrow(/is invalid/);
+    }
+    expect((await client.http(host('web-virtual'), 80)).headers['x-routed']).toBe('yes');
+  });
+
+  it('or holds a rule that cannot be carried out answers 500 to what that rule matches, and says so', async () => {
+    const parentRefs = [{ group: '', kind: 'Service', name: 'mixed', port: 80 }];
+    const backendRefs = [{ name: 'mixed', port: 80 }];
+    const strange = { path: { type: 'PathPrefix', value: '/strange' } };
+    const rules = [
+      {
+        matches: [strange],
+        filters: [{ type: 'ExtensionRef', extensionRef: { group: 'x.example', kind: 'X', name: 'x' } }],
+      },
+      { backendRefs },
+    ];
+    await put(route('partly', { parentRefs, rules }));
+    await eventually('the rule answers', async () => (await client.http(host('mixed'), 80, '/strange')).status === 500);
+    expect((await client.http(host('mixed'), 80)).status).toBe(200);
+    const { status } = await get<Judged>(...inMesh, 'httproute', 'partly');
+    expect(status?.parents?.[0]?.conditions.map(({ type, status }) => `${type} ${status}`)).toEqual(
+      expect.arrayContaining(['Accepted True', 'PartiallyInvalid True']),
+    );
+    await remove('httproute', 'partly');
+  });
+
   it('closes connections where it is a TCPRoute', async () => {
     const spec = {
       parentRefs: [{ group: '', kind: 'Service', name: 'mixed', port: ports.greeting }],

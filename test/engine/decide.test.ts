@@ -181,6 +181,16 @@ describe('a decision', () => {
     ]);
   });
 
+  test('knows that nobody checks at a port which a pod leaves out of its redirection', () => {
+    const { endpoints: all, ...rest } = endpoints('cart', 'reviews-v2');
+    const leaving = { ...rest, endpoints: all.map((endpoint) => ({ ...endpoint, plainPorts: [9080] })) };
+    const plain = createSnapshot([service('cart'), leaving, workload('web'), workload('reviews-v2')]);
+    const receiverAt = (to: string) => decide(plain, { from: 'shop/web', to }).targets[0].receivers[0];
+    const reason = 'port 9080 is left out of its redirection, so nothing is checked';
+    expect(receiverAt('cart.shop:80')).toMatchObject({ mtls: false, allowed: true, reason });
+    expect(receiverAt('cart.shop:6379')).toMatchObject({ mtls: true, allowed: true });
+  });
+
   test('tells where a redirect goes', () => {
     expect(ask('/old/1')).toMatchObject({
       outcome: 'redirect',

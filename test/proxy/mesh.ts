@@ -107,15 +107,16 @@ export function service(name: string, port: number, protocol: Protocol, rules: r
 export function endpointsOf(
   name: string,
   servicePort: number,
-  targets: readonly { port: number; identity?: string }[],
+  targets: readonly { port: number; identity?: string; plainPorts?: readonly number[] }[],
 ): Resource {
   return {
     kind: 'endpoints',
     name: `shop/${name}`,
-    endpoints: targets.map(({ port, identity }) => ({
+    endpoints: targets.map(({ port, identity, plainPorts }) => ({
       address: '127.0.0.1',
       ports: { [servicePort]: port },
       ...(identity && { identity }),
+      ...(plainPorts && { plainPorts }),
     })),
   };
 }

@@ -150,6 +150,49 @@ describe("a pod's own port", () => {
   });
 });
 
+describe('a port that a pod leaves out of its redirection', () => {
+  it('is called in plain text, and counted so; the others of the pod are not', async () => {
+    const authority = await createAuthority();
+    const [left, secured, inbound] = [await freePort(), await freePort(), await freePort()];
+    const [metrics, store] = [
+      await startApp((_request, response) => response.end('plain')),
+      await startEcho('READY\n'),
+    ];
+    await startProxy({
+      serviceAccount: 'store',
+      svid: await svidOf(authority, 'store'),
+      ports: [{ port: 6379, protocol: 'tcp' }],
+      bootstrap: { inbound: [{ listen: `127.0.0.1:${inbound}`, port: 6379, app: `127.0.0.1:${store}` }] },
+    });
+    const pod = { identity: identityOf('store'), plainPorts: [metrics] };
+    const client = await startProxy({
+      serviceAccount: 'web',
+      svid: await svidOf(authority, 'web'),
+      resources: [
+        service('metrics', 9100, 'http'),
+        endpointsOf('metrics', 9100, [{ port: metrics, ...pod }]),
+        service('store', 6379, 'tcp'),
+        endpointsOf('store', 6379, [{ port: inbound, ...pod }]),
+      ],
+      bootstrap: {
+        outbound: {
+          services: [
+            { listen: `127.0.0.1:${left}`, service: 'shop/metrics', port: 9100 },
+            { listen: `127.0.0.1:${secured}`, service: 'shop/store', port: 6379 },
+          ],
+        },
+      },
+    });
+    expect((await send(left)).body.toString()).toBe('plain');
+    const socket = connect(secured, '127.0.0.1');
+    expect(await readUntil(socket, 'READY\n')).toBe('READY\n');
+    socket.destroy();
+    const exposed = () => client.metrics.registry.expose();
+    await eventually(() => /^http_client_request_duration_seconds_count\{.*mtls="false".*\} 1$/m.test(exposed()));
+    expect(exposed()).toMatch(/^tcp_connections_opened_total\{.*mtls="true".*\} 1$/m);
+  });
+});
+
 describe('a pod that reaches itself through a service', () => {
   it.each(['http', 'tcp'] as const)(
     'speaks to its application without TLS, which it would not understand (%s)',
