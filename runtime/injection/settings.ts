@@ -1,4 +1,4 @@
-import { controlPlane, defaultImage, defaultTrustDomain } from '../resources/index.ts';
+import { controlPlane, defaultImage, defaultTrustDomain, proxyAdminPort } from '../resources/index.ts';
 
 /** What all proxies of a mesh are given. */
 export interface InjectionSettings {
@@ -18,7 +18,7 @@ export const defaultSettings: InjectionSettings = {
 };
 
 /** Where a sidecar listens. */
-export const proxyPorts = { outbound: 15_001, inbound: 15_006, admin: 15_020 } as const;
+export const proxyPorts = { outbound: 15_001, inbound: 15_006, admin: proxyAdminPort } as const;
 
 /** User and group of the proxy: connections of this user are not redirected to it. */
 export const proxyUser = 1337;

@@ -76,6 +76,9 @@ export const controlPlane = { namespace: 'meshwright-system', name: 'meshwright-
 /** The ConfigMap in which controllers tell their leader what proxies refuse. */
 export const refusalsName = `${controlPlane.name}-refusals`;
 
+/** Where a proxy gives health and metrics, in plain text; no connection to it is redirected. */
+export const proxyAdminPort = 15_020;
+
 /** The container of a pod's proxy: a sidecar's, or a gateway's. */
 export const proxyContainer = 'meshwright-proxy';
 

@@ -1,5 +1,12 @@
 import { type Endpoint, type Endpoints, formatSpiffeId } from '../model/index.ts';
-import { annotations, type EndpointSliceObject, labels, namespaceOf, type PodObject } from '../resources/index.ts';
+import {
+  annotations,
+  type EndpointSliceObject,
+  labels,
+  namespaceOf,
+  type PodObject,
+  proxyAdminPort,
+} from '../resources/index.ts';
 import { compareText } from './inventory.ts';
 import type { MeshSettings } from './meshes.ts';
 import { isHeadless, type ServiceEntry, type ServicePortEntry } from './services.ts';
@@ -105,7 +112,7 @@ function toEndpoint(
           serviceAccount: pod.spec.serviceAccountName ?? 'default',
         })
       : undefined;
-  const plainPorts = identity && pod ? plainPortsOf(pod) : [];
+  const plainPorts = identity && pod ? plainPortsOf(pod, ports) : [];
   return {
     // The addresses of one endpoint are interchangeable; the first is as good as any.
     address: endpoint.addresses[0],
@@ -118,11 +125,15 @@ function toEndpoint(
   };
 }
 
-/** Ports that its redirection leaves out; injection has refused the pod where the list is wrong. */
-function plainPortsOf({ metadata }: PodObject): readonly number[] {
+/**
+ * Ports that its redirection leaves out; injection has refused the pod where the list is wrong. Callers know of the
+ * proxy's own port, but that a Service may lead there.
+ */
+function plainPortsOf({ metadata }: PodObject, ports: Endpoint['ports']): readonly number[] {
   const list = metadata.annotations?.[annotations.skipInboundPorts] ?? '';
-  const ports = list.split(',').flatMap((entry) => (/^\s*\d{1,5}\s*$/.test(entry) ? [Number(entry)] : []));
-  return [...new Set(ports)].sort((a, b) => a - b);
+  const skipped = list.split(',').flatMap((entry) => (/^\s*\d{1,5}\s*$/.test(entry) ? [Number(entry)] : []));
+  const own = Object.values(ports).includes(proxyAdminPort) ? [proxyAdminPort] : [];
+  return [...new Set([...skipped, ...own])].sort((a, b) => a - b);
 }
 
 /** From the Service's port numbers to those of the slice: by name, else by number. */
