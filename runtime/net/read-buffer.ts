@@ -53,7 +53,10 @@ export function takeReads(socket: Socket, take: (chunk: Buffer) => void): void {
     const view = buffer.subarray(0, bytes);
     if (bytes >= largeRead) next = Buffer.allocUnsafeSlow(ownSize);
     else next = shared ? undefined : sharedBuffer;
-    take(shared || bytes < largeRead ? Buffer.from(view) : view);
+    const chunk = shared || bytes < largeRead ? Buffer.from(view) : view;
+    // TLS gives all that one read held, though the socket was paused meanwhile: with its handshake comes what was said next.
+    if (socket.isPaused() || socket.readableLength > 0) socket.push(chunk);
+    else take(chunk);
     return true;
   };
   inner._handle.useUserBuffer(sharedBuffer);

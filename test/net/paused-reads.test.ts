@@ -1,0 +1,65 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect as connectTcp, createServer as createTcpServer, type Socket } from 'node:net';
+import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
+import { describe, expect, it } from '@jest/globals';
+import type { Connection } from '../../runtime/net/connection.ts';
+import { socketConnection } from '../../runtime/net/socket.ts';
+import { createAuthority, svidOf } from '../proxy/mesh.ts';
+import { eventually } from '../support/eventually.ts';
+
+/** A connection that was paused the moment it was there, as one is that waits for another. */
+async function pausedAtOnce(dial: (port: number) => Socket, tls?: { readonly key: string; readonly cert: string }) {
+  const { promise, resolve } = Promise.withResolvers<Connection>();
+  const take = (socket: Socket): void => {
+    const connection = socketConnection(socket);
+    connection.pause();
+    resolve(connection);
+  };
+  const server = tls ? createTlsServer({ ...tls, allowHalfOpen: true }, take) : createTcpServer(take);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const client = dial((server.address() as AddressInfo).port);
+  return { connection: await promise, close: () => [client.destroy(), server.close()] };
+}
+
+async function heardLater(connection: Connection, expected: string): Promise<string> {
+  // Time for what is under way to come.
+  for (let turn = 0; turn < 20; turn++) await new Promise((done) => setImmediate(done));
+  let heard = '';
+  const nothing = () => {};
+  const onData = (chunk: Buffer): void => {
+    heard += chunk.toString('latin1');
+  };
+  connection.handler = { onData, onEnd: nothing, onDrain: nothing, onClose: nothing };
+  connection.resume();
+  await eventually(() => heard.length >= expected.length);
+  return heard;
+}
+
+describe('a connection that is paused', () => {
+  it('keeps what came with the last words of its TLS handshake', async () => {
+    const { key, certChainPem: cert } = await svidOf(await createAuthority(), 'web');
+    for (let round = 0; round < 10; round++) {
+      const dial = (port: number) => {
+        const socket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false });
+        socket.on('error', () => {}).write('first words, ');
+        socket.once('secureConnect', () => socket.write('second words'));
+        return socket;
+      };
+      const { connection, close } = await pausedAtOnce(dial, { key, cert });
+      expect(await heardLater(connection, 'first words, second words')).toBe('first words, second words');
+      close();
+    }
+  });
+
+  it('keeps what comes in plain text', async () => {
+    const dial = (port: number) => {
+      const socket = connectTcp(port, '127.0.0.1');
+      socket.on('error', () => {}).write('plain words');
+      return socket;
+    };
+    const { connection, close } = await pausedAtOnce(dial);
+    expect(await heardLater(connection, 'plain words')).toBe('plain words');
+    close();
+  });
+});
