@@ -1,24 +1,26 @@
-import { Code, ConnectError } from '@connectrpc/connect';
 import { type Finding, finding } from '../model/index.ts';
+import { GrpcError } from '../rpc/index.ts';
 
 const wait = 'it goes on asking, and nothing has to be restarted';
 
 /** Why a proxy got no certificate from the controller at an address, and what to do about it. */
 export function certificateFailure(error: unknown, address: string): Finding {
-  const { code, rawMessage, cause } = ConnectError.from(error);
-  if (code === Code.Unauthenticated) {
+  const status = error instanceof GrpcError ? error.status : undefined;
+  const reason = error instanceof GrpcError ? error.reason : String((error as Error | undefined)?.message ?? error);
+  const cause = error instanceof GrpcError ? error.cause : error;
+  if (status === 'UNAUTHENTICATED') {
     return problem(
-      `the controller at ${address} refuses the token: ${rawMessage}`,
+      `the controller at ${address} refuses the token: ${reason}`,
       'a pod that was removed, or whose service account was, gets no certificate; make the pod anew',
     );
   }
-  if (code === Code.DeadlineExceeded || isOfNetwork(cause)) {
+  if (status === 'DEADLINE_EXCEEDED' || isOfNetwork(cause)) {
     return problem(
-      `the controller at ${address} does not answer: ${isOfNetwork(cause) ? cause.message : rawMessage}`,
+      `the controller at ${address} does not answer: ${isOfNetwork(cause) ? cause.message : reason}`,
       `does the controller run? On Kubernetes, \`meshwright check\` tells; ${wait}`,
     );
   }
-  return problem(rawMessage, `on Kubernetes, \`meshwright check\` tells what is wrong with the control plane; ${wait}`);
+  return problem(reason, `on Kubernetes, \`meshwright check\` tells what is wrong with the control plane; ${wait}`);
 }
 
 /** Whether the machine's network refused, and not who was asked. */

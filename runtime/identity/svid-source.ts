@@ -1,8 +1,7 @@
-import { createClient } from '@connectrpc/connect';
 import type { Clock, Random, SpiffeId } from '../model/index.ts';
+import { ProtobufWriter, readFields, readText } from '../rpc/index.ts';
 import { certificateFailure } from './certificate-failure.ts';
 import { openControllerChannel } from './controller-channel.ts';
-import { CertificateService } from './gen/meshwright/identity/v1/certificate_pb.js';
 import type { Logger } from './logger.ts';
 import { splitPem } from './pem-chain.ts';
 import type { SvidSource } from './svid.ts';
@@ -27,6 +26,8 @@ export interface SvidSourceOptions {
 }
 
 const requestTimeout = 10_000;
+/** Its messages are those of proto/meshwright/identity/v1/certificate.proto. */
+const method = '/meshwright.identity.v1.CertificateService/CreateCertificate';
 
 /** The proxy's own SVID, asked of the controller. The key is made here and stays here. */
 export function createSvidSource(options: SvidSourceOptions): SvidSource {
@@ -46,12 +47,16 @@ export function createSvidSource(options: SvidSourceOptions): SvidSource {
       const bundlePem = last && !isNews ? `${given}\n${last.bundlePem}` : given;
       const channel = openControllerChannel({ address: controllerAddress, trustDomain: id.trustDomain, bundlePem });
       try {
-        const client = createClient(CertificateService, channel.transport);
-        const headers = { authorization: `Bearer ${(await token()).trim()}` };
-        const response = await client.createCertificate({ csr: csrPem }, { headers, timeoutMs: requestTimeout });
-        const chainPem = response.certificateChain.join('');
+        const headers = ['authorization', `Bearer ${(await token()).trim()}`];
+        const request = new ProtobufWriter().string(1, csrPem).finish();
+        const response = await channel.unary(method, request, headers, requestTimeout);
+        let chainPem = '';
         // Roots are announced by one controller; the one that signs may not know of them yet.
-        const roots = isNews ? [...splitPem(given), ...response.trustBundle] : response.trustBundle;
+        const roots = isNews ? splitPem(given) : [];
+        for (const [field, value] of readFields(response)) {
+          if (field === 1) chainPem += readText(value);
+          else if (field === 2) roots.push(readText(value));
+        }
         return { chainPem, bundlePem: [...new Set(roots.map((root) => `${root.trim()}\n`))].join('') };
       } finally {
         channel.close();

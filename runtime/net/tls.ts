@@ -16,7 +16,9 @@ export type PeerVerifier = (subjectAltName: string | undefined) => string | unde
  * Options of a mesh TLS context: TLS 1.3 only (DESIGN, "Identity"). Tickets are off, because a resumed session would
  * not verify the peer's certificate again.
  */
-export function secureContextOptions(identity: TlsIdentity): SecureContextOptions {
+export function secureContextOptions(
+  identity: Partial<TlsIdentity> & Pick<TlsIdentity, 'bundle'>,
+): SecureContextOptions {
   return {
     key: identity.key,
     cert: identity.certificateChain,
@@ -28,7 +30,9 @@ export function secureContextOptions(identity: TlsIdentity): SecureContextOption
 }
 
 /** A context for outgoing connections; make one when the identity changes and share it. */
-export function clientSecureContext(identity: TlsIdentity): ReturnType<typeof createSecureContext> {
+export function clientSecureContext(
+  identity: Partial<TlsIdentity> & Pick<TlsIdentity, 'bundle'>,
+): ReturnType<typeof createSecureContext> {
   return createSecureContext(secureContextOptions(identity));
 }
 

@@ -1,8 +1,9 @@
 import { hash } from 'node:crypto';
 import { create } from '@bufbuild/protobuf';
 import { type Resource, type ResourceKind, resourceKinds } from '../model/index.ts';
+import { canonicalJson } from './canonical-json.ts';
 import { type Resource as DiscoveryResource, ResourceSchema } from './gen/envoy/service/discovery/v3/discovery_pb.js';
-import { encodeResource, resourceText } from './resource-types.ts';
+import { encodeResource } from './resource-types.ts';
 
 /** Names whose resource is new, different or gone, by kind. */
 export type DiscoveryChange = ReadonlyMap<ResourceKind, readonly string[]>;
@@ -70,7 +71,7 @@ export class DiscoveryCache {
     const { kind, name } = source;
     const before = this.get(kind, name);
     if (before?.source === source) return before;
-    const text = resourceText(source);
+    const text = canonicalJson(source);
     const version = hash('sha256', text, 'hex').slice(0, 16);
     if (before?.version === version) return { ...before, source };
     this.#encodings++;

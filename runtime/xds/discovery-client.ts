@@ -1,11 +1,4 @@
-import { createClient } from '@connectrpc/connect';
-import {
-  type ControllerChannel,
-  type Logger,
-  openControllerChannel,
-  retryDelay,
-  type Svid,
-} from '../identity/index.ts';
+import { type Logger, openControllerChannel, retryDelay, type Svid } from '../identity/index.ts';
 import {
   type Clock,
   type Finding,
@@ -17,11 +10,10 @@ import {
   resourceKinds,
   type Timer,
 } from '../model/index.ts';
-import { AggregatedDiscoveryService } from './gen/envoy/service/discovery/v3/ads_pb.js';
-import type { DeltaDiscoveryResponse } from './gen/envoy/service/discovery/v3/discovery_pb.js';
-import { type DeltaRequest, Interest } from './interest.ts';
+import type { GrpcChannel, GrpcError, GrpcStream } from '../rpc/index.ts';
+import { type DeltaRequest, type DeltaResponse, decodeDeltaResponse, encodeDeltaRequest } from './delta-messages.ts';
+import { Interest } from './interest.ts';
 import { encodeRefused } from './refused-resources.ts';
-import { RequestQueue } from './request-queue.ts';
 import { decodeResource, kindOfTypeUrl, kindsInOrder } from './resource-types.ts';
 
 /** One response of the controller; all of one kind. */
@@ -51,8 +43,8 @@ export interface DiscoveryClientOptions {
 }
 
 interface Stream {
-  readonly channel: ControllerChannel;
-  readonly requests: RequestQueue<DeltaRequest>;
+  readonly channel: GrpcChannel;
+  readonly call: GrpcStream;
   /** Kinds that were asked for on this stream. */
   readonly opened: Set<ResourceKind>;
   /** Whether the controller has said anything. */
@@ -69,6 +61,7 @@ interface Verdict {
 
 /** Findings whose text goes to the controller. */
 const maxReported = 20;
+const deltaMethod = '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources';
 /** The code INVALID_ARGUMENT of gRPC, for what is refused. */
 const invalidArgument = 3;
 
@@ -90,7 +83,7 @@ export class DiscoveryClient {
 
   /** Connects, now and whenever the connection is lost. */
   start(): void {
-    void this.#connect();
+    this.#connect();
   }
 
   /** What is wanted of a kind from now on, in place of what was; `*` is everything this proxy may see. */
@@ -98,7 +91,7 @@ export class DiscoveryClient {
     const request = this.#interests.get(kind)!.change(new Set(names));
     if (!this.#stream) return;
     if (!this.#stream.opened.has(kind)) this.#open(this.#stream, kind);
-    else if (request) this.#stream.requests.push(request);
+    else if (request) send(this.#stream, request);
   }
 
   /** Whether a stream is open and the controller has answered on it. */
@@ -112,23 +105,25 @@ export class DiscoveryClient {
     this.#end();
   }
 
-  async #connect(): Promise<void> {
-    const { address, node, logger } = this.#options;
-    let reason = 'the controller ended the stream';
+  #connect(): void {
     try {
-      await this.#run(this.#openStream());
+      this.#openStream();
     } catch (error) {
-      reason = error instanceof Error ? error.message : String(error);
+      this.#onLost(error instanceof Error ? error.message : String(error));
     }
+  }
+
+  #onLost(reason: string): void {
+    const { address, node, logger } = this.#options;
     if (this.#closed) return;
     this.#end();
     this.#failures++;
     const delay = retryDelay(this.#failures, this.#options.random);
     logger.warn({ node: node.id, address, reason, retryInMs: Math.round(delay) }, 'there is no discovery stream');
-    this.#retry = this.#options.clock.schedule(delay, () => void this.#connect());
+    this.#retry = this.#options.clock.schedule(delay, () => this.#connect());
   }
 
-  #openStream(): Stream {
+  #openStream(): void {
     const svid = this.#options.credentials();
     if (!svid) throw new Error('there is no valid certificate to present');
     const channel = openControllerChannel({
@@ -137,10 +132,13 @@ export class DiscoveryClient {
       bundlePem: svid.bundlePem,
       svid,
     });
-    const stream: Stream = { channel, requests: new RequestQueue(), opened: new Set(), answered: false };
+    const call = channel.open(deltaMethod, [], {
+      onMessage: (message) => this.#onMessage(stream, message),
+      onEnd: (error) => this.#onEnd(stream, error),
+    });
+    const stream: Stream = { channel, call, opened: new Set(), answered: false };
     this.#stream = stream;
     for (const kind of kindsInOrder) this.#open(stream, kind);
-    return stream;
   }
 
   /** Asks for a kind on a stream for the first time. */
@@ -149,48 +147,56 @@ export class DiscoveryClient {
     if (!request) return;
     const node = stream.opened.size === 0 ? { ...this.#options.node, userAgentName: 'meshwright' } : undefined;
     stream.opened.add(kind);
-    stream.requests.push({ ...request, node });
+    send(stream, { ...request, node });
   }
 
-  async #run(stream: Stream): Promise<void> {
-    const client = createClient(AggregatedDiscoveryService, stream.channel.transport);
-    for await (const response of client.deltaAggregatedResources(stream.requests)) {
-      if (this.#stream !== stream) return;
-      if (!stream.answered) {
-        stream.answered = true;
-        this.#failures = 0;
-        this.#options.logger.info(
-          { node: this.#options.node.id, address: this.#options.address },
-          'discovery is connected',
-        );
-      }
-      this.#answer(stream, response);
+  #onMessage(stream: Stream, message: Buffer): void {
+    if (this.#stream !== stream) return;
+    let response: DeltaResponse;
+    try {
+      response = decodeDeltaResponse(message);
+    } catch (error) {
+      this.#onLost(String(error));
+      return;
     }
+    if (!stream.answered) {
+      stream.answered = true;
+      this.#failures = 0;
+      this.#options.logger.info(
+        { node: this.#options.node.id, address: this.#options.address },
+        'discovery is connected',
+      );
+    }
+    this.#answer(stream, response);
   }
 
-  #answer(stream: Stream, response: DeltaDiscoveryResponse): void {
+  #onEnd(stream: Stream, error: GrpcError | undefined): void {
+    if (this.#stream === stream) this.#onLost(error?.message ?? 'the controller ended the stream');
+  }
+
+  #answer(stream: Stream, response: DeltaResponse): void {
     const kind = kindOfTypeUrl(response.typeUrl);
     if (!kind) return;
     const { findings, refused } = this.#apply(kind, response);
     if (refused !== 'all') this.#interests.get(kind)!.accept(response, refused);
     const answer = { typeUrl: response.typeUrl, responseNonce: response.nonce };
     if (findings.length === 0) {
-      stream.requests.push(answer);
+      send(stream, answer);
       return;
     }
     const message = findings.slice(0, maxReported).map(formatFinding).join('\n');
     const details = refused === 'all' ? [] : encodeRefused(kind, refused);
-    stream.requests.push({ ...answer, errorDetail: { code: invalidArgument, message, details } });
+    send(stream, { ...answer, errorDetail: { code: invalidArgument, message, details } });
   }
 
-  #apply(kind: ResourceKind, response: DeltaDiscoveryResponse): Verdict {
+  #apply(kind: ResourceKind, response: DeltaResponse): Verdict {
     const interest = this.#interests.get(kind)!;
     const updates: Resource[] = [];
     const findings: Finding[] = [];
-    for (const { name, resource } of response.resources) {
+    for (const { name, payload } of response.resources) {
       if (!interest.wants(name)) continue;
       try {
-        updates.push(decodeResource(kind, name, resource));
+        updates.push(decodeResource(kind, name, payload));
       } catch (error) {
         findings.push(unreadable(kind, name, error));
       }
@@ -213,10 +219,14 @@ export class DiscoveryClient {
   }
 
   #end(): void {
-    this.#stream?.requests.close();
+    this.#stream?.call.cancel();
     this.#stream?.channel.close();
     this.#stream = undefined;
   }
+}
+
+function send({ call }: Stream, request: DeltaRequest): void {
+  call.send(encodeDeltaRequest(request));
 }
 
 function unreadable(kind: ResourceKind, name: string, error: unknown): Finding {

@@ -1,12 +1,6 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { ResourceKind } from '../model/index.ts';
-import type {
-  DeltaDiscoveryRequestSchema,
-  DeltaDiscoveryResponse,
-} from './gen/envoy/service/discovery/v3/discovery_pb.js';
+import type { DeltaRequest, DeltaResponse } from './delta-messages.ts';
 import { typeUrl } from './resource-types.ts';
-
-export type DeltaRequest = MessageInitShape<typeof DeltaDiscoveryRequestSchema>;
 
 const wildcard = '*';
 
@@ -46,7 +40,7 @@ export class Interest {
   }
 
   /** Remembers that a response was applied, but for what was refused of it: there the version before is in force. */
-  accept(response: DeltaDiscoveryResponse, refused: ReadonlyMap<string, string>): void {
+  accept(response: DeltaResponse, refused: ReadonlyMap<string, string>): void {
     for (const { name, version } of response.resources) {
       if (this.wants(name) && !refused.has(name)) this.#versions.set(name, version);
     }

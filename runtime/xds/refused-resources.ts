@@ -1,7 +1,6 @@
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
-import { type Any, AnySchema } from '@bufbuild/protobuf/wkt';
 import type { ResourceKind } from '../model/index.ts';
-import { ResourceInfoSchema } from './gen/google/rpc/error_details_pb.js';
+import { ProtobufWriter, readFields, readText } from '../rpc/index.ts';
+import type { Payload } from './delta-messages.ts';
 import { typeUrl } from './resource-types.ts';
 
 /*
@@ -9,27 +8,34 @@ import { typeUrl } from './resource-types.ts';
  * the details of its error: one google.rpc.ResourceInfo each. Without details all were.
  */
 
-const detailType = `type.googleapis.com/${ResourceInfoSchema.typeName}`;
+const detailType = 'type.googleapis.com/google.rpc.ResourceInfo';
 /** A refusal names all; more of them than these have the same reason mostly, or one that is too long to send. */
 const maxReasons = 20;
 const maxReasonLength = 512;
 
 /** `refused`: why, by name. */
-export function encodeRefused(kind: ResourceKind, refused: ReadonlyMap<string, string>): Any[] {
+export function encodeRefused(kind: ResourceKind, refused: ReadonlyMap<string, string>): Payload[] {
   return Array.from(refused, ([resourceName, reason], index) => {
     const description = index < maxReasons ? reason.slice(0, maxReasonLength) : '';
-    const info = create(ResourceInfoSchema, { resourceType: typeUrl(kind), resourceName, description });
-    return create(AnySchema, { typeUrl: detailType, value: toBinary(ResourceInfoSchema, info) });
+    const info = new ProtobufWriter().string(1, typeUrl(kind)).string(2, resourceName).string(4, description);
+    return { typeUrl: detailType, value: info.finish() };
   });
 }
 
 /** Why, by name; empty where all were refused. */
-export function decodeRefused(kind: ResourceKind, details: readonly Any[]): ReadonlyMap<string, string> {
+export function decodeRefused(kind: ResourceKind, details: readonly Payload[]): ReadonlyMap<string, string> {
   const refused = new Map<string, string>();
   for (const { typeUrl: type, value } of details) {
     if (type !== detailType) continue;
-    const { resourceType, resourceName, description } = fromBinary(ResourceInfoSchema, value);
+    const [, resourceType, resourceName = '', , description = ''] = textsOf(value);
     if (resourceType === typeUrl(kind)) refused.set(resourceName, description);
   }
   return refused;
+}
+
+/** The fields of a message of strings, by their numbers. */
+function textsOf(message: Uint8Array): string[] {
+  const texts: string[] = [];
+  for (const [field, value] of readFields(Buffer.from(message))) if (field <= 4) texts[field] = readText(value);
+  return texts;
 }

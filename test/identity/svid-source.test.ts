@@ -92,7 +92,7 @@ test('the token is not given to a server that is not the controller, though it i
     .start()
     .catch(() => {});
   expect(await failure.reason).toMatch(
-    'sa/ratings, not for spiffe://shop.local/ns/meshwright-system/sa/meshwright-controller',
+    'expected peer spiffe://shop.local/ns/meshwright-system/sa/meshwright-controller, but the certificate is of spiffe://shop.local/ns/shop/sa/ratings',
   );
 });
 
