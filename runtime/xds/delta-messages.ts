@@ -30,7 +30,7 @@ export interface DeltaResponse {
   readonly removedResources: readonly string[];
 }
 
-export interface DeltaResource {
+interface DeltaResource {
   readonly name: string;
   readonly version: string;
   readonly payload: Payload | undefined;
