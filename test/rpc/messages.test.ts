@@ -9,7 +9,9 @@ import {
   DeltaDiscoveryRequestSchema,
   DeltaDiscoveryResponseSchema,
 } from '../../runtime/xds/gen/envoy/service/discovery/v3/discovery_pb.js';
+import { ResourceInfoSchema } from '../../runtime/xds/gen/google/rpc/error_details_pb.js';
 import { file_meshwright_v1_resources } from '../../runtime/xds/gen/meshwright/v1/resources_pb.js';
+import { encodeRefused } from '../../runtime/xds/refused-resources.ts';
 import { typeUrl } from '../../runtime/xds/resource-types.ts';
 
 const text = fc.string({ unit: 'grapheme', maxLength: 300 });
@@ -18,6 +20,7 @@ const names = fc.array(text, { maxLength: 5 });
 
 describe('messages by hand are those that are generated from the schemas', () => {
   test('requests of delta ADS', () => {
+    const details = fc.array(fc.record({ typeUrl: text, value: fc.uint8Array({ maxLength: 50 }) }), { maxLength: 3 });
     const request = fc.record({
       node: fc.option(
         fc.record({ id: text, metadata: fc.dictionary(word, text, { noNullPrototype: true }), userAgentName: text }),
@@ -28,12 +31,15 @@ describe('messages by hand are those that are generated from the schemas', () =>
       resourceNamesUnsubscribe: names,
       initialResourceVersions: fc.dictionary(word, text, { noNullPrototype: true }),
       responseNonce: text,
-      errorDetail: fc.option(fc.record({ code: fc.nat(), message: text }), { nil: undefined }),
+      errorDetail: fc.option(fc.record({ code: fc.nat(), message: text, details }), { nil: undefined }),
     });
     fc.assert(
       fc.property(request, (given) => {
         const read = fromBinary(DeltaDiscoveryRequestSchema, encodeDeltaRequest(given));
-        expect(read).toEqual(create(DeltaDiscoveryRequestSchema, given));
+        const made = create(DeltaDiscoveryRequestSchema, given);
+        expect(Buffer.from(toBinary(DeltaDiscoveryRequestSchema, read)).toString('hex')).toBe(
+          Buffer.from(toBinary(DeltaDiscoveryRequestSchema, made)).toString('hex'),
+        );
       }),
     );
   });
@@ -70,6 +76,17 @@ describe('messages by hand are those that are generated from the schemas', () =>
           expect(payload?.typeUrl).toBe(resource.typeUrl);
           expect([...payload!.value]).toEqual([...resource.value]);
         }
+      }),
+    );
+  });
+
+  test('what was refused', () => {
+    fc.assert(
+      fc.property(word, text, (name, reason) => {
+        const [{ typeUrl: type, value }] = encodeRefused('service', new Map([[name, reason]]));
+        expect(type).toBe(`type.googleapis.com/${ResourceInfoSchema.typeName}`);
+        const info = { resourceType: typeUrl('service'), resourceName: name, description: reason };
+        expect(fromBinary(ResourceInfoSchema, value)).toEqual(create(ResourceInfoSchema, info));
       }),
     );
   });
