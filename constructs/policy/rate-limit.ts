@@ -84,6 +84,13 @@ export interface RateLimitPolicyProps {
   readonly target: IPolicyTarget;
   /** All of those that count a request must let it through. */
   readonly limits: readonly RateLimit[];
+
+  /**
+   * Which answers tell of the limits that counted the request, and what is left of them, in the fields `RateLimit-Policy`
+   * and `RateLimit`.
+   * @default 'on-refusal'
+   */
+  readonly headers?: 'on-refusal' | 'always';
 }
 
 /**
@@ -108,6 +115,7 @@ export class RateLimitPolicy extends Construct implements Checked {
     const spec: RateLimitPolicyObject['spec'] = {
       targetRefs: [targetRef(props.target)],
       limits: props.limits.map(render),
+      ...(props.headers && { headers: props.headers === 'always' ? 'Always' : 'OnRefusal' }),
     };
     new ApiObject(this, 'Resource', {
       apiVersion: apiVersions.meshwright,

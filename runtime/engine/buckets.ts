@@ -13,6 +13,13 @@ export interface Buckets<Request> {
   take(request: Request): number;
   /** Returns a token that was just taken. */
   giveBack(request: Request): void;
+  /** What is left, and in how many milliseconds all of it is back. */
+  level(request: Request): BucketLevel;
+}
+
+export interface BucketLevel {
+  readonly tokens: number;
+  readonly fullIn: number;
 }
 
 /*
@@ -36,6 +43,7 @@ export function oneBucket({ perToken, burst }: BucketSize, clock: Clock): Bucket
     giveBack() {
       fullAt -= perToken;
     },
+    level: () => levelOf(fullAt, clock.now(), perToken, burst),
   };
 }
 
@@ -72,12 +80,18 @@ export function keyedBuckets<Request>(
       const key = bounded(request);
       fullAt.set(key, fullAt.get(key)! - perToken);
     },
+    level: (request) => levelOf(fullAt.get(bounded(request)) ?? sinceEver, clock.now(), perToken, burst),
   };
 }
 
 function waitFor(fullAt: number, now: number, perToken: number, burst: number): number {
   const wait = fullAt - now - (burst - 1) * perToken;
   return wait > rounding ? wait : 0;
+}
+
+function levelOf(fullAt: number, now: number, perToken: number, burst: number): BucketLevel {
+  const fullIn = Math.max(0, fullAt - now);
+  return { tokens: Math.max(0, Math.floor(burst - fullIn / perToken + rounding)), fullIn };
 }
 
 /** A part of a larger text holds on to all of it; a copy does not. */

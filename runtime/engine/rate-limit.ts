@@ -8,7 +8,7 @@ import {
   type RateLimitPolicy,
 } from '../model/index.ts';
 import { type AccessRequest, matchOperations } from './access.ts';
-import { type Buckets, keyedBuckets, oneBucket } from './buckets.ts';
+import { type BucketLevel, type Buckets, keyedBuckets, oneBucket } from './buckets.ts';
 import type { Matcher } from './matcher.ts';
 import { headerValue } from './request.ts';
 
@@ -35,6 +35,8 @@ interface CompiledRateLimit {
   /** Takes a token where the limit counts the request; returns how long to wait where there is none, else 0. */
   take(request: RateLimitRequest): number;
   giveBack(request: RateLimitRequest): void;
+  /** What is left for such requests; `undefined` where the limit does not count them. */
+  level(request: RateLimitRequest): BucketLevel | undefined;
 }
 
 /** The limits of one port. A limit that other proxies share would be another `CompiledRateLimit`. */
@@ -42,6 +44,8 @@ export interface RateLimiter {
   /** Takes a token of every limit that counts the request, or none where one of them refuses. */
   admit(request: RateLimitRequest): RateLimitRefusal | undefined;
   readonly limits: readonly CompiledRateLimit[];
+  /** The fields about what is left after a request that was admitted; absent where no policy asks for them. */
+  readonly report?: (request: RateLimitRequest) => string[];
 }
 
 /**
@@ -57,15 +61,22 @@ export function compileRateLimits(
   former: ReadonlyMap<number, RateLimiter> = new Map(),
 ): ReadonlyMap<number, RateLimiter> {
   const kept = new Map([...former.values()].flatMap(({ limits }) => limits.map((limit) => [identityOf(limit), limit])));
-  const compiled = policies.map(({ policy, ports, limits }) => ({
+  const compiled = policies.map(({ policy, ports, headers, limits }) => ({
     ports,
+    headers,
     limits: limits.map((limit) => kept.get(identityOf({ policy, limit })) ?? compileLimit(policy, limit, clock)),
   }));
   const limiters = new Map<number, RateLimiter>();
   for (const { port } of ports) {
     const holding = compiled.filter(({ ports }) => ports === undefined || ports.includes(port));
     const limits = holding.flatMap(({ limits }) => limits);
-    if (limits.length > 0) limiters.set(port, { limits, admit: (request) => admit(limits, request) });
+    if (limits.length === 0) continue;
+    const told = holding.flatMap(({ headers, limits }) => (headers === 'always' ? limits : []));
+    limiters.set(port, {
+      limits,
+      admit: (request) => admit(limits, request),
+      ...(told.length > 0 && { report: (request) => report(told, request) }),
+    });
   }
   return limiters;
 }
@@ -79,15 +90,33 @@ function describeRateLimit({ requests, interval, burst, key }: RateLimit): strin
 /** `Retry-After`, and what draft-ietf-httpapi-ratelimit-headers-10 says of the limit that refused. */
 export function rateLimitFields({ limit, retryAfter }: RateLimitRefusal): string[] {
   const seconds = Math.max(1, Math.ceil(retryAfter / 1000));
-  const window = limit.interval % 1000 === 0 ? `;w=${limit.interval / 1000}` : '';
   return [
     'retry-after',
     String(seconds),
     'ratelimit-policy',
-    `"${limit.name}";q=${limit.requests}${window}`,
+    quotaOf(limit),
     'ratelimit',
     `"${limit.name}";r=0;t=${seconds}`,
   ];
+}
+
+/** A window is in whole seconds (draft section 3.1.2); where it is not, it is left out. */
+function quotaOf({ name, requests, interval }: RateLimit): string {
+  const window = interval % 1000 === 0 ? `;w=${interval / 1000}` : '';
+  return `"${name}";q=${requests}${window}`;
+}
+
+/** What is left of the limits that count a request. It is all back after `t`. */
+function report(limits: readonly CompiledRateLimit[], request: RateLimitRequest): string[] {
+  const quotas: string[] = [];
+  const levels: string[] = [];
+  for (const { limit, level } of limits) {
+    const left = level(request);
+    if (!left) continue;
+    quotas.push(quotaOf(limit));
+    levels.push(`"${limit.name}";r=${left.tokens};t=${Math.ceil(left.fullIn / 1000)}`);
+  }
+  return quotas.length > 0 ? ['ratelimit-policy', quotas.join(', '), 'ratelimit', levels.join(', ')] : [];
 }
 
 export interface RateLimitConsideration {
@@ -143,6 +172,7 @@ function compileLimit(policy: ObjectReference, limit: RateLimit, clock: Clock): 
     giveBack: (request) => {
       if (counts(request)) buckets.giveBack(request);
     },
+    level: (request) => (counts(request) ? buckets.level(request) : undefined),
   };
 }
 

@@ -29,5 +29,7 @@ export interface RateLimitPolicy {
   readonly policy: ObjectReference;
   /** Container ports it holds for; absent means all. */
   readonly ports?: readonly number[];
+  /** Answers tell what is left of its limits, also those that let a request through. */
+  readonly headers?: 'always';
   readonly limits: readonly RateLimit[];
 }

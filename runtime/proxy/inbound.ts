@@ -17,7 +17,7 @@ import {
 import type { Accepted, RequestHead, RequestReceiver, ServerHandler, ServerStream } from '../net/index.ts';
 import { type HostPort, parseHostPort } from './bootstrap.ts';
 import { Exchange } from './exchange.ts';
-import type { ExchangePlan, ProxyContext, Upstream } from './exchange-plan.ts';
+import type { ChangeResponse, ExchangePlan, ProxyContext, Upstream } from './exchange-plan.ts';
 import type { CallStatus } from './grpc.ts';
 import { withHyphens } from './header-names.ts';
 import { answerLocally } from './local-answer.ts';
@@ -169,12 +169,20 @@ export class Inbound {
       return answerLocally(context, plan, head, stream, { status: 403, error: 'http_request_denied', details }, source);
     }
     const { method, headers } = head;
-    const limited = inbound?.rateLimiter?.admit({ principal: caller, method, path, headers });
-    if (limited) return this.#refuseForLimit(limited, plan, source, head, stream);
+    const { rateLimiter } = inbound!;
+    let change: ChangeResponse | undefined;
+    if (rateLimiter) {
+      const asked = { principal: caller, method, path, headers };
+      const limited = rateLimiter.admit(asked);
+      if (limited) return this.#refuseForLimit(limited, plan, source, head, stream);
+      const told = rateLimiter.report?.(asked);
+      // Lists of fields: what the application says of limits of its own stays beside it.
+      if (told?.length) change = (response) => [...response, ...told];
+    }
     head.path = formatTarget(path);
     setClientCertificate(head, caller);
     if (!caller && inbound?.proxyProtocol) setForwardedFor(head, source);
-    return new Exchange(context, plan, stream, head, end, source).start();
+    return new Exchange(context, plan, stream, head, end, source, undefined, change).start();
   }
 
   #plan(caller: SpiffeId | undefined): InboundPlan {

@@ -30,6 +30,10 @@ export const rateLimitPolicy = z.strictObject({
     .strictObject({
       targetRefs: targetRefs(servicePortRef),
       limits: z.array(limit).min(1).max(32),
+      headers: z
+        .enum(['OnRefusal', 'Always'])
+        .describe('Which answers tell of its limits in RateLimit header fields. OnRefusal where absent.')
+        .optional(),
     })
     .describe('How much each pod of a Service takes. Beyond any of the limits the answer is 429.'),
   status: status.optional(),

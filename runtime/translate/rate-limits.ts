@@ -24,7 +24,12 @@ export function attachRateLimits(
     statuses.push(ownStatus(policy, verdict, found));
     for (const target of targets) warnOfTcp(policy, limits, target, report);
     for (const [workload, ports] of enforcersOf(policy, targets, workloads, report)) {
-      workload.rateLimits.push({ policy: referenceTo(policy), ...(ports && { ports }), limits });
+      workload.rateLimits.push({
+        policy: referenceTo(policy),
+        ...(ports && { ports }),
+        ...(policy.spec.headers === 'Always' && { headers: 'always' }),
+        limits,
+      });
     }
   }
 }

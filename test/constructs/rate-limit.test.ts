@@ -15,6 +15,16 @@ function limited(...limits: RateLimit[]) {
 }
 
 describe('a rate limit policy', () => {
+  test('says which answers tell of it', () => {
+    const { mesh, reviews } = smallMesh();
+    const limits = [RateLimit.total({ requests: 1, interval: second })];
+    new RateLimitPolicy(mesh, 'loud', { target: reviews, limits, headers: 'always' });
+    new RateLimitPolicy(mesh, 'quiet', { target: reviews, limits, headers: 'on-refusal' });
+    const { loud, quiet } = objectsOf(mesh, 'RateLimitPolicy');
+    expect(parseObject(loud, 'test').findings).toBeUndefined();
+    expect([loud.spec.headers, quiet.spec.headers]).toEqual(['Always', 'OnRefusal']);
+  });
+
   test('becomes an object that the controller reads', () => {
     const { mesh } = limited(
       RateLimit.total({ requests: 100, interval: second, burst: 20 }),

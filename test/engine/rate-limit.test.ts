@@ -192,3 +192,45 @@ describe('a rate limit', () => {
     expect(limiter.admit(get('/'))).toBeUndefined();
   });
 });
+
+describe('the fields of answers that are let through', () => {
+  const telling = (limits: readonly RateLimit[], clock: Clock) =>
+    compileRateLimits([{ policy, headers: 'always', limits }], ports, clock).get(80)!;
+
+  test('tell of each limit that counts the request what is left, and when all of it is back', () => {
+    const clock = createClock();
+    const limiter = telling(
+      [
+        limit({ name: 'all', requests: 60, interval: 60_000, burst: 5 }),
+        limit({ name: 'each', requests: 3, interval: 1500, burst: 3, key: { kind: 'caller' } }),
+        limit({ name: 'writes', to: [{ methods: ['POST'], paths: [prefix('/')] }] }),
+      ],
+      clock,
+    );
+    const told = (request: RateLimitRequest) => {
+      expect(limiter.admit(request)).toBeUndefined();
+      return limiter.report!(request);
+    };
+    expect(told(get('/'))).toStrictEqual([
+      ...['ratelimit-policy', '"all";q=60;w=60, "each";q=3'],
+      ...['ratelimit', '"all";r=4;t=1, "each";r=2;t=1'],
+    ]);
+    told(get('/'));
+    expect(told(get('/', { principal: caller('other') }))[3]).toBe('"all";r=2;t=3, "each";r=2;t=1');
+    clock.advance(60_000);
+    expect(told(get('/'))[3]).toBe('"all";r=4;t=1, "each";r=2;t=1');
+  });
+
+  test('are those of the policies that ask for them, and of no other', () => {
+    const quiet = { policy, limits: [limit({ name: 'quiet' })] };
+    const loud = { policy: { ...policy, name: 'loud' }, headers: 'always' as const, limits: [limit({ name: 'loud' })] };
+    const both = compileRateLimits([quiet, loud], ports, createClock()).get(80)!;
+    expect(both.report!(get('/'))[1]).toBe('"loud";q=10;w=1');
+    expect(compileRateLimits([quiet], ports, createClock()).get(80)).not.toHaveProperty('report');
+  });
+
+  test('are none where no limit counts the request', () => {
+    const writes = limit({ to: [{ methods: ['POST'], paths: [prefix('/')] }] });
+    expect(telling([writes], createClock()).report!(get('/'))).toStrictEqual([]);
+  });
+});

@@ -39,6 +39,23 @@ describe('a rate limit', () => {
     expect(exposed).toMatch(/http_server_request_duration_seconds_count\{.*response_class="4xx"\} 1/);
   });
 
+  it('tells what is left where its policy asks for that, beside what the application tells', async () => {
+    const [policy] = limited({ requests: 600, burst: 3, interval: 600_000 });
+    const app = await startApp((_request, response) => {
+      response.setHeader('ratelimit', '"own";r=7');
+      response.end();
+    });
+    const { outbound } = await startPairTo(app, { rateLimits: [{ ...policy, headers: 'always' }] });
+    const told = async () => {
+      const { status, headers } = await send(outbound);
+      return [status, headers['ratelimit-policy'], headers.ratelimit];
+    };
+    expect(await told()).toEqual([200, '"all";q=600;w=600', '"own";r=7, "all";r=2;t=1']);
+    expect((await told())[2]).toMatch(/^"own";r=7, "all";r=1;t=[12]$/);
+    expect((await told())[2]).toMatch(/^"own";r=7, "all";r=0;t=[23]$/);
+    expect((await told())[0]).toBe(429);
+  });
+
   it('counts what it is about, by caller and by header', async () => {
     const rateLimits = limited(
       {
