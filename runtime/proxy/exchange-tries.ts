@@ -360,6 +360,7 @@ export class Tries implements PoolWaiter, HedgeOwner {
     const upstream = this.#plan.pick(tried, this.#key, this.#head.headers);
     if (!upstream || (upstream.state && tried.has(upstream.state))) return;
     if (!budget.withdraw()) {
+      upstream.state?.conduct?.record(undefined);
       this.#countRefused();
       return;
     }

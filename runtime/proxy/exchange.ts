@@ -187,7 +187,7 @@ export class Exchange implements TriesOwner {
 
   /** Callers of gRPC can be told even now. */
   onLateResponse(limit: number): void {
-    this.#abandon();
+    this.#abandon(!this.#isCallersLimit(limit));
     this.#flag = 'UT';
     const details = `the response took longer than ${limit} ms`;
     if (this.#call) {
@@ -210,7 +210,7 @@ export class Exchange implements TriesOwner {
   }
 
   #onSilence(limit: number): void {
-    this.#abandon();
+    this.#abandon(false);
     this.#downstream.reset('cancelled');
     this.#finish(`nothing was sent for ${limit} ms`);
   }
@@ -220,15 +220,22 @@ export class Exchange implements TriesOwner {
       this.onLateResponse(limit);
       return;
     }
-    this.#abandon();
+    this.#abandon(!this.#isCallersLimit(limit));
     const { reply, flag } = tooSlow(this.#tries.target, limit);
     this.#flag = flag;
     this.#reply(reply);
   }
 
-  #abandon(): void {
+  /** `failed` says whether the endpoint is to blame. */
+  #abandon(failed: boolean): void {
     this.#tries.stop();
-    this.#tries.end(true);
+    this.#tries.end(failed);
+  }
+
+  /** Whose caller waits for less than its rule allows gives up, as others do by breaking off. */
+  #isCallersLimit(limit: number): boolean {
+    const { request, backendRequest } = this.#plan.timeouts;
+    return limit === this.#call?.timeout && limit !== request && limit !== backendRequest;
   }
 
   #reply(reply: LocalReply, outside = reply.details): void {

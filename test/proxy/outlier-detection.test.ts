@@ -1,6 +1,6 @@
 import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import type { Endpoint, OutlierDetection, Protocol, Resource, Service } from '../../runtime/model/index.ts';
+import type { Endpoint, OutlierDetection, Protocol, Resource, Service, Timeouts } from '../../runtime/model/index.ts';
 import { eventually } from '../support/eventually.ts';
 import {
   closeAll,
@@ -183,6 +183,22 @@ describe('an endpoint that fails', () => {
     expect(seen.filter(Boolean)).toHaveLength(2);
     await eventually(() => ejected().length === 1);
     for (let round = 0; round < 4; round++) expect(await greeted()).toBe(true);
+  });
+
+  it('is judged by the time that its rule allows, not by what a caller can wait', async () => {
+    const { well } = await startReviews();
+    const slow = await startApp(() => {});
+    const call = async (timeouts: Timeouts, deadline: string) => {
+      const reviews = judged(service('reviews', 9080, 'http', [forwardTo('shop/reviews', 9080, { timeouts })]));
+      const { outbound, ejected, client } = await startCaller([well, slow], reviews);
+      const headers = { 'content-type': 'application/grpc', 'grpc-timeout': deadline };
+      for (let round = 0; round < 4; round++) await send(outbound, { method: 'POST', headers, body: 'call' });
+      expect(client.log.entries.filter(({ grpc_status }) => grpc_status === 'DEADLINE_EXCEEDED')).toHaveLength(2);
+      return ejected().length;
+    };
+    expect(await call({ request: 60_000 }, '300m')).toBe(0);
+    expect(await call({ request: 300 }, '1M')).toBe(1);
+    expect(await call({ backendRequest: 300 }, '1M')).toBe(1);
   });
 
   it('does not fail where its callers give up', async () => {
