@@ -247,6 +247,7 @@ async function startMoody(): Promise<number> {
       response.writeHead(200, { 'content-length': '10' }).write('half');
       setImmediate(() => request.socket.destroy());
     } else if (url.startsWith('/fail')) response.writeHead(503).end();
+    else if (url.startsWith('/race')) setTimeout(() => response.end('at last'), 60);
     else if (url.startsWith('/early')) response.end('early');
     else if (url.startsWith('/begin')) response.writeHead(200).write('begun');
     else if (!url.startsWith('/hold')) response.end('fine');
@@ -324,6 +325,9 @@ const endings: readonly [string, (ending: Ending) => Promise<unknown>][] = [
       giveUp({ ...ending, busy: () => true }, get('/fail', 'connection: upgrade\r\nupgrade: echo\r\n'), '503'),
   ],
   ['finds no connection', ({ outbound }) => send(outbound, { path: '/gone' })],
+  ['is tried twice at a time, until one answers', ({ outbound }) => send(outbound, { path: '/race' })],
+  ['is tried twice at a time, until it takes too long', ({ outbound }) => send(outbound, { path: '/hold/race' })],
+  ['is tried twice at a time, until its caller gives up', (ending) => giveUp(ending, get('/hold/patient-race'))],
   ['is copied, and the copy is answered', ({ outbound }) => send(outbound, { path: '/copied' })],
   ['is copied to where nobody is', ({ outbound }) => send(outbound, { path: '/copied/lost' })],
   ['is copied to what breaks', ({ outbound }) => send(outbound, { path: '/break/copied' })],
@@ -341,7 +345,11 @@ describe('a breaker counts nothing any more when a request', () => {
         ...more,
       });
     const copy = (to: string) => ({ mirrors: [{ target: { service: `shop/${to}`, port: 9080 }, percent: 100 }] });
+    const race = { hedging: { delay: 5 } };
     const rules = [
+      at('/race', race, 'racers'),
+      at('/hold/race', { ...race, timeouts: { request: 200 } }, 'racers'),
+      at('/hold/patient-race', race, 'racers'),
       at('/hold/limited', { timeouts: { request: 40 } }),
       at('/hold/tries', { timeouts: { backendRequest: 20 } }),
       at('/copied/lost', copy('nowhere')),
@@ -352,12 +360,23 @@ describe('a breaker counts nothing any more when a request', () => {
     ];
     const moody = await startMoody();
     const { client, outbound } = await startPairTo(moody, { rules });
-    const of = (name: string, port: number) => {
-      client.proxy.apply([endpointsOf(name, 9080, [{ port }])], 'endpoints', []);
+    const of = (name: string, ...ports: number[]) => {
+      client.proxy.apply(
+        [
+          endpointsOf(
+            name,
+            9080,
+            ports.map((port) => ({ port })),
+          ),
+        ],
+        'endpoints',
+        [],
+      );
       client.proxy.apply([limited(service(name, 9080, 'http'), most)], 'service', []);
     };
     client.proxy.apply([limited(service('reviews', 9080, 'http', rules), most)], 'service', []);
     of('copies', moody);
+    of('racers', moody, await startMoody());
     of('nowhere', await freePort());
     const counts = () => Object.entries(inUse(client)).filter(([name]) => !name.endsWith(' connections'));
     const seen: number[] = [];
