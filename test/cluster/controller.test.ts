@@ -8,6 +8,7 @@ import { parseAllDocuments } from 'yaml';
 import { type KubernetesController, startKubernetesController } from '../../runtime/controller/index.ts';
 import type { Logger } from '../../runtime/identity/index.ts';
 import { type KubernetesApi, openKubernetesApi, type RawObject } from '../../runtime/kubernetes/index.ts';
+import { finding } from '../../runtime/model/index.ts';
 import { ControlPlane } from '../../stacks/control-plane/control-plane.ts';
 import { TestProxy } from '../controller/proxy.ts';
 import { eventually } from '../support/eventually.ts';
@@ -293,6 +294,29 @@ describe('a controller with the rights that it is installed with', () => {
 
     await apply(route('reviews', lb));
     await eventually(async () => (await statusOf('HTTPRoute', 'reviews')).parents?.length === 0, 10_000);
+  });
+
+  test('hears from another one what a proxy refuses there, and says so', async () => {
+    const other = await start('controller-2');
+    const judge = (update: unknown) =>
+      JSON.stringify(update).includes('4000') ? [finding('MW1702', { message: 'four is too long', hint: 'less' })] : [];
+    const settings = { serviceAccount: 'web', subscribe: { service: ['shop/reviews'] }, judge };
+    const proxy = await TestProxy.start(other, { keys: await podToken('web'), ...settings });
+    await eventually(() => proxy.resources.has('service shop/reviews'));
+    await apply(route('reviews', toService, '4s'));
+    const programmed = async () => {
+      const [parent] = (await statusOf('HTTPRoute', 'reviews')).parents ?? [];
+      return parent?.conditions.find(({ type }) => type === 'Programmed');
+    };
+    const refused = await eventually(programmed, 30_000);
+    expect(refused).toMatchObject({ status: 'False', message: expect.stringContaining('four is too long') });
+    expect([controller.leading, other.leading]).toEqual([true, false]);
+    await apply(route('reviews', toService));
+    await eventually(async () => !(await programmed()), 30_000);
+    const told = await find('ConfigMap', 'meshwright-controller-refusals', 'meshwright-system', 'v1');
+    expect(told?.data ?? {}).toEqual({});
+    proxy.close();
+    await other.close();
   });
 
   test('hands over to another one when it stops', async () => {
