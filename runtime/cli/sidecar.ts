@@ -9,7 +9,7 @@ import {
   runSidecar,
   runWorker,
 } from '../proxy/index.ts';
-import { CommandError, exitCode, usageError } from './exit-code.ts';
+import { CommandError, usageError } from './exit-code.ts';
 
 /** Where a pod's definition has the bootstrap document, so that Kubernetes can put the pod's name and address in. */
 const variable = 'MESHWRIGHT_BOOTSTRAP';
@@ -43,15 +43,16 @@ export const command = new Command('sidecar')
     }
     const bootstrap = await bootstrapOf(config, concurrency);
     const sidecar = await runSidecar(bootstrap, { logger, onQuit: end.tell, startWorker });
-    // One that never got ready has failed, so that Kubernetes shows its last words.
-    process.exitCode = exitCode.failure;
+    let served = false;
     const ready = sidecar.ready.then(() => {
-      process.exitCode = exitCode.ok;
+      served = true;
     });
     // A port that cannot be had ends the process; who started it tries again.
     await Promise.race([end.told, ready.then(() => end.told)]);
     await sidecar.close();
     end.check();
+    // Kubernetes shows the last words of what has failed.
+    if (!served) throw new CommandError('the sidecar was ended before it took traffic');
   });
 
 interface End {
