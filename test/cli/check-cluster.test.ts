@@ -377,6 +377,22 @@ const wrongAfter: readonly Wrong[] = [
         ours.conditions.push({ type: 'ResolvedRefs', status: 'False', message: '' });
       }),
   },
+  {
+    id: 'objects-accepted',
+    result: 'error',
+    message: 'refused: TLSRoute shop/by-name (proxy web-0 refused it)',
+    spoil: (cluster) => {
+      const refused = { type: 'Programmed', status: 'False', message: 'proxy web-0 refused it' };
+      const parents = [{ controllerName: 'meshwright.dev/gateway-controller', conditions: [refused] }];
+      const metadata = { name: 'by-name', namespace: 'shop' };
+      cluster.objects.push({
+        apiVersion: 'gateway.networking.k8s.io/v1',
+        kind: 'TLSRoute',
+        metadata,
+        status: { parents },
+      });
+    },
+  },
 ];
 
 describe.each([

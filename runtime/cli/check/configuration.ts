@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import type { RawObject } from '../../kubernetes/index.ts';
+import { ApiError, type RawObject } from '../../kubernetes/index.ts';
 import { apiVersions, customResourceDefinitions, gatewayControllerName } from '../../resources/index.ts';
 import { signingChain } from './certificates.ts';
 import { type Category, error, some, warning } from './check.ts';
@@ -32,6 +32,8 @@ const meshSchema = z.object({
 
 const ownKinds = customResourceDefinitions().map(({ spec }) => spec.names.kind);
 const routeKinds = ['HTTPRoute', 'GRPCRoute'];
+/** A cluster need not have these, nor in the version that is asked for. */
+const connectionRouteKinds = ['TCPRoute', 'TLSRoute'];
 /** Conditions that say whether an object is in force. */
 const verdicts = ['Accepted', 'ResolvedRefs', 'Programmed'];
 
@@ -105,8 +107,17 @@ async function ownObjects(cluster: ClusterView): Promise<Judged[]> {
 }
 
 async function routes(cluster: ClusterView): Promise<Judged[]> {
-  const lists = await Promise.all(routeKinds.map((kind) => cluster.list({ apiVersion: apiVersions.gateway, kind })));
+  const list = (kind: string) => cluster.list({ apiVersion: apiVersions.gateway, kind });
+  const lists = await Promise.all([
+    ...routeKinds.map(list),
+    ...connectionRouteKinds.map((kind) => list(kind).catch(noneIfUnknown)),
+  ]);
   return lists.flat().map(parse);
+}
+
+function noneIfUnknown(error: unknown): readonly RawObject[] {
+  if (error instanceof ApiError && error.status === 404) return [];
+  throw error;
 }
 
 function parse(object: RawObject): Judged {
