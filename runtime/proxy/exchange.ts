@@ -87,7 +87,7 @@ export class Exchange implements TriesOwner {
   }
 
   onSend(): void {
-    if (this.#call) this.#call.passOn(this.timeLeft ?? 0);
+    if (this.#call) this.#call.passOn(this.timeLeft);
   }
 
   onSent(): void {

@@ -38,12 +38,15 @@ export class Call {
   /** Milliseconds the caller waits, from the arrival of the call on (gRPC over HTTP/2, "Requests"). */
   readonly timeout: number | undefined;
   readonly #headers: HeaderList;
-  readonly #timeoutAt: number;
+  #timeoutAt: number;
+  /** The field holds a time. */
+  #stated: boolean;
 
   private constructor(headers: HeaderList) {
     this.#headers = headers;
     this.#timeoutAt = fieldAt(headers, 'grpc-timeout');
     this.timeout = this.#timeoutAt < 0 ? undefined : parseTimeout(headers[this.#timeoutAt]);
+    this.#stated = this.timeout !== undefined;
   }
 
   /** `undefined` for other requests. */
@@ -51,9 +54,15 @@ export class Call {
     return isGrpc(head) ? new Call(head.headers) : undefined;
   }
 
-  /** Has the next hop told how many milliseconds are left. */
-  passOn(left: number): void {
-    if (this.timeout !== undefined) this.#headers[this.#timeoutAt] = formatTimeout(Math.max(0, left));
+  /** Has the next hop told how many milliseconds are left, be it that only a route sets a limit. */
+  passOn(left: number | undefined): void {
+    if (left === undefined) return;
+    if (this.#timeoutAt < 0) {
+      this.#timeoutAt = this.#headers.push('grpc-timeout', '') - 1;
+      this.#stated = true;
+    }
+    // What it cannot read it leaves as it is.
+    if (this.#stated) this.#headers[this.#timeoutAt] = formatTimeout(Math.max(0, left));
   }
 }
 
