@@ -101,7 +101,8 @@ function heapOptions(memoryLimit: string | number | undefined, concurrency: numb
   const bytes = memoryLimit === undefined ? undefined : parseQuantity(String(memoryLimit));
   if (!bytes) return undefined;
   const mebibytes = bytes / 2 ** 20 / concurrency;
-  const young = Math.min(Math.max(Math.floor(mebibytes / 16), 1), 16);
+  // Larger ones save no CPU that could be measured (docs/performance.md).
+  const young = Math.min(Math.max(Math.floor(mebibytes / 64), 1), 16);
   return `--max-old-space-size=${Math.max(Math.floor(mebibytes / 2), 16)} --max-semi-space-size=${young}`;
 }
 

@@ -154,12 +154,18 @@ export class HpackEncoder {
   #literal(name: EncodedName, value: string): void {
     const size = fieldSize(name.name, value);
     // A large value would push out many small ones.
-    const index = name.indexing === Indexing.Always && name.misses < patience && size * 4 <= this.#table.maxSize;
+    const index = this.#isWorthIndexing(name) && size * 4 <= this.#table.maxSize;
     if (index) this.#integer(0x40, 0x3f, this.#nameIndex(name));
     else this.#integer(name.indexing === Indexing.Never ? 0x10 : 0x00, 0x0f, this.#nameIndex(name));
     if (this.#nameIndex(name) === 0) this.#string(name.name);
     this.#string(value);
     if (index) this.#add(name, value, size);
+  }
+
+  #isWorthIndexing(name: EncodedName): boolean {
+    if (name.indexing === Indexing.Always) return name.misses < patience;
+    // With one of its values in the table, the name is a number, though the values do not repeat.
+    return name.indexing === Indexing.Without && this.#nameIndex(name) === 0;
   }
 
   #add(name: EncodedName, value: string, size: number): void {
