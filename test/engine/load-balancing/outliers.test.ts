@@ -236,12 +236,16 @@ describe('the bound', () => {
     const event = fc.oneof(
       {
         weight: 6,
-        arbitrary: fc.tuple(fc.constant('record'), fc.nat(5), fc.constantFrom(success, error, gateway, undefined)),
+        arbitrary: fc.tuple(
+          fc.constant('record'),
+          fc.nat(5),
+          fc.constantFrom(success, error, gateway, gateway, undefined),
+        ),
       },
       { weight: 2, arbitrary: fc.tuple(fc.constant('wait'), fc.nat(90_000), fc.constant(undefined)) },
       { weight: 2, arbitrary: fc.tuple(fc.constant('pick'), fc.nat(3), fc.constant(undefined)) },
       {
-        weight: 1,
+        weight: 3,
         arbitrary: fc.tuple(fc.constant('endpoints'), fc.integer({ min: 0, max: 63 }), fc.constant(undefined)),
       },
     );
@@ -253,7 +257,8 @@ describe('the bound', () => {
         (maxEjectionPercent, events) => {
           const { lb, clock } = judged({ maxEjectionPercent, consecutiveErrors: 2, failurePercentage });
           for (const [kind, number, outcome] of events) {
-            if (kind === 'record') lb.endpoints[number % Math.max(1, lb.endpoints.length)]?.conduct?.record(outcome);
+            const state = lb.endpoints[number % Math.max(1, lb.endpoints.length)];
+            if (kind === 'record') for (const each of [outcome, outcome]) state?.conduct?.record(each);
             else if (kind === 'wait') clock.advance(number);
             else if (kind === 'pick') lb.pick(undefined, number ? `key-${number}` : undefined);
             else
