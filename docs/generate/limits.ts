@@ -63,7 +63,7 @@ A proxy that is asked for more than it can carry answers some requests \`503\` a
 them, with \`retry-after: 1\` and \`proxy-status: meshwright; error=proxy_internal_response\`; calls of gRPC get
 \`UNAVAILABLE\`. The others are served in time, and the proxy stays up. Requests are refused
 
-- when \`maxActiveRequests\` are under way;
+- when \`maxActiveRequests\` are under way, streams and tunnels among them;
 - when the proxy is late with its work by more than \`maxLoopDelay\`, averaged over some hundredths of a second: the more
   it is late, the larger the share that is refused; at twice the limit, all are. A single pause refuses nobody.
 

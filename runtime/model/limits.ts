@@ -75,10 +75,10 @@ export const proxyLimits = {
     least: 10,
     most: 1_000_000,
   },
-  /** Requests under way at once. Those beyond are answered 503, or UNAVAILABLE where they are calls of gRPC. */
+  /** Requests under way at once, streams and tunnels among them. Those beyond are answered 503, or UNAVAILABLE where they are calls of gRPC. */
   maxActiveRequests: {
     unit: 'count',
-    default: 5_000,
+    default: 10_000,
     least: 1,
     most: 1_000_000,
   },
@@ -198,7 +198,7 @@ export const proxyLimitMeanings: Readonly<Record<ProxyLimitName, string>> = {
   streamWindow: 'bytes of one body on HTTP/2 that may be under way, or held back for a slow reader',
   connectionWindow: 'the same for all bodies of a connection together',
   maxConnections: 'connections a listener holds at once; those beyond are closed',
-  maxActiveRequests: 'requests under way at once, both ways; 503 beyond',
+  maxActiveRequests: 'requests under way at once, both ways, streams and tunnels among them; 503 beyond',
   maxLoopDelay:
     'how late the proxy may be with its work; a growing share of requests gets 503 beyond, all at twice as much',
   connectTimeout: 'for a connection to be usable, handshake included',

@@ -140,6 +140,7 @@ describe('under steady load', () => {
   afterEach(() => load.stop());
 
   const versions = () => shop.call('web-0', 'reviews:9080', { path: '/reviews/none' });
+  /** Rejects while the controller is away. */
   const bothCatalogsReady = () =>
     eventually(async () => {
       const services = (await (await fetch(`${shop.admin}/api/v1/services`)).json()) as ServiceView[];
@@ -183,6 +184,27 @@ describe('under steady load', () => {
     expect(load.failures.slice(4)).toEqual([]);
     await bothCatalogsReady();
   }, 60_000);
+
+  it('a rolling restart of sidecars, applications and the controller fails no request', async () => {
+    const running = async (part: string) =>
+      (await shop.family()).filter(({ command }) => command.includes(part)).map(({ pid }) => pid);
+    load = new SteadyLoad(4, products);
+    await load.more(50);
+    for (const part of ['pods/catalog-', 'services/catalog.ts', 'main.ts controller']) {
+      const before = await running(part);
+      for (const pid of before) {
+        process.kill(pid, 'SIGTERM');
+        await eventually(async () => {
+          const now = await running(part);
+          return !now.includes(pid) && now.length === before.length;
+        }, 40_000);
+        await eventually(() => bothCatalogsReady().catch(() => false), 30_000);
+        await load.more(100);
+      }
+    }
+    await load.stop();
+    expect(load.failures).toEqual([]);
+  }, 180_000);
 
   it('a killed controller costs nothing, and comes back', async () => {
     load = new SteadyLoad(4, products);

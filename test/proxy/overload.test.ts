@@ -1,3 +1,4 @@
+import { connect } from 'node:net';
 import { Metadata } from '@grpc/grpc-js';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { type Clock, type StatedLimits, systemClock, type Workload } from '../../runtime/model/index.ts';
@@ -157,6 +158,45 @@ describe('requests under way', () => {
     await eventually(() => waiting.length === 1);
     waiting[0]();
     expect((await next).status).toBe(200);
+  });
+});
+
+describe('a connection that sends as much as it can', () => {
+  const floods = {
+    'pipelined requests': () => 'GET / HTTP/1.1\r\nhost: reviews\r\n\r\n'.repeat(20_000),
+    'one endless body': () =>
+      `POST / HTTP/1.1\r\nhost: reviews\r\ncontent-length: 1000000000000\r\n\r\n${'x'.repeat(1_000_000)}`,
+  };
+
+  it.each(Object.keys(floods) as (keyof typeof floods)[])('takes turns with all others: %s', async (flood) => {
+    const bytes = floods[flood]();
+    const app = await startApp((request, response) => {
+      request.resume().on('end', () => response.end());
+    });
+    const { port } = await startOutbound(app);
+    let answered = 0;
+    let open = true;
+    const greedy = connect(port, '127.0.0.1');
+    closeLater(() => {
+      greedy.destroy();
+    });
+    greedy
+      .on('error', () => {})
+      .on('close', () => {
+        open = false;
+      });
+    greedy.on('data', (chunk) => {
+      answered += String(chunk).split('HTTP/1.1 200').length - 1;
+    });
+    const more = (error?: Error | null): void => {
+      if (!error && open) greedy.write(bytes, more);
+    };
+    more();
+    await eventually(() => answered > 100 || greedy.bytesWritten > 1_000_000);
+    for (let i = 0; i < 20; i++) expect((await send(port)).status).toBe(200);
+    // It was not starved for that either, nor had all it wanted before.
+    expect(open).toBe(true);
+    expect(answered).toBeLessThan(20_000);
   });
 });
 
