@@ -33,7 +33,7 @@ export function normalizePath(raw: string): NormalizedPath | undefined {
   const mark = raw.indexOf('?');
   const rawPath = mark < 0 ? raw : raw.slice(0, mark);
   const query = mark < 0 ? '' : raw.slice(mark + 1);
-  if (!allowedInQuery.test(query)) return undefined;
+  if (query !== '' && !allowedInQuery.test(query)) return undefined;
   if (isClean(rawPath)) return { path: rawPath, query, ambiguous: rawPath.length > maxPatternText };
   if (raw === '*') return { path: '*', query, ambiguous: false };
   if (rawPath[0] !== '/' || !allowedInPath.test(rawPath)) return undefined;

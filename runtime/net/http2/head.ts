@@ -33,6 +33,10 @@ export class HeadReader {
   /** `content-length` of the last head; -1 when it has none. */
   contentLength = -1;
   #host: string | undefined;
+  /** What was valid in the last head, and is mostly the same in the next. */
+  #method = 'GET';
+  #authority = '';
+  #authorityInLowerCase = '';
 
   request(fields: HeaderList): RequestHead | undefined {
     let method: string | undefined;
@@ -51,13 +55,14 @@ export class HeadReader {
       else if (name === ':protocol' && protocol === undefined) protocol = value;
       else return undefined;
     }
-    if (method === undefined || !methodForm.test(method) || !this.#regular(fields, at)) return undefined;
+    if (method === undefined || !this.#isMethod(method) || !this.#regular(fields, at)) return undefined;
     if (authority !== undefined && this.#host !== undefined && !sameHost(authority, this.#host)) return undefined;
     authority ??= this.#host;
-    if (authority === undefined || !authorityForm.test(authority)) return undefined;
+    if (authority === undefined || !this.#isAuthority(authority)) return undefined;
+    authority = this.#authorityInLowerCase;
     if (method === 'CONNECT' && protocol === undefined) {
       if (scheme !== undefined || path !== undefined) return undefined;
-      return { method, scheme: 'http', authority: authority.toLowerCase(), path: '', headers: fields };
+      return { method, scheme: 'http', authority, path: '', headers: fields };
     }
     if ((scheme !== 'http' && scheme !== 'https') || path === undefined) return undefined;
     if (!pathForm.test(path) && !(path === '*' && method === 'OPTIONS')) return undefined;
@@ -66,7 +71,7 @@ export class HeadReader {
       if (method !== 'CONNECT' || !isUpgradeToken(protocol) || this.contentLength > 0) return undefined;
       method = 'GET';
     }
-    return { method, scheme, authority: authority.toLowerCase(), path, headers: fields, upgrade: protocol };
+    return { method, scheme, authority, path, headers: fields, upgrade: protocol };
   }
 
   response(fields: HeaderList): ResponseHead | undefined {
@@ -77,6 +82,21 @@ export class HeadReader {
 
   trailers(fields: HeaderList): boolean {
     return this.#regular(fields, 0);
+  }
+
+  #isMethod(method: string): boolean {
+    if (method === this.#method) return true;
+    const valid = methodForm.test(method);
+    if (valid) this.#method = method;
+    return valid;
+  }
+
+  #isAuthority(authority: string): boolean {
+    if (authority === this.#authority && authority !== '') return true;
+    if (!authorityForm.test(authority)) return false;
+    this.#authority = authority;
+    this.#authorityInLowerCase = authority.toLowerCase();
+    return true;
   }
 
   /** Checks the fields from `from` on and moves those that stay to the front. */
