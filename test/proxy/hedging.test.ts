@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Agent, type ClientRequest, request as httpRequest } from 'node:http';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import type { HttpRule, Resource, RetryBudget } from '../../runtime/model/index.ts';
+import type { CircuitBreaker, HttpRule, Resource, RetryBudget } from '../../runtime/model/index.ts';
 import { eventually } from '../support/eventually.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import {
@@ -32,10 +32,11 @@ interface Options {
   readonly replicas?: number;
   readonly rule?: Partial<HttpRule>;
   readonly retryBudget?: RetryBudget;
+  readonly circuitBreaker?: CircuitBreaker;
 }
 
 /** `web` calls `reviews`, which has two replicas with a sidecar each, and says by hand when they answer. */
-async function startReplicas({ replicas = 2, rule = {}, retryBudget }: Options = {}) {
+async function startReplicas({ replicas = 2, rule = {}, retryBudget, circuitBreaker }: Options = {}) {
   const authority = await createAuthority();
   const clock = new ManualClock();
   const arrivals: Arrival[] = [];
@@ -63,6 +64,12 @@ async function startReplicas({ replicas = 2, rule = {}, retryBudget }: Options =
   }
   const outbound = await freePort();
   const hedged = forwardTo('shop/reviews', 9080, { hedging: { delay: 100 }, ...rule });
+  const plain = service('reviews', 9080, 'http', [hedged]);
+  const reviews: Resource = {
+    ...plain,
+    ports: plain.ports.map((port) => ({ ...port, ...(circuitBreaker && { circuitBreaker }) })),
+    ...(retryBudget && { retryBudget }),
+  };
   const endpoints: Resource = {
     kind: 'endpoints',
     name: 'shop/reviews',
@@ -76,7 +83,7 @@ async function startReplicas({ replicas = 2, rule = {}, retryBudget }: Options =
     serviceAccount: 'web',
     svid: await svidOf(authority, 'web'),
     clock,
-    resources: [{ ...service('reviews', 9080, 'http', [hedged]), ...(retryBudget && { retryBudget }) }, endpoints],
+    resources: [reviews, endpoints],
     bootstrap: { outbound: { services: [{ listen: `127.0.0.1:${outbound}`, service: 'shop/reviews', port: 9080 }] } },
   });
   const arrived = (count: number) => eventually(() => arrivals.length >= count && arrivals);
@@ -164,6 +171,35 @@ describe('a second try', () => {
     third.response.end('two');
     expect((await two).body.toString()).toBe('two');
     expect([metric('http_client_hedges_total'), metric('meshwright_retries_refused_total')]).toEqual(['1', '1']);
+  });
+
+  it('counts in the circuit breaker of the target while it lasts, and no longer', async () => {
+    const policy = { kind: 'CircuitBreakerPolicy', namespace: 'shop', name: 'two' };
+    const circuitBreaker = { policy, limits: { requests: 2, pending: 2 } };
+    const { outbound, clock, arrived } = await startReplicas({ circuitBreaker });
+    for (let round = 0; round < 3; round++) {
+      const answer = send(outbound);
+      await arrived(2 * round + 1);
+      clock.advance(100);
+      const tries = (await arrived(2 * round + 2)).slice(-2);
+      expect((await send(outbound)).status).toBe(503);
+      tries[round % 2].response.end('well');
+      expect((await answer).body.toString()).toBe('well');
+      await eventually(() => tries[1 - (round % 2)].given());
+    }
+  });
+
+  it('is not made where the circuit breaker of the target allows no further request', async () => {
+    const policy = { kind: 'CircuitBreakerPolicy', namespace: 'shop', name: 'one' };
+    const { outbound, clock, arrived, arrivals } = await startReplicas({
+      circuitBreaker: { policy, limits: { requests: 1 } },
+    });
+    const answer = send(outbound);
+    const [only] = await arrived(1);
+    clock.advance(10_000);
+    only.response.end('only');
+    expect((await answer).body.toString()).toBe('only');
+    expect(arrivals).toHaveLength(1);
   });
 
   it.each([0, 1])('stands in where try %i fails', async (failing) => {
