@@ -25,7 +25,8 @@ export async function runVegeta(workspace: Workspace, program: string, load: Ope
     `-targets=${await workspace.write('targets', `GET ${url}\n`)}`,
     workspace.path('results'),
   ];
-  const limits = ['-timeout=10s', '-max-connections=0', '-connections=10000', '-max-body=0'];
+  // As many are under way at most: beyond that the generator would run out of descriptors, and measure itself.
+  const limits = ['-timeout=10s', '-max-workers=4000', '-connections=4000', '-max-body=0'];
   await workspace.run(program, [
     'attack',
     targets,
