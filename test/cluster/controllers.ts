@@ -25,8 +25,12 @@ export async function install(...options: readonly string[]): Promise<void> {
   await rolledOut();
 }
 
+/** Resolves when those of before are gone, too: until then they lead, inject and serve. */
 export async function rolledOut(): Promise<void> {
   await kubectl([...inSystem, 'rollout', 'status', deployment, '--timeout=150s']);
+  await eventually('no controller ends any more', async () =>
+    (await controllers(true)).every(({ metadata }) => !metadata.deletionTimestamp),
+  );
 }
 
 /** Those that run on, and where `ending` says so those that are about to end. */
@@ -39,9 +43,7 @@ export async function controllers(ending = false): Promise<readonly ControllerPo
 /** Resolves when so many run, and those that are too many are gone. */
 export async function scaleControllers(replicas: number): Promise<void> {
   await kubectl([...inSystem, 'scale', deployment, `--replicas=${replicas}`]);
-  const isExtra = ({ metadata }: ControllerPod) => metadata.name.startsWith('meshwright-controller-');
-  if (replicas > 0) await rolledOut();
-  else await eventually('no controller is left', async () => !(await controllers(true)).some(isExtra));
+  await rolledOut();
 }
 
 export function lease(): Promise<Lease> {

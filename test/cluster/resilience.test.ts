@@ -192,6 +192,8 @@ describe('controllers of two versions', () => {
     await apply(JSON.stringify({ ...judged, spec }));
     const failures = await load.failuresDuring(async () => {
       await scaleControllers(1);
+      const [{ metadata: only }] = await controllers();
+      await eventually('it leads', async () => (await lease()).spec.holderIdentity.startsWith(`${only.name}_`));
       await eventually('the status is of this version', async () => (await verdict()).includes(words.now));
       const running = await get<{ metadata: object; spec: { template: { spec: { containers: object[] } } } }>(
         ...['-n', system, 'deployment', 'meshwright-controller'],
