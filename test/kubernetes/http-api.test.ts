@@ -40,16 +40,21 @@ async function startWatch() {
   });
   const ending = new AbortController();
   const events: string[] = [];
+  let open = false;
   const watch = started.api.watch(pods, {
     resourceVersion: '7',
     signal: ending.signal,
     idleTimeout: 60_000,
     lifetime: 300_000,
+    onOpen: () => {
+      open = true;
+    },
     onEvent: (type, { metadata }) => events.push(`${type} ${metadata.name ?? metadata.resourceVersion}`),
   });
   watch.catch(() => {});
   const send = (part: string | Buffer) => response!.write(part);
-  await eventually(() => response);
+  // Until then the time that runs is another: that for an answer.
+  await eventually(() => open);
   return { ...started, watch, events, send, stop: () => ending.abort(), finish: () => response!.end() };
 }
 
