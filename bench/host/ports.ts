@@ -1,16 +1,10 @@
-import { once } from 'node:events';
-import { type AddressInfo, createServer } from 'node:net';
+import { PortAllocator } from '../../runtime/local/ports.ts';
 
-/** Ports of loopback that are free now, all different: each is held until the last is found. */
+const allocator = new PortAllocator(Math.random);
+
+/** Ports of loopback that are free now, all different, and that no outgoing connection of the load takes. */
 export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer().listen(0, '127.0.0.1');
-      await once(server, 'listening');
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => once(server.close(), 'close')));
+  const ports: number[] = [];
+  while (ports.length < count) ports.push(await allocator.take());
   return ports;
 }
