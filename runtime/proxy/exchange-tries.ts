@@ -1,15 +1,13 @@
 import {
-  type Breaker,
   type EndpointState,
   firstOpen,
   isIdempotent,
   type Outcome,
   outcomeOfCall,
   outcomeOfStatus,
-  planRetry,
   type TryFailure,
 } from '../engine/index.ts';
-import type { Retry, Timer } from '../model/index.ts';
+import type { Timer } from '../model/index.ts';
 import type {
   ClientConnection,
   ClientStream,
@@ -19,14 +17,13 @@ import type {
   ResponseHead,
   ResponseReceiver,
 } from '../net/index.ts';
+import { BreakerEntry } from './breaker-entry.ts';
 import { brokenOff, type Failure, noEndpoint, notConnected, Overflow, overflown, tooSlow } from './exchange-failure.ts';
 import type { ExchangePlan, ProxyContext, Upstream } from './exchange-plan.ts';
-import { type CallStatus, isGrpc, statusOfTrailers } from './grpc.ts';
+import { countRefused, delayOfNextTry, failureOfAnswer, failureOfCall, readsStatus } from './exchange-retry.ts';
+import type { CallStatus } from './grpc.ts';
 import { Hedge, type HedgeOwner } from './hedge.ts';
 import type { RequestBody } from './request-body.ts';
-
-/** Holds where no policy says otherwise, for what the peer certainly did not process and for connections that it left. */
-const safeRetry: Retry = { attempts: 2, codes: [], backoff: 0 };
 
 /** Whose request is tried; it hears the response as well. */
 export interface TriesOwner extends ResponseReceiver {
@@ -57,12 +54,10 @@ export class Tries implements PoolWaiter, HedgeOwner {
   readonly #key: string | undefined;
   readonly #owner: TriesOwner;
   #tried: Set<EndpointState> | undefined;
-  /** The balancer counts it, and {@link #breakers} do. */
+  /** The balancer counts it. */
   #underWay = false;
-  /** Those that count the try under way; those of the plan may be others by the time it ends. */
-  #breakers: readonly Breaker[] | undefined;
-  /** The breakers count it as waiting. */
-  #queued = false;
+  /** What the try under way counts in circuit breakers; absent where nothing is limited. */
+  #entry: BreakerEntry | undefined;
   /** What it says of its endpoint, as far as that is known. */
   #outcome: Outcome | undefined;
   #started = 0;
@@ -96,7 +91,7 @@ export class Tries implements PoolWaiter, HedgeOwner {
     this.#head = head;
     this.#key = key;
     this.#owner = owner;
-    this.#readsStatus = plan.retry?.grpcStatuses !== undefined && isGrpc(head);
+    this.#readsStatus = readsStatus(plan, head);
   }
 
   /** How errors name where it goes. */
@@ -128,10 +123,7 @@ export class Tries implements PoolWaiter, HedgeOwner {
     this.#sent = false;
     this.#underWay = true;
     this.#outcome = undefined;
-    if (breakers) {
-      this.#breakers = breakers;
-      for (const breaker of breakers) breaker.startRequest();
-    }
+    this.#entry = BreakerEntry.start(breakers);
     this.#started = clock.now();
     this.#answered = undefined;
     if (upstream.state) upstream.state.active++;
@@ -144,17 +136,11 @@ export class Tries implements PoolWaiter, HedgeOwner {
   }
 
   onQueue(): Error | undefined {
-    const breakers = this.#breakers;
-    if (!breakers) return undefined;
-    const open = firstOpen(breakers, 'pending');
-    if (open) return new Overflow(open, 'pending');
-    this.#queued = true;
-    for (const breaker of breakers) breaker.startWaiting();
-    return undefined;
+    return this.#entry?.wait();
   }
 
   onConnection(connection: ClientConnection): void {
-    if (this.#queued) this.#leaveQueue();
+    this.#entry?.stopWaiting();
     this.#sent = true;
     const turn = this.#turn;
     const { body } = this.#owner;
@@ -184,20 +170,7 @@ export class Tries implements PoolWaiter, HedgeOwner {
   onHead(head: ResponseHead, complete: boolean): boolean {
     this.#outcome = outcomeOfStatus(head.status);
     const failure = this.failureOf(head, complete);
-    if (failure && this.#hedge?.racing) {
-      if (!complete || !this.#owner.body.ended) this.stream?.reset('cancelled');
-      this.#settle(true);
-      this.#yieldToHedge();
-      return true;
-    }
-    if (failure) {
-      const delay = this.#planRetry(failure, false);
-      if (delay !== undefined) {
-        if (!complete || !this.#owner.body.ended) this.stream?.reset('cancelled');
-        this.#retry(delay);
-        return true;
-      }
-    }
+    if (failure && this.#replace(failure, !complete || !this.#owner.body.ended)) return true;
     this.#answered = this.#context.clock.now();
     this.#hedgeTimer?.cancel();
     this.#endRace();
@@ -205,13 +178,8 @@ export class Tries implements PoolWaiter, HedgeOwner {
   }
 
   /** Why an answer that begins so counts as a failed try. */
-  failureOf({ status, headers }: ResponseHead, complete: boolean): TryFailure | undefined {
-    const { retry } = this.#plan;
-    if (retry?.codes.includes(status)) return { kind: 'status', status };
-    // Once a call has answered more than how it ended, its caller may have seen it (gRFC A6).
-    if (!this.#readsStatus || (status === 200 && !complete)) return undefined;
-    const ended = statusOfTrailers(headers, status);
-    return ended !== 'OK' && retry!.grpcStatuses!.includes(ended) ? { kind: 'grpc', status: ended } : undefined;
+  failureOf(head: ResponseHead, complete: boolean): TryFailure | undefined {
+    return failureOfAnswer(this.#plan, head, complete, this.#readsStatus);
   }
 
   /** The try broke before its response began. */
@@ -258,19 +226,11 @@ export class Tries implements PoolWaiter, HedgeOwner {
     this.#hedgeTimer?.cancel();
     if (!this.#underWay) return undefined;
     this.#underWay = false;
-    if (this.#queued) this.#leaveQueue();
-    if (this.#breakers) {
-      for (const breaker of this.#breakers) breaker.endRequest();
-      this.#breakers = undefined;
-    }
+    this.#entry?.end();
+    this.#entry = undefined;
     const state = this.upstream?.state;
     if (state) state.active--;
     return state;
-  }
-
-  #leaveQueue(): void {
-    this.#queued = false;
-    for (const breaker of this.#breakers!) breaker.endWaiting();
   }
 
   /** Another try would meet the same breaker. */
@@ -279,58 +239,35 @@ export class Tries implements PoolWaiter, HedgeOwner {
     this.#owner.onFailure(overflown(this.target, overflow));
   }
 
-  /** Milliseconds to wait before the next try; `undefined` when there is to be none. */
-  #planRetry(failure: TryFailure, left: boolean): number | undefined {
-    // What an upgrade has begun on the other side cannot be known.
-    if (this.#head.upgrade !== undefined && failure.kind !== 'unprocessed') return undefined;
-    const { retry, budget } = this.#plan;
-    const policy = retry ?? (failure.kind === 'unprocessed' || left ? safeRetry : undefined);
-    const { timeLeft, body } = this.#owner;
-    const failed = {
-      method: this.#head.method,
-      failure,
-      tries: this.retries + 1,
-      replayable: body.replayable,
-      ...(timeLeft !== undefined && { timeLeft }),
-    };
-    const planned = planRetry(policy, failed, budget, this.#context.random);
-    if (planned.again) return planned.delay;
-    if (planned.exhausted) this.#countRefused();
-    return undefined;
-  }
-
-  #countRefused(): void {
-    this.#context.metrics.retriesRefused.with(this.#plan.service, this.#plan.route ?? '').add(1);
-  }
-
   #onFailed(failure: Failure): void {
     if (!this.#underWay) return;
     this.#outcome = 'gateway-error';
-    if (this.#hedge?.racing) {
-      this.#settle(true);
-      this.#yieldToHedge();
-      return;
-    }
-    const delay = this.#planRetry(this.#asCall(failure.cause), failure.left ?? false);
-    if (delay !== undefined) {
-      this.#anew = failure.left ?? false;
-      this.#retry(delay);
-      return;
-    }
+    const cause = this.#readsStatus ? failureOfCall(this.#plan, failure.cause) : failure.cause;
+    if (this.#replace(cause, false, failure.left)) return;
     this.end(true);
     this.#owner.onFailure(failure);
   }
 
-  /** What a call of gRPC that broke, or took too long, looks like to its caller. */
-  #asCall(failure: TryFailure): TryFailure {
-    if (!this.#readsStatus || (failure.kind !== 'broken' && failure.kind !== 'timeout')) return failure;
-    const status = failure.kind === 'timeout' ? 'DEADLINE_EXCEEDED' : 'UNAVAILABLE';
-    return this.#plan.retry!.grpcStatuses!.includes(status) ? { kind: 'grpc', status } : failure;
+  /**
+   * Whether another try takes the place of one that failed: one beside it, or the next. With `cancel`, its stream is
+   * open yet; with `left`, the peer had closed the connection.
+   */
+  #replace(failure: TryFailure, cancel: boolean, left = false): boolean {
+    const { timeLeft, body } = this.#owner;
+    const racing = this.#hedge?.racing;
+    const request = { tries: this.retries + 1, replayable: body.replayable, timeLeft };
+    const delay = racing ? 0 : delayOfNextTry(this.#context, this.#plan, this.#head, request, failure, left);
+    if (delay === undefined) return false;
+    if (cancel) this.stream?.reset('cancelled');
+    this.#settle(true);
+    this.#anew = left;
+    if (racing) this.#yieldToHedge();
+    else this.#retry(delay);
+    return true;
   }
 
   #retry(delay: number): void {
     const { clock, metrics } = this.#context;
-    this.#settle(true);
     this.stream = undefined;
     this.#hedge = undefined;
     this.retries++;
@@ -361,23 +298,22 @@ export class Tries implements PoolWaiter, HedgeOwner {
     if (!upstream || (upstream.state && tried.has(upstream.state))) return;
     if (!budget.withdraw()) {
       upstream.state?.conduct?.record(undefined);
-      this.#countRefused();
+      countRefused(this.#context, this.#plan);
       return;
     }
     this.#hedged = true;
     this.retries++;
     this.#context.metrics.hedges.with(service, route).add(1);
-    this.#hedge = new Hedge(this.#context.clock, upstream, this.#head, this.#owner, this, breakers);
+    this.#hedge = new Hedge(this.#context.clock, upstream, this.#head, this.#owner, this, BreakerEntry.start(breakers));
     this.#hedge.start(this.#plan.timeouts.backendRequest);
   }
 
   /** The second try has answered first: the first is given up, which is no failure of its endpoint. */
   onHedgeAnswered(): void {
-    if (this.stream) this.stream.reset('cancelled');
-    else this.upstream?.pool.forget(this);
+    this.#giveUp();
     this.#outcome = undefined;
     this.#settle(false);
-    this.#follow();
+    this.#yieldToHedge();
   }
 
   onHedgeFailed(): void {
@@ -385,22 +321,16 @@ export class Tries implements PoolWaiter, HedgeOwner {
     this.#hedge = undefined;
   }
 
-  /** The first try is over, the second goes on alone. */
+  /** The first try is over. What was the second is the present one from now on, in all counts. */
   #yieldToHedge(): void {
-    this.#hedge!.lead();
-    this.#follow();
-  }
-
-  /** What was the second try is the present one from now on, in all counts. */
-  #follow(): void {
     this.#addTried(this.upstream);
-    const { upstream, stream, started, left, breakers, queued } = this.#hedge!;
+    this.#hedge!.lead();
+    const { upstream, stream, started, left, entry } = this.#hedge!;
     this.upstream = upstream;
     this.stream = stream;
     this.#turn++;
     this.#underWay = true;
-    this.#breakers = breakers;
-    this.#queued = queued;
+    this.#entry = entry;
     this.#outcome = undefined;
     this.#sent = stream !== undefined;
     this.#started = started;

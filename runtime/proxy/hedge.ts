@@ -1,4 +1,4 @@
-import { type Breaker, firstOpen, type Outcome, outcomeOfStatus, type TryFailure } from '../engine/index.ts';
+import { type Outcome, outcomeOfStatus, type TryFailure } from '../engine/index.ts';
 import type { Clock, Timer } from '../model/index.ts';
 import type {
   ClientConnection,
@@ -10,6 +10,7 @@ import type {
   ResponseHead,
   ResponseReceiver,
 } from '../net/index.ts';
+import type { BreakerEntry } from './breaker-entry.ts';
 import { Overflow } from './exchange-failure.ts';
 import type { Upstream } from './exchange-plan.ts';
 import type { RequestBody } from './request-body.ts';
@@ -18,7 +19,7 @@ import type { RequestBody } from './request-body.ts';
 export interface HedgeOwner extends PoolWaiter {
   /** Why an answer that begins so counts as a failed try. */
   failureOf(head: ResponseHead, complete: boolean): TryFailure | undefined;
-  /** It has begun to answer: from now on it is the present try. */
+  /** It has begun to answer, so it is to {@link Hedge.lead}. */
   onHedgeAnswered(): void;
   /** It came to nothing while the first try goes on. */
   onHedgeFailed(): void;
@@ -34,10 +35,8 @@ export class Hedge implements PoolWaiter, ResponseReceiver {
   racing = true;
   stream: ClientStream | undefined;
   readonly started: number;
-  /** Those that count it. */
-  readonly breakers: readonly Breaker[] | undefined;
-  /** They count it as waiting. */
-  queued = false;
+  /** What it counts in circuit breakers; its owner's once it leads. */
+  readonly entry: BreakerEntry | undefined;
   readonly #clock: Clock;
   readonly #head: RequestHead;
   readonly #receiver: ResponseReceiver & { readonly body: RequestBody };
@@ -54,7 +53,7 @@ export class Hedge implements PoolWaiter, ResponseReceiver {
     head: RequestHead,
     receiver: ResponseReceiver & { readonly body: RequestBody },
     owner: HedgeOwner,
-    breakers: readonly Breaker[] | undefined,
+    entry: BreakerEntry | undefined,
   ) {
     this.upstream = upstream;
     this.started = clock.now();
@@ -62,14 +61,13 @@ export class Hedge implements PoolWaiter, ResponseReceiver {
     this.#head = head;
     this.#receiver = receiver;
     this.#owner = owner;
-    this.breakers = breakers;
+    this.entry = entry;
   }
 
   /** `limit` is what one try may take, in milliseconds. */
   start(limit: number | undefined): void {
     const { pool, state } = this.upstream;
     if (state) state.active++;
-    for (const breaker of this.breakers ?? []) breaker.startRequest();
     if (limit) {
       this.#limit = limit;
       this.#timer = this.#clock.schedule(limit, () => {
@@ -98,12 +96,7 @@ export class Hedge implements PoolWaiter, ResponseReceiver {
   }
 
   onQueue(): Error | undefined {
-    if (!this.breakers) return undefined;
-    const open = firstOpen(this.breakers, 'pending');
-    if (open) return new Overflow(open, 'pending');
-    this.queued = true;
-    for (const breaker of this.breakers) breaker.startWaiting();
-    return undefined;
+    return this.entry?.wait();
   }
 
   onConnection(connection: ClientConnection): void {
@@ -112,7 +105,7 @@ export class Hedge implements PoolWaiter, ResponseReceiver {
       this.#owner.onConnection(connection);
       return;
     }
-    this.#leaveQueue();
+    this.entry?.stopWaiting();
     const { body } = this.#receiver;
     const headOnly = body.isEmpty;
     const stream = connection.request(this.#head, headOnly, this);
@@ -137,7 +130,6 @@ export class Hedge implements PoolWaiter, ResponseReceiver {
         this.#lose(outcomeOfStatus(head.status));
         return;
       }
-      this.lead();
       this.#owner.onHedgeAnswered();
     }
     this.#over = end;
@@ -177,18 +169,11 @@ export class Hedge implements PoolWaiter, ResponseReceiver {
     this.racing = false;
     this.#over = true;
     this.#timer?.cancel();
-    this.#leaveQueue();
-    for (const breaker of this.breakers ?? []) breaker.endRequest();
+    this.entry?.end();
     const { state } = this.upstream;
     if (!state) return;
     state.active--;
     state.observe(this.#clock.now() - this.started, outcome !== undefined);
     state.conduct?.record(outcome);
-  }
-
-  #leaveQueue(): void {
-    if (!this.queued) return;
-    this.queued = false;
-    for (const breaker of this.breakers!) breaker.endWaiting();
   }
 }

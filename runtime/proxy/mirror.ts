@@ -1,4 +1,4 @@
-import { type Breaker, type EndpointState, type Outcome, outcomeOfStatus } from '../engine/index.ts';
+import { type EndpointState, type Outcome, outcomeOfStatus } from '../engine/index.ts';
 import type { Mirror, Random } from '../model/index.ts';
 import type {
   ClientConnection,
@@ -11,6 +11,7 @@ import type {
   ResponseReceiver,
 } from '../net/index.ts';
 import { BodyCopy } from './body-copy.ts';
+import { BreakerEntry } from './breaker-entry.ts';
 import type { Cluster } from './cluster.ts';
 import { Overflow } from './exchange-failure.ts';
 import type { ProxyContext } from './exchange-plan.ts';
@@ -30,8 +31,8 @@ export class Mirrors {
     const upstream = cluster.pick(undefined);
     if (!upstream) return;
     this.#underWay++;
-    breaker?.startRequest();
-    const copy = new Copy(head, body, trailers, breaker, upstream.state, () => this.#underWay--);
+    const entry = BreakerEntry.start(breaker && [breaker]);
+    const copy = new Copy(head, body, trailers, entry, upstream.state, () => this.#underWay--);
     upstream.pool.acquire(copy);
   }
 }
@@ -41,38 +42,33 @@ class Copy implements PoolWaiter, ResponseReceiver {
   readonly #head: RequestHead;
   readonly #body: BodyCopy;
   readonly #trailers: HeaderList | undefined;
-  readonly #breaker: Breaker | undefined;
+  readonly #entry: BreakerEntry | undefined;
   readonly #state: EndpointState | undefined;
   readonly #ended: () => void;
-  #queued = false;
   #status = 0;
 
   constructor(
     head: RequestHead,
     body: BodyCopy,
     trailers: HeaderList | undefined,
-    breaker: Breaker | undefined,
+    entry: BreakerEntry | undefined,
     state: EndpointState | undefined,
     ended: () => void,
   ) {
     this.#head = head;
     this.#body = body;
     this.#trailers = trailers;
-    this.#breaker = breaker;
+    this.#entry = entry;
     this.#state = state;
     this.#ended = ended;
   }
 
   onQueue(): Error | undefined {
-    if (!this.#breaker) return undefined;
-    if (this.#breaker.isOpen('pending')) return new Overflow(this.#breaker, 'pending');
-    this.#queued = true;
-    this.#breaker.startWaiting();
-    return undefined;
+    return this.#entry?.wait();
   }
 
   onConnection(connection: ClientConnection): void {
-    this.#leaveQueue();
+    this.#entry?.stopWaiting();
     const headOnly = this.#body.bytes === 0 && this.#trailers === undefined;
     const stream = connection.request(this.#head, headOnly, this);
     if (headOnly) return;
@@ -81,7 +77,6 @@ class Copy implements PoolWaiter, ResponseReceiver {
   }
 
   onUnavailable(error: Error): void {
-    this.#leaveQueue();
     this.#done(error instanceof Overflow ? undefined : 'gateway-error');
   }
 
@@ -104,14 +99,8 @@ class Copy implements PoolWaiter, ResponseReceiver {
 
   onDrain(): void {}
 
-  #leaveQueue(): void {
-    if (!this.#queued) return;
-    this.#queued = false;
-    this.#breaker?.endWaiting();
-  }
-
   #done(outcome: Outcome | undefined): void {
-    this.#breaker?.endRequest();
+    this.#entry?.end();
     this.#state?.conduct?.record(outcome);
     this.#ended();
   }
