@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Connection, ConnectionHandler } from './connection.ts';
 import { takeReads } from './read-buffer.ts';
+import { type SocketWriter, socketWriter } from './socket-writer.ts';
 
 /** Drops what arrives before a codec takes the connection over. */
 const unattended: ConnectionHandler = { onData() {}, onEnd() {}, onDrain() {}, onClose() {} };
@@ -9,7 +10,8 @@ class SocketConnection implements Connection {
   handler: ConnectionHandler = unattended;
   readonly peerIdentity: string | undefined;
   readonly remoteAddress: string;
-  #socket: Socket;
+  readonly #socket: Socket;
+  readonly #writer: SocketWriter;
   #error: Error | undefined;
 
   constructor(socket: Socket, peerIdentity: string | undefined, client: string | undefined) {
@@ -24,7 +26,7 @@ class SocketConnection implements Connection {
       }
     });
     socket.on('end', () => this.#guard(() => this.handler.onEnd()));
-    socket.on('drain', () => this.#guard(() => this.handler.onDrain()));
+    this.#writer = socketWriter(socket, () => this.#guard(() => this.handler.onDrain()));
     socket.on('error', (error) => {
       this.#error = error;
     });
@@ -32,11 +34,11 @@ class SocketConnection implements Connection {
   }
 
   write(data: Buffer | string): boolean {
-    return typeof data === 'string' ? this.#socket.write(data, 'latin1') : this.#socket.write(data);
+    return this.#writer.write(data);
   }
 
   end(): void {
-    this.#socket.end();
+    this.#writer.end();
   }
 
   destroy(error?: Error): void {

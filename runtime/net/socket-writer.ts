@@ -1,0 +1,193 @@
+import type { Socket } from 'node:net';
+import { getSystemErrorMessage, getSystemErrorName } from 'node:util';
+
+/** What waits for a socket beyond this is told to wait, as Node's own streams do. */
+const highWaterMark = 65_536;
+
+/** Writes to an open socket. */
+export interface SocketWriter {
+  /** Returns false when the peer reads too slowly: `onDrain` is called when all was taken. Strings are latin1. */
+  write(data: Buffer | string): boolean;
+  /** Ends our side after what was written. */
+  end(): void;
+}
+
+/** One write, as Node's native streams know it. */
+interface WriteRequest {
+  oncomplete: (this: WriteRequest, status: number) => void;
+  writer: DirectWriter;
+  /** Must not be collected before the write has ended. */
+  data: Chunk | readonly Chunk[] | undefined;
+}
+
+type Chunk = Buffer | string;
+
+/** The native part of a socket. Each method returns 0 or an error of libuv. */
+interface StreamHandle {
+  writeBuffer(request: WriteRequest, data: Buffer): number;
+  writeLatin1String(request: WriteRequest, data: string): number;
+  /** Buffers only, or `[string, encoding, …]` as well. */
+  writev(request: WriteRequest, chunks: readonly unknown[], onlyBuffers: boolean): number;
+}
+
+interface StreamBinding {
+  readonly WriteWrap: new () => WriteRequest;
+  readonly streamBaseState: Int32Array;
+  readonly kLastWriteWasAsync: number;
+}
+
+const binding = findBinding();
+
+/** Absent in a Node that has it no more: writing is slower then. */
+function findBinding(): StreamBinding | undefined {
+  try {
+    const { binding: find } = process as unknown as { binding?: (name: string) => Partial<StreamBinding> };
+    const found = find?.('stream_wrap');
+    const complete = found?.WriteWrap && found.streamBaseState && found.kLastWriteWasAsync !== undefined;
+    return complete ? (found as StreamBinding) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Writes to the native part of a socket: the queue of a stream, with its callbacks and ticks, costs more than the proxy
+ * spends on most of what it writes. Owns all writing to the socket from now on; {@link StreamWriter} does it as Node would.
+ */
+export function socketWriter(socket: Socket, onDrain: () => void): SocketWriter {
+  const { _handle: handle } = socket as unknown as { readonly _handle: Partial<StreamHandle> | null };
+  const isDirect = binding && handle?.writeBuffer && handle.writeLatin1String && handle.writev;
+  return isDirect && socket.writableLength === 0
+    ? new DirectWriter(socket, handle as StreamHandle, binding, onDrain)
+    : new StreamWriter(socket, onDrain);
+}
+
+class StreamWriter implements SocketWriter {
+  readonly #socket: Socket;
+
+  constructor(socket: Socket, onDrain: () => void) {
+    this.#socket = socket;
+    socket.on('drain', onDrain);
+  }
+
+  write(data: Chunk): boolean {
+    return typeof data === 'string' ? this.#socket.write(data, 'latin1') : this.#socket.write(data);
+  }
+
+  end(): void {
+    this.#socket.end();
+  }
+}
+
+class DirectWriter implements SocketWriter {
+  readonly #socket: Socket;
+  readonly #handle: StreamHandle;
+  readonly #binding: StreamBinding;
+  readonly #onDrain: () => void;
+  /** For the next write; one that did not end at once cannot serve again before it has. */
+  #spare: WriteRequest | undefined;
+  #writing = false;
+  /** What waits for the write that has not ended. */
+  #queue: Chunk[] = [];
+  /** Bytes not taken yet. */
+  #pending = 0;
+  #blocked = false;
+  #ending = false;
+
+  constructor(socket: Socket, handle: StreamHandle, native: StreamBinding, onDrain: () => void) {
+    this.#socket = socket;
+    this.#handle = handle;
+    this.#binding = native;
+    this.#onDrain = onDrain;
+  }
+
+  write(data: Chunk): boolean {
+    if (data.length === 0 || this.#socket.destroyed) return true;
+    if (this.#writing) this.#queue.push(data);
+    else if (!this.#give(data)) return true;
+    this.#pending += data.length;
+    if (this.#pending >= highWaterMark) this.#blocked = true;
+    return !this.#blocked;
+  }
+
+  end(): void {
+    if (this.#writing) this.#ending = true;
+    else this.#socket.end();
+  }
+
+  ended(request: WriteRequest, status: number): void {
+    this.#writing = false;
+    request.data = undefined;
+    if (this.#socket.destroyed) return;
+    if (status < 0) {
+      this.#fail(status);
+      return;
+    }
+    const queue = this.#queue;
+    this.#pending = 0;
+    if (queue.length > 0) {
+      this.#queue = [];
+      if (this.#giveAll(queue)) for (const chunk of queue) this.#pending += chunk.length;
+    }
+    this.#spare ??= request;
+    if (this.#writing) return;
+    if (this.#ending) this.#socket.end();
+    if (!this.#blocked) return;
+    this.#blocked = false;
+    this.#onDrain();
+  }
+
+  /** Whether the write goes on after this; TLS never takes all at once. */
+  #give(data: Chunk): boolean {
+    const request = this.#request();
+    const status =
+      typeof data === 'string'
+        ? this.#handle.writeLatin1String(request, data)
+        : this.#handle.writeBuffer(request, data);
+    return this.#given(request, data, status);
+  }
+
+  #giveAll(chunks: readonly Chunk[]): boolean {
+    if (chunks.length === 1) return this.#give(chunks[0]);
+    const request = this.#request();
+    const onlyBuffers = chunks.every((chunk) => typeof chunk !== 'string');
+    const list = onlyBuffers ? chunks : chunks.flatMap((chunk) => [chunk, 'latin1']);
+    return this.#given(request, chunks, this.#handle.writev(request, list, onlyBuffers));
+  }
+
+  #request(): WriteRequest {
+    const spare = this.#spare;
+    if (spare) {
+      this.#spare = undefined;
+      return spare;
+    }
+    const request = new this.#binding.WriteWrap();
+    request.oncomplete = onComplete;
+    request.writer = this;
+    return request;
+  }
+
+  #given(request: WriteRequest, data: WriteRequest['data'], status: number): boolean {
+    if (status !== 0) {
+      this.#fail(status);
+      return false;
+    }
+    if (this.#binding.streamBaseState[this.#binding.kLastWriteWasAsync] === 0) {
+      this.#spare = request;
+      return false;
+    }
+    request.data = data;
+    this.#writing = true;
+    return true;
+  }
+
+  #fail(status: number): void {
+    const code = getSystemErrorName(status);
+    const error = new Error(`write ${code}: ${getSystemErrorMessage(status)}`);
+    this.#socket.destroy(Object.assign(error, { code, errno: status, syscall: 'write' }));
+  }
+}
+
+function onComplete(this: WriteRequest, status: number): void {
+  this.writer.ended(this, status);
+}

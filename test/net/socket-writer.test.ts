@@ -1,0 +1,140 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect as connectTcp, createServer as createTcpServer, type Socket } from 'node:net';
+import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
+import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import type { Connection } from '../../runtime/net/connection.ts';
+import { socketConnection } from '../../runtime/net/socket.ts';
+import { createAuthority, svidOf } from '../proxy/mesh.ts';
+
+type Transport = 'plain text' | 'TLS';
+
+const opened: { destroy(): void }[] = [];
+let key: string;
+let cert: string;
+
+beforeAll(async () => {
+  ({ key, certChainPem: cert } = await svidOf(await createAuthority(), 'web'));
+});
+
+afterEach(() => {
+  for (const each of opened.splice(0)) each.destroy();
+});
+
+/** The writing end as a connection, and the reading end, which does not read yet. */
+async function dial(transport: Transport, before?: (socket: Socket) => void) {
+  const accepted = Promise.withResolvers<Connection>();
+  const take = (socket: Socket): void => {
+    before?.(socket);
+    accepted.resolve(socketConnection(socket));
+  };
+  const options = { key, cert, allowHalfOpen: true };
+  const server = transport === 'TLS' ? createTlsServer(options, take) : createTcpServer(options, take);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const reader: Socket =
+    transport === 'TLS'
+      ? connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false })
+      : connectTcp(port, '127.0.0.1');
+  reader.on('error', () => {});
+  const connection = await accepted.promise;
+  server.close();
+  const watched = watch(connection);
+  opened.push(reader, connection);
+  return { reader, connection, ...watched };
+}
+
+function watch(connection: Connection) {
+  const drained = { count: 0 };
+  const closed = Promise.withResolvers<Error | undefined>();
+  connection.handler = {
+    onData() {},
+    onEnd() {},
+    onDrain: () => {
+      drained.count++;
+    },
+    onClose: (error) => closed.resolve(error),
+  };
+  return { drained, closed: closed.promise };
+}
+
+async function readToEnd(reader: Socket): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of reader) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks).toString('latin1');
+}
+
+const anyChunk = fc.oneof(
+  { weight: 4, arbitrary: fc.string({ unit: 'binary-ascii', maxLength: 40 }) },
+  { weight: 2, arbitrary: fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes)) },
+  { weight: 1, arbitrary: fc.integer({ min: 10_000, max: 400_000 }).map((size) => Buffer.alloc(size, 'large ')) },
+  { weight: 1, arbitrary: fc.integer({ min: 10_000, max: 200_000 }).map((size) => 'é'.repeat(size)) },
+);
+/** What one turn of the event loop writes, turn for turn. */
+const anyTurns = fc.array(fc.array(anyChunk, { maxLength: 6 }), { minLength: 1, maxLength: 6 });
+const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
+
+describe.each<Transport>(['plain text', 'TLS'])('a connection over %s', (transport) => {
+  it('delivers all that was written, in order, and then its end', async () => {
+    await fc.assert(
+      fc.asyncProperty(anyTurns, async (turns) => {
+        const { reader, connection } = await dial(transport);
+        for (const chunks of turns) {
+          for (const chunk of chunks) connection.write(chunk);
+          await nextTurn();
+        }
+        connection.end();
+        const expected = turns
+          .flat()
+          .map((chunk) => (typeof chunk === 'string' ? chunk : chunk.toString('latin1')))
+          .join('');
+        expect((await readToEnd(reader)) === expected).toBe(true);
+      }),
+      { numRuns: 25 },
+    );
+  });
+
+  it('says that a peer reads too slowly, once, and that it reads again, once', async () => {
+    const { reader, connection, drained } = await dial(transport);
+    const chunk = Buffer.alloc(65_536);
+    let written = 0;
+    while (connection.write(chunk)) {
+      written++;
+      await nextTurn();
+      // More than the kernel keeps for a peer that does not read.
+      if (transport === 'plain text') expect(written).toBeLessThan(1000);
+      else break;
+    }
+    connection.write('the last');
+    expect(drained.count).toBe(0);
+    connection.end();
+    expect((await readToEnd(reader)).endsWith('the last')).toBe(true);
+    expect(drained.count).toBe(1);
+  });
+
+  it('keeps the order where something had been written before it was one', async () => {
+    const first = Buffer.alloc(4_000_000, 'before ');
+    const { reader, connection } = await dial(transport, (socket) => socket.write(first));
+    connection.write('after');
+    connection.end();
+    expect(await readToEnd(reader)).toBe(`${first.toString('latin1')}after`);
+  });
+
+  it('closes with an error when the peer is gone, though much waits', async () => {
+    const { reader, connection, closed } = await dial(transport);
+    for (let i = 0; i < 100; i++) connection.write(Buffer.alloc(65_536));
+    if (transport === 'plain text') reader.resetAndDestroy();
+    else reader.destroy();
+    expect(await closed).toMatchObject({ code: expect.stringMatching(/^(ECONNRESET|EPIPE)$/) });
+  });
+
+  it('takes writes after it was destroyed, and drops them', async () => {
+    const { connection, closed } = await dial(transport);
+    connection.write(Buffer.alloc(10_000_000));
+    connection.destroy();
+    expect(connection.write('too late')).toBe(true);
+    expect(await closed).toBeUndefined();
+    expect(connection.write('far too late')).toBe(true);
+  });
+});
