@@ -9,7 +9,7 @@ import {
 import type { Inventory } from './inventory.ts';
 import type { Report } from './report.ts';
 import type { ServiceEntries, ServicePortEntry } from './services.ts';
-import { accepted, condition, type ObjectStatus, referenceTo, type Verdict } from './status.ts';
+import { accepted, type ObjectStatus, ownStatus, referenceTo, type Verdict } from './status.ts';
 import { resolveTarget } from './targets.ts';
 
 /** What CircuitBreakerPolicies say of routes. */
@@ -71,9 +71,9 @@ export function readCircuitBreakers(
   }
 
   for (const policy of inventory.all('CircuitBreakerPolicy')) {
-    const verdicts = policy.spec.targetRefs.map((ref, index) => attach(policy, ref, index));
-    const verdict = verdicts.find((each) => each !== undefined) ?? accepted;
-    statuses.push({ object: referenceTo(policy), conditions: [condition(policy, 'Accepted', verdict)] });
+    const problems = policy.spec.targetRefs.flatMap((ref, index) => attach(policy, ref, index) ?? []);
+    const unresolved = problems.find(({ reason }) => reason === 'TargetNotFound');
+    statuses.push(ownStatus(policy, problems[0] ?? accepted, unresolved));
   }
   return {
     ofRule(route, name) {

@@ -4,7 +4,7 @@ import { outOfLimits, type Problem } from './duration-limits.ts';
 import type { Inventory } from './inventory.ts';
 import type { Report } from './report.ts';
 import type { ServiceEntries, ServicePortEntry } from './services.ts';
-import { accepted, condition, type ObjectStatus, referenceTo, type Verdict } from './status.ts';
+import { accepted, type ObjectStatus, ownStatus, referenceTo, type Verdict } from './status.ts';
 import { resolveTargets } from './targets.ts';
 
 /** As in Envoy and Istio. */
@@ -41,7 +41,7 @@ export function applyOutlierDetection(
         port.outlierDetection = toModel(policy);
       }
     }
-    statuses.push({ object: referenceTo(policy), conditions: [condition(policy, 'Accepted', verdict)] });
+    statuses.push(ownStatus(policy, verdict, found));
   }
 }
 
