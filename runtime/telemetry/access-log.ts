@@ -1,5 +1,6 @@
 import { closeSync, openSync, write } from 'node:fs';
 import type { Clock, Timer } from '../model/index.ts';
+import { LineWriter, quote } from './line-writer.ts';
 
 /** One finished exchange, as it is written: one JSON object a line. */
 export interface AccessLogEntry {
@@ -82,6 +83,7 @@ export function openAccessLog(
   const blockSize = shared ? pipeSize : longestBlock;
   const descriptor = path === '-' ? 1 : openSync(path, 'a', 0o640);
   // Entries become bytes at once: as text they would wait in pieces, which the garbage collector copies again and again.
+  const line = new LineWriter();
   let block: Buffer | undefined;
   let used = 0;
   const full: Buffer[] = [];
@@ -131,14 +133,15 @@ export function openAccessLog(
         dropped++;
         return;
       }
-      const line = serialize(entry);
-      if (used + line.length > blockSize) {
+      serialize(entry, line);
+      const { bytes, length } = line;
+      if (used + length > blockSize) {
         closeBlock();
         if (full.length > 0) pump();
       }
-      block ??= Buffer.allocUnsafeSlow(Math.max(blockSize, line.length));
-      used += block.write(line, used, 'latin1');
-      waiting += line.length;
+      block ??= Buffer.allocUnsafeSlow(Math.max(blockSize, length));
+      used += bytes.copy(block, used, 0, length);
+      waiting += length;
       wake();
     },
     flush,
@@ -149,72 +152,100 @@ export function openAccessLog(
   };
 }
 
-/**
- * One line of JSON, in ASCII. By hand, as it is written for every request: `JSON.stringify` of the object costs some
- * times more.
- */
-function serialize(entry: AccessLogEntry): string {
-  const {
-    grpc_status: callStatus,
-    target,
-    route,
-    upstream,
-    fault,
-    request_id: requestId,
-    retries,
-    error,
-    response_flags: flags,
-  } = entry;
-  let line = `{"timestamp":"${entry.timestamp}","direction":"${entry.direction}","method":${known(entry.method)}`;
-  line += `,"authority":${free(entry.authority)},"path":${free(entry.path)},"status":${entry.status}`;
-  line += `,"duration_ms":${decimal(entry.duration_ms)},"bytes_received":${entry.bytes_received}`;
-  line += `,"bytes_sent":${entry.bytes_sent},"source":${known(entry.source)},"service":${known(entry.service)}`;
-  if (callStatus !== undefined) line += `,"grpc_status":"${callStatus}"`;
-  if (target !== undefined) line += `,"target":${known(target)}`;
-  if (route !== undefined) line += `,"route":${known(route)}`;
-  if (upstream !== undefined) line += `,"upstream":${known(upstream)}`;
-  if (fault !== undefined) line += `,"fault":${known(fault)}`;
-  if (requestId !== undefined) line += `,"request_id":${free(requestId)}`;
-  if (retries !== undefined) line += `,"retries":${retries}`;
-  if (flags !== undefined) line += `,"response_flags":"${flags}"`;
-  if (error !== undefined) line += `,"error":${free(error)}`;
-  return `${line},"mtls":${entry.mtls}}\n`;
-}
+const ascii = (text: string): Buffer => Buffer.from(text, 'latin1');
 
-const thousandths = Array.from({ length: 1000 }, (_, part) => String(part).padStart(3, '0'));
+const maxKnown = 1024;
+const longestKnown = 256;
 
-/** With three digits behind the point: texts of whole numbers cost a tenth of those of fractions. */
-function decimal(value: number): string {
-  const scaled = Math.round(value * 1000);
-  const whole = Math.floor(scaled / 1000);
-  return `${whole}.${thousandths[scaled - whole * 1000]}`;
-}
+/** A member whose values come again and again, such as the name of a service: they are made bytes once. */
+class KnownMember {
+  readonly #name: string;
+  readonly #known = new Map<string, Buffer>();
 
-const maxQuoted = 4096;
-const quoted = new Map<string, string>();
-
-/** Quotes a value that comes again and again, such as the name of a service. */
-function known(value: string): string {
-  let text = quoted.get(value);
-  if (text === undefined) {
-    text = quote(value);
-    if (quoted.size < maxQuoted) quoted.set(value, text);
+  constructor(name: string) {
+    this.#name = name;
   }
-  return text;
+
+  write(line: LineWriter, value: string): void {
+    let member = this.#known.get(value);
+    if (member === undefined) {
+      member = ascii(`,"${this.#name}":${quote(value)}`);
+      if (this.#known.size < maxKnown && value.length <= longestKnown) this.#known.set(value, member);
+    }
+    line.put(member);
+  }
 }
 
-const needsNoEscape = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
+const [direction, method, source, service, callStatus, target, route, upstream, fault, flags] = [
+  ...['direction', 'method', 'source', 'service', 'grpc_status', 'target', 'route', 'upstream', 'fault'],
+  'response_flags',
+].map((name) => new KnownMember(name));
 
-/** Quotes a value that a client chose. */
-function free(value: string): string {
-  return needsNoEscape.test(value) ? `"${value}"` : quote(value);
+const text = {
+  authority: ascii(',"authority":'),
+  path: ascii(',"path":'),
+  status: ascii(',"status":'),
+  duration: ascii(',"duration_ms":'),
+  received: ascii(',"bytes_received":'),
+  sent: ascii(',"bytes_sent":'),
+  requestId: ascii(',"request_id":'),
+  retries: ascii(',"retries":'),
+  error: ascii(',"error":'),
+  encrypted: ascii(',"mtls":true}\n'),
+  plain: ascii(',"mtls":false}\n'),
+};
+
+let lastTimestamp = '';
+let lastBeginning = ascii('');
+
+/** Under load many lines begin alike. */
+function beginning(timestamp: string): Buffer {
+  if (timestamp !== lastTimestamp) {
+    lastTimestamp = timestamp;
+    lastBeginning = ascii(`{"timestamp":"${timestamp}"`);
+  }
+  return lastBeginning;
 }
 
-function quote(value: string): string {
-  return JSON.stringify(value).replace(
-    /[^\x20-\x7e]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
+/** One line of JSON, member by member: it is written for every request. */
+function serialize(entry: AccessLogEntry, line: LineWriter): void {
+  line.begin();
+  line.put(beginning(entry.timestamp));
+  direction.write(line, entry.direction);
+  method.write(line, entry.method);
+  line.put(text.authority);
+  line.quoted(entry.authority);
+  line.put(text.path);
+  line.quoted(entry.path);
+  line.put(text.status);
+  line.integer(entry.status);
+  line.put(text.duration);
+  line.decimal(entry.duration_ms);
+  line.put(text.received);
+  line.integer(entry.bytes_received);
+  line.put(text.sent);
+  line.integer(entry.bytes_sent);
+  source.write(line, entry.source);
+  service.write(line, entry.service);
+  if (entry.grpc_status !== undefined) callStatus.write(line, entry.grpc_status);
+  if (entry.target !== undefined) target.write(line, entry.target);
+  if (entry.route !== undefined) route.write(line, entry.route);
+  if (entry.upstream !== undefined) upstream.write(line, entry.upstream);
+  if (entry.fault !== undefined) fault.write(line, entry.fault);
+  if (entry.request_id !== undefined) {
+    line.put(text.requestId);
+    line.quoted(entry.request_id);
+  }
+  if (entry.retries !== undefined) {
+    line.put(text.retries);
+    line.integer(entry.retries);
+  }
+  if (entry.response_flags !== undefined) flags.write(line, entry.response_flags);
+  if (entry.error !== undefined) {
+    line.put(text.error);
+    line.quoted(entry.error);
+  }
+  line.put(entry.mtls ? text.encrypted : text.plain);
 }
 
 function writeFully(descriptor: number, chunk: Buffer, done: () => void): void {
