@@ -1,4 +1,4 @@
-import { type BreakerLimits, describeReference, type RouteCircuitBreaker } from '../model/index.ts';
+import type { BreakerLimits, RouteCircuitBreaker } from '../model/index.ts';
 import {
   type CircuitBreakerPolicyObject,
   describeObject,
@@ -10,12 +10,12 @@ import type { Inventory } from './inventory.ts';
 import type { Report } from './report.ts';
 import type { ServiceEntries, ServicePortEntry } from './services.ts';
 import { accepted, type ObjectStatus, ownStatus, referenceTo, type Verdict } from './status.ts';
-import { resolveTarget } from './targets.ts';
+import { conflictWith, describeTarget, missingRoute, resolveTarget } from './targets.ts';
 
 /** What CircuitBreakerPolicies say of routes. */
 export interface RouteCircuitBreakers {
   /** Those of the route, then those of the rule. */
-  ofRule(route: HttpRouteObject | GrpcRouteObject, name: string | undefined): readonly RouteCircuitBreaker[];
+  ofRule(route: HttpRouteObject | GrpcRouteObject, name: string): readonly RouteCircuitBreaker[];
 }
 
 type Policy = CircuitBreakerPolicyObject;
@@ -33,14 +33,9 @@ export function readCircuitBreakers(
 
   /** Why a reference of a policy comes to nothing. */
   function attach(policy: Policy, ref: Ref, index: number): Verdict | undefined {
-    const target = describeRef(policy, ref);
+    const target = describeTarget(namespaceOf(policy), ref);
     if (ref.kind !== 'Service') {
-      const missing = missingRoute(inventory, policy, ref);
-      if (missing) {
-        report('MW1301', policy, { path: `spec.targetRefs[${index}]`, ...missing });
-        return { holds: false, reason: 'TargetNotFound', message: missing.message };
-      }
-      return claim(policy, target, routes, target);
+      return missingRoute(policy, ref, index, inventory, report) ?? claim(policy, target, routes, target);
     }
     const { target: found, verdict } = resolveTarget(policy, ref, index, services, report);
     if (!found) return verdict;
@@ -60,14 +55,9 @@ export function readCircuitBreakers(
   }
 
   function claim<K>(policy: Policy, key: K, owners: Map<K, Policy>, what: string): Verdict | undefined {
-    const owner = owners.get(key);
-    if (!owner || owner === policy) {
-      owners.set(key, policy);
-      return undefined;
-    }
-    const message = `${what} already has ${describeObject(owner)}`;
-    report('MW1302', policy, { message, hint: 'keep one CircuitBreakerPolicy for it' });
-    return { holds: false, reason: 'Conflicted', message };
+    const conflict = conflictWith(owners.get(key), policy, what, report);
+    if (!conflict) owners.set(key, policy);
+    return conflict;
   }
 
   for (const policy of inventory.all('CircuitBreakerPolicy')) {
@@ -84,7 +74,7 @@ export function readCircuitBreakers(
       };
       return [
         ...breakerOf(whole).map((breaker) => ({ ...breaker, wholeRoute: true as const })),
-        ...(name === undefined ? [] : breakerOf(`${whole} ${name}`)),
+        ...breakerOf(`${whole} ${name}`),
       ];
     },
   };
@@ -104,27 +94,4 @@ function limitsOf({ spec }: Policy, port?: ServicePortEntry): BreakerLimits {
 
 function fits({ spec }: Policy, { protocol }: ServicePortEntry): boolean {
   return protocol !== 'tcp' || spec.maxConnections !== undefined;
-}
-
-function missingRoute(
-  inventory: Inventory,
-  policy: Policy,
-  { kind, name, sectionName }: Ref,
-): { readonly message: string; readonly hint: string } | undefined {
-  const namespace = namespaceOf(policy);
-  const route = inventory.find(kind as 'HTTPRoute' | 'GRPCRoute', namespace, name);
-  if (!route) {
-    return { message: `${kind} ${namespace}/${name} is not there`, hint: 'correct the name, or add the route' };
-  }
-  const names = (route.spec.rules ?? []).flatMap((rule) => rule.name ?? []);
-  if (sectionName === undefined || names.includes(sectionName)) return undefined;
-  return {
-    message: `${describeObject(route)} has no rule named ${sectionName}`,
-    hint: names.length ? `its named rules are ${names.join(', ')}` : 'give the rule a name',
-  };
-}
-
-function describeRef(policy: Policy, { kind, name, sectionName }: Ref): string {
-  const object = describeReference({ kind, namespace: namespaceOf(policy), name });
-  return kind === 'Service' || sectionName === undefined ? object : `${object} ${sectionName}`;
 }

@@ -7,14 +7,19 @@ export interface Problem {
   readonly hint: string;
 }
 
-/** Says where a duration is out of its limits, which the API server checks as well. */
-export function outOfLimits(path: string, value: string | undefined, least: string, most: string): Problem | undefined {
+/** Says where a duration is out of its limits, which the API server checks as well. Absent: it may be of any length. */
+export function outOfLimits(
+  path: string,
+  value: string | undefined,
+  least: string,
+  most?: string,
+): Problem | undefined {
   if (value === undefined) return undefined;
   const length = parseDuration(value);
-  if (length >= parseDuration(least) && length <= parseDuration(most)) return undefined;
+  if (length >= parseDuration(least) && (most === undefined || length <= parseDuration(most))) return undefined;
   return {
     path,
-    message: `${value} is out of limits; allowed are ${least} to ${most}`,
-    hint: `use a duration of at least ${least} and at most ${most}`,
+    message: `${value} is out of limits; allowed are ${most === undefined ? `${least} and more` : `${least} to ${most}`}`,
+    hint: `use a duration of at least ${least}${most === undefined ? '' : ` and at most ${most}`}`,
   };
 }

@@ -1,11 +1,11 @@
 import { type Balancer, type HashKey, parseDuration, type SessionCookie } from '../model/index.ts';
-import { describeObject, type LoadBalancingPolicyObject } from '../resources/index.ts';
+import type { LoadBalancingPolicyObject } from '../resources/index.ts';
 import { outOfLimits, type Problem } from './duration-limits.ts';
 import type { Inventory } from './inventory.ts';
 import type { Report } from './report.ts';
 import type { ServiceEntries, ServiceEntry } from './services.ts';
 import { accepted, type ObjectStatus, ownStatus, referenceTo, type Verdict } from './status.ts';
-import { resolveTargets } from './targets.ts';
+import { conflictWith, resolveTargets } from './targets.ts';
 
 type Spec = LoadBalancingPolicyObject['spec'];
 
@@ -21,11 +21,9 @@ export function applyLoadBalancingPolicies(
     const { targets, verdict: found } = resolveTargets(policy, services, report);
     let verdict: Verdict = found ?? accepted;
     for (const { service } of targets) {
-      const owner = owners.get(service);
-      if (owner) {
-        const message = `Service ${service.name} already has ${describeObject(owner)}`;
-        verdict = { holds: false, reason: 'Conflicted', message };
-        report('MW1302', policy, { message, hint: 'keep one LoadBalancingPolicy for the Service' });
+      const conflict = conflictWith(owners.get(service), policy, `Service ${service.name}`, report);
+      if (conflict) {
+        verdict = conflict;
         continue;
       }
       const problem = problemOf(policy.spec, service);

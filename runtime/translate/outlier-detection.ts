@@ -1,11 +1,11 @@
 import { type OutlierDetection, parseDuration } from '../model/index.ts';
-import { describeObject, type OutlierDetectionPolicyObject } from '../resources/index.ts';
+import type { OutlierDetectionPolicyObject } from '../resources/index.ts';
 import { outOfLimits, type Problem } from './duration-limits.ts';
 import type { Inventory } from './inventory.ts';
 import type { Report } from './report.ts';
 import type { ServiceEntries, ServicePortEntry } from './services.ts';
 import { accepted, type ObjectStatus, ownStatus, referenceTo, type Verdict } from './status.ts';
-import { resolveTargets } from './targets.ts';
+import { conflictWith, resolveTargets } from './targets.ts';
 
 /** As in Envoy and Istio. */
 const defaults = { base: '30s', most: '5m', interval: '10s' };
@@ -30,11 +30,10 @@ export function applyOutlierDetection(
       : (found ?? accepted);
     for (const { service, ports } of problem ? [] : targets) {
       for (const port of ports) {
-        const owner = owners.get(port);
-        if (owner && owner !== policy) {
-          const message = `port ${port.port} of Service ${service.name} already has ${describeObject(owner)}`;
-          verdict = { holds: false, reason: 'Conflicted', message };
-          report('MW1302', policy, { message, hint: 'keep one OutlierDetectionPolicy for it' });
+        const what = `port ${port.port} of Service ${service.name}`;
+        const conflict = conflictWith(owners.get(port), policy, what, report);
+        if (conflict) {
+          verdict = conflict;
           continue;
         }
         owners.set(port, policy);

@@ -6,15 +6,15 @@ import {
   namespaceOf,
   type RetryPolicyObject,
 } from '../resources/index.ts';
+import { outOfLimits, type Problem } from './duration-limits.ts';
 import type { Inventory } from './inventory.ts';
 import type { Report } from './report.ts';
 import type { ServiceEntries } from './services.ts';
 import { accepted, type ObjectStatus, ownStatus, type Verdict } from './status.ts';
-import { resolveTarget } from './targets.ts';
+import { conflictWith, describeTarget, missingRoute, resolveTarget } from './targets.ts';
 
 type RequestRoute = HttpRouteObject | GrpcRouteObject;
 type Spec = RetryPolicyObject['spec'];
-type TargetRef = Spec['targetRefs'][number];
 
 /** What RetryPolicies say of a rule beyond what its route says. */
 interface RuleRetries {
@@ -44,24 +44,24 @@ export function readRetryPolicies(
     };
     const problem = problemOf(policy.spec);
     if (problem) {
-      report('MW1391', policy, { ...problem, hint: 'correct it; until then what holds without the policy does' });
+      report('MW1391', policy, problem);
       refuse({ holds: false, reason: 'Invalid', message: problem.message });
     }
     for (const [index, ref] of policy.spec.targetRefs.entries()) {
-      const missing = missingTarget(policy, ref, index, inventory, services, report);
+      const missing =
+        ref.kind === 'Service'
+          ? resolveTarget(policy, ref, index, services, report).verdict
+          : missingRoute(policy, ref, index, inventory, report);
       if (missing) {
         refuse(missing);
         unresolved ??= missing;
         continue;
       }
-      const key = keyOf(namespaceOf(policy), ref);
-      const owner = owners.get(key);
-      if (owner) {
-        const message = `${describeObject(owner)} already says it for ${ref.kind} ${ref.name}`;
-        report('MW1302', policy, { path: `spec.targetRefs[${index}]`, message, hint: 'keep one of the two' });
-        refuse({ holds: false, reason: 'Conflicted', message });
-      } else if (!problem) {
-        owners.set(key, policy);
+      const target = describeTarget(namespaceOf(policy), ref);
+      const conflict = conflictWith(owners.get(target), policy, target, report);
+      if (conflict) refuse(conflict);
+      else if (!problem) {
+        owners.set(target, policy);
         const service = ref.kind === 'Service' && services.get(`${namespaceOf(policy)}/${ref.name}`);
         if (service) service.retryBudget = budgetOf(policy.spec.retryConstraint);
       }
@@ -69,52 +69,19 @@ export function readRetryPolicies(
     statuses.push(ownStatus(policy, verdict, unresolved));
   }
   return (route, rule) => {
-    const ref = { kind: route.kind, name: route.metadata.name };
-    const namespace = namespaceOf(route);
-    const policy = owners.get(keyOf(namespace, { ...ref, sectionName: rule })) ?? owners.get(keyOf(namespace, ref));
+    const whole = describeObject(route);
+    const policy = owners.get(`${whole} ${rule}`) ?? owners.get(whole);
     return policy ? toRetries(policy.spec) : {};
   };
 }
 
-function keyOf(namespace: string, { kind, name, sectionName = '' }: Omit<TargetRef, 'group'>): string {
-  return [kind, namespace, name, sectionName].join(' ');
-}
-
-function missingTarget(
-  policy: RetryPolicyObject,
-  ref: TargetRef,
-  index: number,
-  inventory: Inventory,
-  services: ServiceEntries,
-  report: Report,
-): Verdict | undefined {
-  if (ref.kind === 'Service') return resolveTarget(policy, ref, index, services, report).verdict;
-  const route = inventory.find(ref.kind, namespaceOf(policy), ref.name);
-  const rules = route?.spec.rules?.map(({ name }, position) => name ?? `rule-${position}`) ?? ['rule-0'];
-  if (route && (ref.sectionName === undefined || rules.includes(ref.sectionName))) return undefined;
-  const name = `${ref.kind} ${namespaceOf(policy)}/${ref.name}`;
-  const { message, hint } = route
-    ? { message: `${name} has no rule named ${ref.sectionName}`, hint: `its rules are ${rules.join(', ')}` }
-    : { message: `${name} is not there`, hint: 'correct the name, or add the route' };
-  report('MW1301', policy, { path: `spec.targetRefs[${index}]`, message, hint });
-  return { holds: false, reason: 'TargetNotFound', message };
-}
-
 /** Why a policy cannot be carried out; what the API server refuses can stand in a file. */
-function problemOf({ hedging, retryConstraint }: Spec): { path: string; message: string } | undefined {
+function problemOf({ hedging, retryConstraint: { budget, minRetryRate } = {} }: Spec): Problem | undefined {
   return (
-    outOfLimits('hedging.delay', hedging?.delay, 1, Number.POSITIVE_INFINITY, 'more than 0') ??
-    outOfLimits('retryConstraint.budget.interval', retryConstraint?.budget?.interval, 1000, hour, '1s to 1h') ??
-    outOfLimits('retryConstraint.minRetryRate.interval', retryConstraint?.minRetryRate?.interval, 1, hour, '1ms to 1h')
+    outOfLimits('spec.hedging.delay', hedging?.delay, '1ms') ??
+    outOfLimits('spec.retryConstraint.budget.interval', budget?.interval, '1s', '1h') ??
+    outOfLimits('spec.retryConstraint.minRetryRate.interval', minRetryRate?.interval, '1ms', '1h')
   );
-}
-
-const hour = 3_600_000;
-
-function outOfLimits(field: string, value: string | undefined, least: number, most: number, allowed: string) {
-  const length = value === undefined ? least : parseDuration(value);
-  if (length >= least && length <= most) return undefined;
-  return { path: `spec.${field}`, message: `${value} is out of limits; allowed is ${allowed}` };
 }
 
 function toRetries({ retry, hedging }: Spec): RuleRetries {

@@ -1,7 +1,8 @@
-import { qualifiedName } from '../model/index.ts';
+import { describeReference, qualifiedName } from '../model/index.ts';
 import {
   type AccessPolicyObject,
   type CircuitBreakerPolicyObject,
+  describeObject,
   type FaultPolicyObject,
   type LoadBalancingPolicyObject,
   type MtlsPolicyObject,
@@ -10,6 +11,7 @@ import {
   type RateLimitPolicyObject,
   type RetryPolicyObject,
 } from '../resources/index.ts';
+import type { Inventory } from './inventory.ts';
 import type { Report } from './report.ts';
 import type { ServiceEntries, ServiceEntry, ServicePortEntry } from './services.ts';
 import type { Verdict } from './status.ts';
@@ -29,6 +31,13 @@ type Policy =
   | RateLimitPolicyObject
   | RetryPolicyObject;
 
+/** What a policy is attached to, in its own namespace: an object, or with `sectionName` one port or rule of it. */
+interface TargetRef {
+  readonly kind: string;
+  readonly name: string;
+  readonly sectionName?: string;
+}
+
 /** The Services a policy is attached to; `verdict` says which one is missing. */
 export function resolveTargets(
   policy: Exclude<Policy, MtlsPolicyObject | CircuitBreakerPolicyObject | RetryPolicyObject>,
@@ -45,7 +54,7 @@ export function resolveTargets(
 /** The Service that the reference at `index` means, or why there is none. */
 export function resolveTarget(
   policy: Policy,
-  { name: service, sectionName }: { readonly name: string; readonly sectionName?: string },
+  { name: service, sectionName }: TargetRef,
   index: number,
   services: ServiceEntries,
   report: Report,
@@ -60,6 +69,54 @@ export function resolveTarget(
         hint: `its ports are ${entry.ports.map((port) => port.name).join(', ')}`,
       }
     : services.absence(name);
+  return { verdict: notFound(policy, index, message, hint, report) };
+}
+
+/** Why the reference at `index` leads to no route of requests, or to no rule of it. */
+export function missingRoute(
+  policy: Policy,
+  { kind, name, sectionName }: TargetRef,
+  index: number,
+  inventory: Inventory,
+  report: Report,
+): Verdict | undefined {
+  const route = inventory.find(kind as 'HTTPRoute' | 'GRPCRoute', namespaceOf(policy), name);
+  if (!route) {
+    const message = `${describeTarget(namespaceOf(policy), { kind, name })} is not there`;
+    return notFound(policy, index, message, 'correct the name, or add the route', report);
+  }
+  const rules: readonly { readonly name?: string }[] = route.spec.rules?.length ? route.spec.rules : [{}];
+  const names = rules.map(ruleName);
+  if (sectionName === undefined || names.includes(sectionName)) return undefined;
+  const message = `${describeObject(route)} has no rule named ${sectionName}`;
+  return notFound(policy, index, message, `its rules are ${names.join(', ')}`, report);
+}
+
+/** How findings call what a policy in `namespace` is attached to. */
+export function describeTarget(namespace: string, { kind, name, sectionName }: TargetRef): string {
+  const object = describeReference({ kind, namespace, name });
+  return kind === 'Service' || sectionName === undefined ? object : `${object} ${sectionName}`;
+}
+
+/** How policies, logs and metrics call a rule of a route: one without a name by its place. */
+export function ruleName({ name }: { readonly name?: string }, index: number): string {
+  return name ?? `rule-${index}`;
+}
+
+/** Why a policy cannot hold for `what`: another of its kind, which is older, already does. */
+export function conflictWith(
+  owner: Policy | undefined,
+  policy: Policy,
+  what: string,
+  report: Report,
+): Verdict | undefined {
+  if (!owner || owner === policy) return undefined;
+  const message = `${what} already has ${describeObject(owner)}`;
+  report('MW1302', policy, { message, hint: `keep one ${policy.kind} for it` });
+  return { holds: false, reason: 'Conflicted', message };
+}
+
+function notFound(policy: Policy, index: number, message: string, hint: string, report: Report): Verdict {
   report('MW1301', policy, { path: `spec.targetRefs[${index}]`, message, hint });
-  return { verdict: { holds: false, reason: 'TargetNotFound', message } };
+  return { holds: false, reason: 'TargetNotFound', message };
 }

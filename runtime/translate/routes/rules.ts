@@ -14,6 +14,7 @@ import type { RouteCircuitBreakers } from '../circuit-breakers.ts';
 import type { Report } from '../report.ts';
 import { type RuleRetriesOf, retryBackoff } from '../retries.ts';
 import { referenceTo, resolvedRefs, type Verdict } from '../status.ts';
+import { ruleName } from '../targets.ts';
 import { type BackendContext, type BackendProblem, resolveBackend, weightedBackend } from './backends.ts';
 import { translateFilters } from './filters.ts';
 import { grpcMatch, httpMatch, matchKey, matchProblem } from './matches.ts';
@@ -51,7 +52,7 @@ export function compileRequestRoute(
   const rules = rulesOf(route);
   const compiled = rules.map(({ rule, matches }, index): CompiledRule => {
     const path = `spec.rules[${index}]`;
-    const name = rule.name ?? `rule-${index}`;
+    const name = ruleName(rule, index);
     const filters = translateFilters(rule.filters ?? [], matches);
     const problem = contradiction(rule, matches) ?? filters.problem;
     if (problem) {
@@ -96,7 +97,7 @@ export function compileRequestRoute(
         mirrors,
         timeouts: timeoutsOf(rule.timeouts),
         ...retryOf(rule.retry),
-        ...breakersOf(context.circuitBreakers.ofRule(route, rule.name)),
+        ...breakersOf(context.circuitBreakers.ofRule(route, name)),
         ...retriesOf(route, name),
         action,
       },
