@@ -1,4 +1,5 @@
 import type { Connection } from '../connection.ts';
+import { atTurnEnd, type TurnEnd } from '../turn.ts';
 
 /** Chunks up to this size are copied into the text of the turn: cheaper than a system call of their own. */
 const smallChunk = 8192;
@@ -6,7 +7,7 @@ const smallChunk = 8192;
 const flushAt = 65_536;
 
 /** Collects what one turn of the event loop writes to a connection and sends it as one string. */
-export class Output {
+export class Output implements TurnEnd {
   /** The connection takes no more until it drains. */
   blocked = false;
   /** How often bytes were given to the connection. */
@@ -26,7 +27,7 @@ export class Output {
     if (this.#text.length >= flushAt) this.flush();
     else if (!this.#scheduled) {
       this.#scheduled = true;
-      setImmediate(flushScheduled, this);
+      atTurnEnd(this);
     }
   }
 
@@ -52,7 +53,7 @@ export class Output {
     this.#text = '';
   }
 
-  flushScheduledText(): void {
+  onTurnEnd(): void {
     this.#scheduled = false;
     this.flush();
   }
@@ -61,8 +62,4 @@ export class Output {
     this.writes++;
     if (!this.#connection.write(data)) this.blocked = true;
   }
-}
-
-function flushScheduled(output: Output): void {
-  output.flushScheduledText();
 }

@@ -1,4 +1,5 @@
 import type { Connection } from '../connection.ts';
+import { atTurnEnd, type TurnEnd } from '../turn.ts';
 import { clientPreface, defaultMaxFrameSize, Flag, FrameType, frameHeadSize } from './frame.ts';
 import { HpackEncoder } from './hpack/encoder.ts';
 import { writeLatin1 } from './latin1.ts';
@@ -11,7 +12,7 @@ const maxPooled = 16;
 const pool: Buffer[] = [];
 
 /** Serialises frames. What arises in one turn of the event loop leaves together at its end. */
-export class FrameWriter {
+export class FrameWriter implements TurnEnd {
   /** What the peer accepts. */
   maxFrameSize = defaultMaxFrameSize;
   readonly encoder: HpackEncoder;
@@ -165,10 +166,10 @@ export class FrameWriter {
     if (this.#used > 0) this.#takeUsed();
   }
 
-  #flushTurn = (): void => {
+  onTurnEnd(): void {
     this.#scheduled = false;
     this.flush();
-  };
+  }
 
   /** Begins a frame of known length; the caller fills the payload in. */
   #control(type: number, flags: number, streamId: number, length: number): Buffer {
@@ -182,7 +183,7 @@ export class FrameWriter {
     if (this.#stopped) this.#used = 0;
     else if (!this.#scheduled) {
       this.#scheduled = true;
-      setImmediate(this.#flushTurn);
+      atTurnEnd(this);
     }
     this.#lastFrame = -1;
     if (this.#buffer && this.#used + size <= this.#buffer.length) return this.#buffer;
