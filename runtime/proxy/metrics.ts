@@ -6,6 +6,7 @@ const responseClasses = ['none', '1xx', '2xx', '3xx', '4xx', '5xx'] as const;
 /** Duration histograms of one set of labels, one a response class; of calls of gRPC, one a status besides. */
 export class DurationSeries {
   #byClass: (Histogram | undefined)[] = [];
+  #byCallStatus = new Map<CallStatus, Histogram>();
   #family: Family<Histogram>;
   #callFamily: Family<Histogram> | undefined;
   #labels: readonly string[];
@@ -19,7 +20,7 @@ export class DurationSeries {
 
   /** `status` 0 means that no response was sent. */
   observe(status: number, seconds: number, callStatus?: CallStatus): void {
-    if (callStatus) this.#callFamily?.with(...this.#labels, callStatus).observe(seconds);
+    if (callStatus) this.#ofCalls(callStatus)?.observe(seconds);
     const index = (status / 100) | 0;
     let histogram = this.#byClass[index];
     if (!histogram) {
@@ -27,6 +28,15 @@ export class DurationSeries {
       this.#byClass[index] = histogram;
     }
     histogram.observe(seconds);
+  }
+
+  #ofCalls(status: CallStatus): Histogram | undefined {
+    let histogram = this.#byCallStatus.get(status);
+    if (!histogram && this.#callFamily) {
+      histogram = this.#callFamily.with(...this.#labels, status);
+      this.#byCallStatus.set(status, histogram);
+    }
+    return histogram;
   }
 }
 
