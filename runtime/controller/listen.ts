@@ -2,7 +2,7 @@ import type { Server as HttpServer } from 'node:http';
 import type { Http2SecureServer, ServerHttp2Session } from 'node:http2';
 import type { Server as HttpsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
-import type { Clock } from '../model/index.ts';
+import { type Clock, formatHostPort } from '../model/index.ts';
 
 export interface Listening {
   /** `host:port`, with the port that was given where it was 0. */
@@ -51,7 +51,7 @@ export async function listen(
   const bound = server.address() as AddressInfo;
   const pause = (clock: Clock, delay: number) => new Promise<void>((resolve) => clock.schedule(delay, resolve));
   return {
-    address: `${bound.family === 'IPv6' ? `[${bound.address}]` : bound.address}:${bound.port}`,
+    address: formatHostPort({ host: bound.address, port: bound.port }),
     async drain(duration, clock) {
       const leaving = [...sessions];
       const steps = Math.max(1, Math.ceil(duration / drainStep));

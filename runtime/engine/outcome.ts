@@ -1,4 +1,4 @@
-import type { GrpcStatus } from '../model/index.ts';
+import type { CallStatus, GrpcStatus } from '../model/index.ts';
 
 /**
  * What a try says of its endpoint. A gateway error is an error that tells of an endpoint which cannot be reached, or
@@ -24,6 +24,6 @@ export function outcomeOfStatus(status: number): Outcome {
 }
 
 /** What the status of a call of gRPC says. */
-export function outcomeOfCall(status: 'OK' | GrpcStatus): Outcome {
+export function outcomeOfCall(status: CallStatus): Outcome {
   return (status !== 'OK' && callErrors[status]) || 'success';
 }

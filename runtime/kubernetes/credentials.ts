@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import type { RequestOptions } from 'node:https';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import type { Clock } from '../model/index.ts';
+import { type Clock, formatHostPort } from '../model/index.ts';
 
 /** Where the server is, and what proves who asks. */
 export interface Credentials {
@@ -28,7 +28,7 @@ export async function findCredentials(options: CredentialsOptions, clock: Clock)
   const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port = '443' } = process.env;
   const inPod = host && options.kubeconfig === undefined && options.context === undefined && existsSync(podDirectory);
   return inPod
-    ? podCredentials(`https://${bracketed(host)}:${port}`, podDirectory, clock)
+    ? podCredentials(`https://${formatHostPort({ host, port })}`, podDirectory, clock)
     : kubeconfigCredentials(options);
 }
 
@@ -79,8 +79,4 @@ async function kubeconfigCredentials({ kubeconfig, context }: CredentialsOptions
       return options;
     },
   };
-}
-
-function bracketed(host: string): string {
-  return host.includes(':') ? `[${host}]` : host;
 }

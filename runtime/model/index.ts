@@ -6,6 +6,7 @@ export * from './duration.ts';
 export * from './fault.ts';
 export * from './finding.ts';
 export * from './grpc.ts';
+export * from './host-port.ts';
 export * from './http.ts';
 export * from './limits.ts';
 export * from './load-balancing.ts';

@@ -111,11 +111,6 @@ export function parseHostPort(text: HostPort): { host: string; port: number } {
   return { host, port };
 }
 
-/** The opposite of {@link parseHostPort}. */
-export function formatHostPort({ host, port }: { readonly host: string; readonly port: number }): HostPort {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-}
-
 type Check = (value: unknown) => boolean;
 const isString: Check = (value) => typeof value === 'string' && value !== '';
 const isPort: Check = (value) => Number.isInteger(value) && Number(value) > 0 && Number(value) <= 65_535;

@@ -18,6 +18,7 @@ import {
   defaultBalancer,
   describeReference,
   type Endpoint,
+  formatHostPort,
   identityAt,
   type OutlierDetection,
   type Protocol,
@@ -25,7 +26,6 @@ import {
   type RetryBudget,
 } from '../model/index.ts';
 import type { ConnectionPool } from '../net/index.ts';
-import { formatHostPort } from './bootstrap.ts';
 import type { ProxyContext, Upstream } from './exchange-plan.ts';
 import type { MeshView, MeshViewObserver } from './mesh-view.ts';
 import type { PeerAddress } from './peer-link.ts';

@@ -1,6 +1,5 @@
 import { createRetryBudget, type RetryAllowance } from '../engine/index.ts';
-import type { Protocol, Timeouts } from '../model/index.ts';
-import { formatHostPort } from './bootstrap.ts';
+import { formatHostPort, type Protocol, type Timeouts } from '../model/index.ts';
 import type { EndpointPort } from './destinations.ts';
 import type { ExchangePlan, ProxyContext, Upstream } from './exchange-plan.ts';
 import { DurationSeries } from './metrics.ts';

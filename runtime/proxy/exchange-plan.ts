@@ -1,8 +1,7 @@
 import type { Breaker, BreakerLimit, EndpointState, RetryAllowance } from '../engine/index.ts';
-import type { Clock, Hedging, Random, Retry, Timeouts } from '../model/index.ts';
+import type { CallStatus, Clock, Hedging, Random, Retry, Timeouts } from '../model/index.ts';
 import type { ConnectionPool, HeaderList } from '../net/index.ts';
 import type { AccessLog } from '../telemetry/index.ts';
-import type { CallStatus } from './grpc.ts';
 import type { ProxyLimits } from './limits.ts';
 import type { ProxyMetrics } from './metrics.ts';
 

@@ -7,7 +7,7 @@ import {
   outcomeOfStatus,
   type TryFailure,
 } from '../engine/index.ts';
-import type { Timer } from '../model/index.ts';
+import type { CallStatus, Timer } from '../model/index.ts';
 import type {
   ClientConnection,
   ClientStream,
@@ -21,7 +21,6 @@ import { BreakerEntry } from './breaker-entry.ts';
 import { brokenOff, type Failure, noEndpoint, notConnected, Overflow, overflown, tooSlow } from './exchange-failure.ts';
 import type { ExchangePlan, ProxyContext, Upstream } from './exchange-plan.ts';
 import { countRefused, delayOfNextTry, failureOfAnswer, failureOfCall, readsStatus } from './exchange-retry.ts';
-import type { CallStatus } from './grpc.ts';
 import { Hedge, type HedgeOwner } from './hedge.ts';
 import type { RequestBody } from './request-body.ts';
 

@@ -5,9 +5,8 @@ import {
   chooseByWeight,
   type EndpointState,
 } from '../engine/index.ts';
-import { type BackendTarget, describeReference } from '../model/index.ts';
+import { type BackendTarget, describeReference, formatHostPort } from '../model/index.ts';
 import type { Connection } from '../net/index.ts';
-import { formatHostPort } from './bootstrap.ts';
 import type { Clusters } from './cluster.ts';
 import { noEndpoint } from './exchange-failure.ts';
 import type { ProxyContext } from './exchange-plan.ts';

@@ -1,5 +1,7 @@
 import { headerValue } from '../engine/index.ts';
+import { decodeStatusMessage } from '../model/index.ts';
 import type { HeaderList, RequestHead } from '../net/index.ts';
+import { frameMessage, ProtobufWriter } from '../rpc/index.ts';
 
 /** A unary call: the response's header fields may stand for its trailers where there is no message. */
 type Call = (
@@ -16,35 +18,17 @@ export async function checkHealth(authority: string, service: string, call: Call
   const headers = ['content-type', 'application/grpc', 'te', 'trailers'];
   const path = '/grpc.health.v1.Health/Check';
   const head: RequestHead = { method: 'POST', scheme: 'http', authority, path, headers };
-  const response = await call(head, framed(healthCheckRequest(service)));
+  // `HealthCheckRequest` has one field: `string service = 1`.
+  const response = await call(head, frameMessage(new ProtobufWriter().string(1, service).finish()));
   if (response.status !== 200) return `the health check was answered with status ${response.status}`;
   const code = headerValue(response.trailers, 'grpc-status') ?? headerValue(response.headers, 'grpc-status');
   if (code !== '0') {
     const message =
       headerValue(response.trailers, 'grpc-message') ?? headerValue(response.headers, 'grpc-message') ?? '';
-    return `the health check ended with gRPC status ${code ?? 'none'} ${message}`.trimEnd();
+    return `the health check ended with gRPC status ${code ?? 'none'} ${decodeStatusMessage(message)}`.trimEnd();
   }
   const status = servingStatus(response.body);
   return status === serving ? undefined : `the service is ${statuses[status] ?? `in state ${status}`}`;
-}
-
-/** The message has one field: `string service = 1`. */
-function healthCheckRequest(service: string): Buffer {
-  const name = Buffer.from(service);
-  if (name.length === 0) return name;
-  const length = [];
-  for (let rest = name.length; ; rest >>>= 7) {
-    length.push(rest > 127 ? (rest & 127) | 128 : rest);
-    if (rest <= 127) break;
-  }
-  return Buffer.concat([Buffer.from([0x0a, ...length]), name]);
-}
-
-/** A gRPC message is preceded by a byte that says it is not compressed and by its length. */
-function framed(message: Buffer): Buffer {
-  const prefix = Buffer.alloc(5);
-  prefix.writeUInt32BE(message.length, 1);
-  return Buffer.concat([prefix, message]);
 }
 
 /** The message has one field, `ServingStatus status = 1`, which is not sent where it is 0. */

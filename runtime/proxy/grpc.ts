@@ -1,10 +1,11 @@
-import { type GrpcStatus, grpcStatusCodes } from '../model/index.ts';
+import {
+  type CallStatus,
+  encodeStatusMessage,
+  type GrpcStatus,
+  grpcStatusCodes,
+  parseCallStatus,
+} from '../model/index.ts';
 import type { HeaderList, RequestHead } from '../net/index.ts';
-
-/** How a call ended. */
-export type CallStatus = 'OK' | GrpcStatus;
-
-const names: readonly CallStatus[] = ['OK', ...(Object.keys(grpcStatusCodes) as GrpcStatus[])];
 
 /** Milliseconds of the units of `grpc-timeout`. */
 const units: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1000, m: 1, u: 1e-3, n: 1e-6 };
@@ -78,27 +79,13 @@ export function statusOfReply({ status, error }: { readonly status: number; read
  */
 export function statusOfTrailers(fields: HeaderList | undefined, httpStatus: number): CallStatus {
   const at = fields === undefined ? -1 : fieldAt(fields, 'grpc-status');
-  if (at >= 0) return (/^\d{1,2}$/.test(fields![at]) && names[Number(fields![at])]) || 'UNKNOWN';
+  if (at >= 0) return parseCallStatus(fields![at]);
   return httpStatus === 429 ? 'UNAVAILABLE' : (statusOfHttp[httpStatus] ?? 'UNKNOWN');
 }
 
 /** `grpc-status` and `grpc-message`. */
 export function statusFields(status: GrpcStatus, message: string): HeaderList {
-  return ['grpc-status', String(grpcStatusCodes[status]), 'grpc-message', encodeMessage(message)];
-}
-
-/** Percent-encodes what is not printable ASCII (gRPC over HTTP/2, "Responses"). */
-function encodeMessage(message: string): string {
-  const bytes = Buffer.from(message);
-  let text = '';
-  for (const byte of bytes) {
-    text += byte >= 0x20 && byte <= 0x7e && byte !== 0x25 ? String.fromCharCode(byte) : percent(byte);
-  }
-  return text;
-}
-
-function percent(byte: number): string {
-  return `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
+  return ['grpc-status', String(grpcStatusCodes[status]), 'grpc-message', encodeStatusMessage(message)];
 }
 
 function parseTimeout(value: string): number | undefined {

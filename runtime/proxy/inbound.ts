@@ -7,6 +7,7 @@ import {
   rateLimitFields,
 } from '../engine/index.ts';
 import {
+  type CallStatus,
   describeReference,
   formatSpiffeId,
   type Protocol,
@@ -18,7 +19,6 @@ import type { Accepted, RequestHead, RequestReceiver, ServerHandler, ServerStrea
 import { type HostPort, parseHostPort } from './bootstrap.ts';
 import { Exchange } from './exchange.ts';
 import type { ChangeResponse, ExchangePlan, ProxyContext, Upstream } from './exchange-plan.ts';
-import type { CallStatus } from './grpc.ts';
 import { withHyphens } from './header-names.ts';
 import { answerLocally } from './local-answer.ts';
 import type { CompiledInbound, MeshView } from './mesh-view.ts';

@@ -1,5 +1,5 @@
+import type { CallStatus } from '../model/index.ts';
 import { type Family, type Histogram, Registry, type Value } from '../telemetry/index.ts';
-import type { CallStatus } from './grpc.ts';
 
 const responseClasses = ['none', '1xx', '2xx', '3xx', '4xx', '5xx'] as const;
 

@@ -1,6 +1,6 @@
 import { connect as connectTls } from 'node:tls';
 import { headerValue } from '../engine/index.ts';
-import type { Clock, Timer } from '../model/index.ts';
+import { type Clock, formatHostPort, type Timer } from '../model/index.ts';
 import {
   type ClientConnection,
   type Connection,
@@ -15,7 +15,7 @@ import {
   type ResponseReceiver,
   socketConnection,
 } from '../net/index.ts';
-import { formatHostPort, type Probe } from './bootstrap.ts';
+import type { Probe } from './bootstrap.ts';
 import { checkHealth } from './grpc-health.ts';
 
 /** What came of a probe, as it is told to the kubelet: the application's own status where there is one. */
@@ -91,7 +91,7 @@ export class RunningProbe {
     const connection = await this.#connect(host, port, false);
     if (kind === 'tcp') return healthy;
     const client = createHttp2Client(connection, nobody, this.#options);
-    const problem = await checkHealth(formatHostPort({ host: host, port: port }), service, (head, body) =>
+    const problem = await checkHealth(formatHostPort({ host, port }), service, (head, body) =>
       exchange(client, head, body),
     );
     return problem === undefined ? healthy : unhealthy(problem);
@@ -101,7 +101,7 @@ export class RunningProbe {
     const { port, path = '/', scheme = 'HTTP', headers = [] } = this.#target;
     const own = headers.flatMap(([name, value]) => [name.toLowerCase(), value]);
     let url = new URL(
-      `${scheme.toLowerCase()}://${formatHostPort({ host: host, port: port })}${path.startsWith('/') ? path : `/${path}`}`,
+      `${scheme.toLowerCase()}://${formatHostPort({ host, port })}${path.startsWith('/') ? path : `/${path}`}`,
     );
     const { hostname } = url;
     for (let hops = 0; hops <= maxRedirects; hops++) {

@@ -1,9 +1,9 @@
 import { headerValue } from '../engine/index.ts';
+import type { CallStatus } from '../model/index.ts';
 import type { RequestHead } from '../net/index.ts';
 import { isoTime } from '../telemetry/index.ts';
 import type { ResponseFlag } from './exchange-failure.ts';
 import type { ExchangePlan, ProxyContext } from './exchange-plan.ts';
-import type { CallStatus } from './grpc.ts';
 
 /** What became of a request. */
 export interface RequestOutcome {

@@ -8,6 +8,7 @@ import {
   type RetryAllowance,
 } from '../engine/index.ts';
 import {
+  type CallStatus,
   describeReference,
   type Hedging,
   type HttpRule,
@@ -19,7 +20,6 @@ import type { HeaderList } from '../net/index.ts';
 import type { Cluster } from './cluster.ts';
 import type { ExchangePlan, ProxyContext, Upstream } from './exchange-plan.ts';
 import { faultyUpstream } from './fault.ts';
-import type { CallStatus } from './grpc.ts';
 import { DurationSeries } from './metrics.ts';
 
 /** The fault that a try with these headers meets; mostly none. */

@@ -4,6 +4,7 @@ import {
   type Clock,
   type Finding,
   formatFinding,
+  formatHostPort,
   type Random,
   type Resource,
   resourceKinds,
@@ -13,7 +14,7 @@ import {
 import { noAccessLog, openAccessLog } from '../telemetry/index.ts';
 import { DiscoveryClient, type DiscoveryUpdate } from '../xds/index.ts';
 import { serveAdmin } from './admin.ts';
-import { type Bootstrap, formatHostPort, parseHostPort } from './bootstrap.ts';
+import { type Bootstrap, parseHostPort } from './bootstrap.ts';
 import { refuseOwnTraffic } from './canary.ts';
 import type { ProxyContext } from './exchange-plan.ts';
 import { defaultProxyLimits } from './limits.ts';

@@ -1,5 +1,5 @@
+import { formatHostPort } from '../model/index.ts';
 import type { Accepted, Destination, RequestHead, RequestReceiver, ServerHandler, ServerStream } from '../net/index.ts';
-import { formatHostPort } from './bootstrap.ts';
 import type { Destinations, EndpointPort } from './destinations.ts';
 import type { DirectPlans } from './direct.ts';
 import { Exchange } from './exchange.ts';

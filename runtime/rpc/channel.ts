@@ -1,4 +1,4 @@
-import { type GrpcStatus, grpcStatusCodes, systemClock } from '../model/index.ts';
+import { decodeStatusMessage, formatHostPort, type GrpcStatus, parseCallStatus, systemClock } from '../model/index.ts';
 import {
   type ClientConnection,
   type ClientStream,
@@ -65,7 +65,7 @@ export class GrpcChannel {
 
   constructor({ host, port, peer }: GrpcChannelOptions) {
     const clock = systemClock;
-    this.#authority = `${host.includes(':') ? `[${host}]` : host}:${port}`;
+    this.#authority = formatHostPort({ host, port });
     this.#pool = new ConnectionPool({
       maxConnections: 1,
       maxPending: maxCalls,
@@ -206,9 +206,14 @@ class Call implements GrpcStream, PoolWaiter, ResponseReceiver {
   }
 
   #onStatus(fields: HeaderList): void {
-    const code = fieldOf(fields, 'grpc-status');
-    if (code === '0' && !this.#reader.incomplete) this.#end(undefined);
-    else this.#end(new GrpcError(statusOf(code), decodeMessage(fieldOf(fields, 'grpc-message') ?? 'no reason given')));
+    const status = parseCallStatus(fieldOf(fields, 'grpc-status'));
+    if (status !== 'OK') {
+      this.#end(new GrpcError(status, decodeStatusMessage(fieldOf(fields, 'grpc-message') ?? 'no reason given')));
+    } else if (this.#reader.incomplete) {
+      this.#end(new GrpcError('UNKNOWN', 'the call ended in the middle of a message'));
+    } else {
+      this.#end(undefined);
+    }
   }
 
   #fail(status: GrpcStatus, message: string): void {
@@ -222,21 +227,6 @@ class Call implements GrpcStream, PoolWaiter, ResponseReceiver {
     // The server is through; what it did not read of ours is of no use.
     if (!this.#finished) this.#stream?.reset('cancelled');
     this.#receiver.onEnd(error);
-  }
-}
-
-const statuses = new Map(Object.entries(grpcStatusCodes).map(([name, code]) => [String(code), name as GrpcStatus]));
-
-function statusOf(code: string | undefined): GrpcStatus {
-  return statuses.get(code ?? '') ?? 'UNKNOWN';
-}
-
-/** Percent-encoded UTF-8 (gRPC over HTTP/2, "Responses"). */
-function decodeMessage(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
   }
 }
 

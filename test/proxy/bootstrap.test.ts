@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { FindingsError } from '../../runtime/model/index.ts';
+import { FindingsError, formatHostPort } from '../../runtime/model/index.ts';
 import { parseBootstrap, parseBootstrapText, parseHostPort } from '../../runtime/proxy/index.ts';
 
 /** As injection writes it for a pod. */
@@ -81,6 +81,7 @@ describe('host:port', () => {
       }),
     );
     for (const host of ['::', '::1', 'fd00::7', '2001:db8:0:0:0:0:0:1']) {
+      expect(formatHostPort({ host, port: 15020 })).toBe(`[${host}]:15020`);
       expect(parseHostPort(`[${host}]:15020`)).toEqual({ host, port: 15020 });
       expect(parseHostPort(`${host}:15020`)).toEqual({ host, port: 15020 });
     }

@@ -197,6 +197,7 @@ describe('a gRPC probe', () => {
       503,
       'the health check ended with gRPC status 5 never heard of',
     ],
+    ['reviews', { status: 5, words: 'g%C3%A4be es' }, 503, 'the health check ended with gRPC status 5 gäbe es'],
     ['reviews', { status: 12 }, 503, 'the health check ended with gRPC status 12'],
   ])('of %j, answered with %j, is %d: %s', async (service, answer, status, words) => {
     const asked: string[] = [];
