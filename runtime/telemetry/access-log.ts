@@ -170,7 +170,9 @@ class KnownMember {
     let member = this.#known.get(value);
     if (member === undefined) {
       member = ascii(`,"${this.#name}":${quote(value)}`);
-      if (this.#known.size < maxKnown && value.length <= longestKnown) this.#known.set(value, member);
+      // A copy, as the value may be a part of a request's head, all of which it would keep.
+      if (this.#known.size < maxKnown && value.length <= longestKnown)
+        this.#known.set(Buffer.from(value).toString(), member);
     }
     line.put(member);
   }

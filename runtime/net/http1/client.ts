@@ -11,6 +11,7 @@ import type {
   ResponseReceiver,
 } from '../http.ts';
 import { IdleLimit, usableFor } from '../idle-limit.ts';
+import { readLatin1 } from '../latin1.ts';
 import { BodyReader, type BodySink } from './body-reader.ts';
 import { type ClientExchange, Http1ClientStream } from './client-stream.ts';
 import { Deadline } from './deadline.ts';
@@ -260,8 +261,7 @@ class Http1Client implements ClientConnection, ConnectionHandler, BodySink, Clie
       return input.length;
     }
     const parser = this.#parser;
-    if (end - at > this.#limits.maxHeadBytes || parser.parseResponse(input.toString('latin1', at, end)) !== 0)
-      return -1;
+    if (end - at > this.#limits.maxHeadBytes || parser.parseResponse(readLatin1(input, at, end)) !== 0) return -1;
     this.#headStarted = false;
     this.#progress();
     const { status, headers } = parser;
@@ -284,7 +284,7 @@ class Http1Client implements ClientConnection, ConnectionHandler, BodySink, Clie
     else if (parser.contentLength >= 0) reader.beginLength(parser.contentLength);
     else reader.beginUntilClose();
     this.#keep = !parser.close && !reader.endsWithConnection;
-    const timeout = /(?:^|[ ,;])timeout=(\d{1,9})/i.exec(parser.keepAlive);
+    const timeout = parser.keepAlive === '' ? null : /(?:^|[ ,;])timeout=(\d{1,9})/i.exec(parser.keepAlive);
     if (timeout !== null) this.#keepAlive = usableFor(Number(timeout[1]) * 1000);
     this.#receiver?.onResponse({ status, headers }, reader.done);
   }

@@ -53,11 +53,11 @@ const roles: readonly (readonly [string, number])[] = [
   ['transfer_encoding', FieldRole.hopByHop],
 ];
 
-/**
- * Well-known names in the two spellings peers use. One look-up validates, lower-cases and classifies a name; it yields
- * the same string object each time, so later look-ups by name find its hash ready. Fixed, so that no peer can fill it.
- */
+/** Well-known names, lower-case. Fixed, so that no peer can fill it. */
 const known = new Map<string, KnownField>();
+const bucketCount = 512;
+/** The same by their {@link nextHash}. */
+const buckets: KnownField[][] = Array.from({ length: bucketCount }, () => []);
 for (const [name, role] of [
   ...ordinaryNames
     .trim()
@@ -67,15 +67,40 @@ for (const [name, role] of [
 ]) {
   const field: KnownField = { name, role };
   known.set(name, field);
-  known.set(
-    name.replace(/(^|-)[a-z]/g, (letter) => letter.toUpperCase()),
-    field,
-  );
+  let hash = 0;
+  for (let i = 0; i < name.length; i++) hash = nextHash(hash, name.charCodeAt(i));
+  buckets[hash % bucketCount].push(field);
+}
+
+/** A letter counts as in lower-case; of other characters of names, too, no two become one. */
+export function nextHash(hash: number, code: number): number {
+  return (hash * 31 + (code | 0x20)) & 0xffffff;
+}
+
+/**
+ * The well-known field that a token in a head means, however it is spelled; `hash` is that of its characters. No string is
+ * made of it, and the name that is found is the same string each time.
+ */
+export function fieldIn(text: string, start: number, end: number, hash: number): KnownField | undefined {
+  for (const field of buckets[hash % bucketCount]) {
+    const { name } = field;
+    if (name.length !== end - start) continue;
+    let i = 0;
+    while (i < name.length && (text.charCodeAt(start + i) | 0x20) === (name.charCodeAt(i) | 0x20)) i++;
+    if (i === name.length) return field;
+  }
+  return undefined;
 }
 
 const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+/** By character code: 1 where it may stand in a token. */
+export const tokenCharacters = Uint8Array.from({ length: 256 }, (_, code) =>
+  Number(token.test(String.fromCharCode(code))),
+);
 const lowerCaseToken = /^[!#$%&'*+.^_`|~0-9a-z-]+$/;
 const authorityForm = /^(?:[a-z0-9._~-]+|\[[0-9a-f:.]+\])(?::(\d{1,5}))?$/;
+
+const standardMethods = new Set(['GET', 'POST', 'PUT', 'DELETE', 'HEAD', 'PATCH', 'OPTIONS', 'CONNECT', 'TRACE']);
 
 /** Most requests name the same authority as the one before. */
 let lastAuthority = 'localhost';
@@ -84,22 +109,36 @@ export function isToken(text: string): boolean {
   return token.test(text);
 }
 
+export function isMethod(text: string): boolean {
+  return standardMethods.has(text) || isToken(text);
+}
+
+/** What may stand between the blanks of a request line: printable ASCII, and no fragment. */
+export function isTarget(text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code < 33 || code > 126 || code === 35) return false;
+  }
+  return text !== '';
+}
+
 /** A field name as it may be written: lower-case. */
 export function isFieldName(name: string): boolean {
   return lowerCaseToken.test(name);
 }
 
 /** No control characters but tab, and nothing that latin1 would truncate into one. */
-export function isFieldValue(value: string): boolean {
+export function isValueCharacter(code: number): boolean {
+  return code < 32 ? code === 9 : code !== 127 && code < 256;
+}
+
+export function isFieldValue(text: string, start = 0, end = text.length): boolean {
   // Twice as fast as a regular expression on values of this length.
-  for (let i = 0; i < value.length; i++) {
-    const code = value.charCodeAt(i);
-    if ((code < 32 && code !== 9) || code === 127 || code > 255) return false;
-  }
+  for (let i = start; i < end; i++) if (!isValueCharacter(text.charCodeAt(i))) return false;
   return true;
 }
 
-/** The field a peer's spelling of a well-known name means. */
+/** The field of a well-known name in lower-case. */
 export function knownField(name: string): KnownField | undefined {
   return known.get(name);
 }
@@ -113,9 +152,21 @@ export function isAuthority(text: string): boolean {
   return valid;
 }
 
+/** The same in lower-case, and the same string for as long as it is; `undefined` when it is none. */
+export function authorityOf(text: string): string | undefined {
+  return text === lastAuthority || isAuthority(text.toLowerCase()) ? lastAuthority : undefined;
+}
+
 /** Digits only, exactly representable; -1 otherwise. */
 export function parseContentLength(value: string): number {
-  return /^\d{1,15}$/.test(value) ? Number(value) : -1;
+  if (value.length === 0 || value.length > 15) return -1;
+  let length = 0;
+  for (let i = 0; i < value.length; i++) {
+    const digit = value.charCodeAt(i) - 48;
+    if (digit < 0 || digit > 9) return -1;
+    length = length * 10 + digit;
+  }
+  return length;
 }
 
 /** Names a `connection` field may not take out: others rely on them (access, forwarding, tracing). */

@@ -1,19 +1,26 @@
 import type { HeaderList, HttpLimits } from '../http.ts';
 import {
+  authorityOf,
   FieldRole,
+  fieldIn,
   isAuthority,
   isFieldValue,
+  isMethod,
   isProtectedField,
+  isTarget,
   isToken,
-  knownField,
+  isValueCharacter,
+  nextHash,
   parseContentLength,
+  tokenCharacters,
 } from './fields.ts';
 
 const tab = 9;
+const lineFeed = 10;
+const carriageReturn = 13;
 const space = 32;
+const colon = 58;
 const maxConnectionOptions = 16;
-const standardMethods = new Set(['GET', 'POST', 'PUT', 'DELETE', 'HEAD', 'PATCH', 'OPTIONS', 'CONNECT', 'TRACE']);
-const targetCharacters = /^[!"$-~]+$/;
 const absoluteForm = /^(https?):\/\/([^/?]*)(.*)$/i;
 const httpVersion = /^HTTP\/\d\.\d$/;
 
@@ -52,14 +59,14 @@ export class HeadParser {
   }
 
   parseRequest(text: string, scheme: 'http' | 'https'): number {
-    const lineEnd = endOfLine(text, 0);
+    const lineEnd = endOfLine(text);
     const methodEnd = text.indexOf(' ');
     const targetEnd = text.indexOf(' ', methodEnd + 1);
     if (methodEnd < 1 || targetEnd < 0 || targetEnd > lineEnd) return 400;
-    const method = text.slice(0, methodEnd);
-    if (!standardMethods.has(method) && !isToken(method)) return 400;
+    const method = text.startsWith('GET ') ? 'GET' : text.slice(0, methodEnd);
+    if (!isMethod(method)) return 400;
     this.method = method;
-    const version = this.#parseVersion(text.slice(targetEnd + 1, lineEnd));
+    const version = this.#parseVersion(text, targetEnd + 1, lineEnd);
     if (version !== 0) return version;
     return (
       this.#parseFields(text, lineEnd + 2) ||
@@ -69,14 +76,14 @@ export class HeadParser {
   }
 
   parseResponse(text: string): number {
-    const lineEnd = endOfLine(text, 0);
-    const version = this.#parseVersion(text.slice(0, 8));
+    const lineEnd = endOfLine(text);
+    const version = this.#parseVersion(text, 0, 8);
     if (version !== 0) return version;
-    const status = text.slice(9, 12);
-    if (text.charCodeAt(8) !== space || !/^[1-9]\d\d$/.test(status)) return 400;
+    const status = parseContentLength(text.slice(9, 12));
+    if (text.charCodeAt(8) !== space || status < 100) return 400;
     if (lineEnd > 12 && text.charCodeAt(12) !== space) return 400;
-    if (lineEnd < 12 || (lineEnd > 13 && !isFieldValue(text.slice(13, lineEnd)))) return 400;
-    this.status = Number(status);
+    if (lineEnd < 12 || !isFieldValue(text, 13, lineEnd)) return 400;
+    this.status = status;
     return this.#parseFields(text, lineEnd + 2) || this.#checkFraming();
   }
 
@@ -87,11 +94,12 @@ export class HeadParser {
     return failed || misplaced ? undefined : this.headers;
   }
 
-  #parseVersion(version: string): number {
-    if (version === 'HTTP/1.1') {
+  #parseVersion(text: string, start: number, end: number): number {
+    if (end === start + 8 && text.startsWith('HTTP/1.1', start)) {
       this.isHttp10 = false;
       return 0;
     }
+    const version = text.slice(start, end);
     if (!httpVersion.test(version)) return 400;
     this.isHttp10 = version === 'HTTP/1.0';
     return version.charCodeAt(5) === 49 ? 0 : 505;
@@ -109,30 +117,30 @@ export class HeadParser {
     this.#connection = '';
     this.#upgrade = '';
     this.#acceptsTrailers = false;
+    const { length } = text;
     let count = 0;
-    for (let at = start; at < text.length; ) {
+    for (let at = start; at < length; ) {
       if (++count > this.#limits.maxHeaders) return 431;
-      const lineEnd = endOfLine(text, at);
-      const colon = text.indexOf(':', at);
-      if (colon <= at || colon > lineEnd) return 400;
-      let from = colon + 1;
+      let hash = 0;
+      let nameEnd = at;
+      let code = text.charCodeAt(at);
+      while (tokenCharacters[code] === 1) {
+        hash = nextHash(hash, code);
+        code = text.charCodeAt(++nameEnd);
+      }
+      if (code !== colon || nameEnd === at) return 400;
+      let from = nameEnd + 1;
+      while (from < length && isBlank(text.charCodeAt(from))) from++;
+      let lineEnd = from;
+      while (lineEnd < length && isValueCharacter(text.charCodeAt(lineEnd))) lineEnd++;
+      if (lineEnd < length && !isLineEnd(text, lineEnd)) return 400;
       let to = lineEnd;
-      while (from < to && isBlank(text.charCodeAt(from))) from++;
       while (to > from && isBlank(text.charCodeAt(to - 1))) to--;
       const value = text.slice(from, to);
-      if (!isFieldValue(value)) return 400;
-      const spelled = text.slice(at, colon);
-      let field = knownField(spelled);
-      if (field === undefined) {
-        if (!isToken(spelled)) return 400;
-        const name = spelled.toLowerCase();
-        field = knownField(name);
-        if (field === undefined) headers.push(name, value);
-      }
-      if (field !== undefined) {
-        if (field.role === FieldRole.ordinary) headers.push(field.name, value);
-        else if (!this.#take(field.role, value)) return 400;
-      }
+      const field = fieldIn(text, at, nameEnd, hash);
+      if (field === undefined) headers.push(text.slice(at, nameEnd).toLowerCase(), value);
+      else if (field.role === FieldRole.ordinary) headers.push(field.name, value);
+      else if (!this.#take(field.role, value)) return 400;
       at = lineEnd + 2;
     }
     if (this.#acceptsTrailers) headers.push('te', 'trailers');
@@ -179,8 +187,8 @@ export class HeadParser {
   }
 
   #applyConnection(): number {
-    this.close = this.isHttp10;
-    if (this.#connection === '') return 0;
+    this.close = this.isHttp10 && this.#connection !== 'keep-alive';
+    if (this.#connection === '' || this.#connection === 'keep-alive') return 0;
     const options = this.#connection.split(',', maxConnectionOptions + 1);
     if (options.length > maxConnectionOptions) return 400;
     let close = false;
@@ -217,11 +225,10 @@ export class HeadParser {
   }
 
   #resolveTarget(target: string, scheme: 'http' | 'https'): number {
-    const host = this.#host?.toLowerCase();
-    if (host === undefined ? !this.isHttp10 : !isAuthority(host)) return 400;
-    if (!targetCharacters.test(target)) return 400;
+    const host = this.#host === undefined && this.isHttp10 ? '' : authorityOf(this.#host ?? '');
+    if (host === undefined || !isTarget(target)) return 400;
     this.scheme = scheme;
-    this.authority = host ?? '';
+    this.authority = host;
     this.path = target;
     if (this.method === 'CONNECT') {
       this.authority = target.toLowerCase();
@@ -260,9 +267,15 @@ export function checkPartialHead(input: Buffer, start: number, limits: HttpLimit
   return 0;
 }
 
-function endOfLine(text: string, from: number): number {
-  const at = text.indexOf('\r\n', from);
-  return at < 0 ? text.length : at;
+/** Where the first line ends; -1 where a carriage return is in it, which is no end. */
+function endOfLine(text: string): number {
+  const at = text.indexOf('\r');
+  if (at < 0) return text.length;
+  return isLineEnd(text, at) ? at : -1;
+}
+
+function isLineEnd(text: string, at: number): boolean {
+  return text.charCodeAt(at) === carriageReturn && text.charCodeAt(at + 1) === lineFeed;
 }
 
 function isBlank(code: number): boolean {

@@ -4,18 +4,25 @@ import {
   isAuthority,
   isFieldName,
   isFieldValue,
-  isToken,
+  isMethod,
+  isTarget,
   knownField,
   parseContentLength,
 } from './fields.ts';
+import { HeadWriter } from './head-writer.ts';
 import type { Output } from './output.ts';
 import { statusLine } from './status-line.ts';
 import type { UpgradeOffer, UpgradeRequest } from './upgrade.ts';
 
 const Framing = { none: 0, length: 1, chunked: 2, untilClose: 3 } as const;
 
-const path = /^(?:\/[!"$-~]*|\*)$/;
+const slash = 47;
 const methodsWithBody = new Set(['POST', 'PUT', 'PATCH']);
+/** Characters of a head besides its fields, its target and what goes with an upgrade; and of a field besides its own. */
+const headOverhead = 256;
+const fieldOverhead = 32;
+
+const writer = new HeadWriter();
 
 /** What the response writer must know of the exchange. */
 export interface ResponseContext {
@@ -44,22 +51,28 @@ export class MessageWriter {
 
   /** Writes a request head; false, and nothing written, when it is not valid. With `offer`, no body follows. */
   request(head: RequestHead, end: boolean, offer: UpgradeOffer | undefined): boolean {
-    const { method, authority } = head;
-    if (!isToken(method) || method === 'CONNECT' || !path.test(head.path)) return false;
+    const { method, authority, path } = head;
+    if (!isMethod(method) || method === 'CONNECT' || !isPath(path)) return false;
     if (authority !== '' && !isAuthority(authority)) return false;
-    const fields = this.#fields(head.headers, false);
-    if (fields === undefined) return false;
-    let text = `${method} ${head.path} HTTP/1.1\r\nhost: ${authority}\r\n${fields}`;
+    const offered = offer?.fields ?? '';
+    begin(head.headers, method.length + path.length + authority.length + offered.length);
+    writer.text(method);
+    writer.text(' ');
+    writer.text(path);
+    writer.text(' HTTP/1.1\r\nhost: ');
+    writer.text(authority);
+    writer.text('\r\n');
+    if (!this.#fields(head.headers, false)) return false;
     if (offer !== undefined) {
       if (this.#remaining > 0) return false;
-      text += offer.fields;
+      writer.text(offered);
     } else if (this.#framing === Framing.none && end) {
-      if (methodsWithBody.has(method)) text += 'content-length: 0\r\n';
+      if (methodsWithBody.has(method)) writer.text('content-length: 0\r\n');
     } else if (this.#framing === Framing.none) {
       this.#framing = Framing.chunked;
-      text += 'transfer-encoding: chunked\r\n';
+      writer.text('transfer-encoding: chunked\r\n');
     } else if (end && this.#remaining > 0) return false;
-    this.#output.text(`${text}\r\n`);
+    this.#endHead();
     return true;
   }
 
@@ -67,42 +80,45 @@ export class MessageWriter {
   response(head: ResponseHead, end: boolean, context: ResponseContext): boolean {
     const { status } = head;
     if (!(status >= 200 && status <= 999)) return false;
-    const fields = this.#fields(head.headers, status === 204);
-    if (fields === undefined) return false;
-    let text = statusLine(status) + fields;
+    begin(head.headers);
+    writer.text(statusLine(status));
+    if (!this.#fields(head.headers, status === 204)) return false;
     let { close } = context;
     if (context.isHead || status === 204 || status === 304) this.#framing = Framing.none;
     else if (this.#framing === Framing.length) {
       if (end && this.#remaining > 0) return false;
-    } else if (end) text += 'content-length: 0\r\n';
+    } else if (end) writer.text('content-length: 0\r\n');
     else if (context.isHttp10) {
       this.#framing = Framing.untilClose;
       close = true;
     } else {
       this.#framing = Framing.chunked;
-      text += 'transfer-encoding: chunked\r\n';
+      writer.text('transfer-encoding: chunked\r\n');
     }
-    if (close) text += 'connection: close\r\n';
-    else if (context.isHttp10) text += 'connection: keep-alive\r\n';
-    this.#output.text(`${text}\r\n`);
+    if (close) writer.text('connection: close\r\n');
+    else if (context.isHttp10) writer.text('connection: keep-alive\r\n');
+    this.#endHead();
     return true;
   }
 
   /** Writes a 1xx head; false, and nothing written, when it is not valid. */
   informational(head: ResponseHead): boolean {
     if (!(head.status >= 100 && head.status < 200) || head.status === 101) return false;
-    const fields = this.#fields(head.headers, true);
-    if (fields === undefined) return false;
-    this.#output.text(`${statusLine(head.status)}${fields}\r\n`);
+    begin(head.headers);
+    writer.text(statusLine(head.status));
+    if (!this.#fields(head.headers, true)) return false;
+    this.#endHead();
     return true;
   }
 
   /** Writes 101: what follows is the tunnel's. False, and nothing written, when it is not valid. */
   switching({ headers }: ResponseHead, upgrade: UpgradeRequest): boolean {
     const answer = upgrade.accept(headers);
-    const fields = this.#fields(headers, true);
-    if (fields === undefined) return false;
-    this.#output.text(`${statusLine(101)}${fields}${answer}\r\n`);
+    begin(headers, answer.length);
+    writer.text(statusLine(101));
+    if (!this.#fields(headers, true)) return false;
+    writer.text(answer);
+    this.#endHead();
     this.beginTunnel();
     return true;
   }
@@ -139,38 +155,63 @@ export class MessageWriter {
   end(trailers: HeaderList | undefined): boolean {
     if (this.#framing === Framing.length) return this.#remaining === 0;
     if (this.#framing !== Framing.chunked) return true;
-    const fields = trailers === undefined ? '' : this.#fields(trailers, true);
-    if (fields === undefined) return false;
-    this.#output.text(`0\r\n${fields}\r\n`);
+    if (trailers === undefined) {
+      this.#output.text('0\r\n\r\n');
+      return true;
+    }
+    begin(trailers);
+    writer.text('0\r\n');
+    if (!this.#fields(trailers, true)) return false;
+    this.#endHead();
     return true;
   }
 
-  /** Field lines without those of the hop, noting the length; undefined when one is not valid. */
-  #fields(headers: HeaderList, dropLength: boolean): string | undefined {
+  #endHead(): void {
+    writer.text('\r\n');
+    this.#output.text(writer.take());
+  }
+
+  /** Writes field lines without those of the hop, noting the length; false when one is not valid. */
+  #fields(headers: HeaderList, dropLength: boolean): boolean {
     this.#framing = Framing.none;
     this.#remaining = 0;
-    let text = '';
     for (let i = 0; i < headers.length; i += 2) {
       const name = headers[i];
       const value = headers[i + 1];
-      if (!isFieldValue(value)) return undefined;
       const field = knownField(name);
       if (field === undefined) {
-        if (!isFieldName(name)) return undefined;
+        if (!isFieldName(name)) return false;
       } else if (field.role !== FieldRole.ordinary) {
-        if (field.role === FieldRole.te) text += 'connection: te\r\n';
+        if (field.role === FieldRole.te) writer.text('connection: te\r\n');
         else if (field.role === FieldRole.contentLength) {
           const length = parseContentLength(value);
-          if (length < 0 || this.#framing === Framing.length) return undefined;
+          if (length < 0 || this.#framing === Framing.length) return false;
           if (dropLength) continue;
           this.#framing = Framing.length;
           this.#remaining = length;
-        } else if (field.role !== FieldRole.expect) continue;
+        } else if (field.role !== FieldRole.expect) {
+          if (!isFieldValue(value)) return false;
+          continue;
+        }
       }
-      text += `${name}: ${value}\r\n`;
+      writer.text(name);
+      writer.text(': ');
+      if (!writer.value(value)) return false;
+      writer.text('\r\n');
     }
-    return text;
+    return true;
   }
+}
+
+/** `more`: characters besides the fields and what every head has. */
+function begin(headers: HeaderList, more = 0): void {
+  let bound = headOverhead + more + headers.length * fieldOverhead;
+  for (let i = 0; i < headers.length; i++) bound += headers[i].length;
+  writer.begin(bound);
+}
+
+function isPath(path: string): boolean {
+  return path === '*' || (path.charCodeAt(0) === slash && isTarget(path));
 }
 
 /** A whole response without a body that closes the connection. */

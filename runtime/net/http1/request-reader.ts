@@ -1,4 +1,5 @@
 import type { HttpLimits } from '../http.ts';
+import { readLatin1 } from '../latin1.ts';
 import { checkPartialHead, findHeadEnd, HeadParser } from './head-parser.ts';
 import type { Inbox } from './inbox.ts';
 
@@ -38,7 +39,7 @@ export class RequestReader {
     const end = findHeadEnd(bytes, start);
     if (end < 0) return checkPartialHead(bytes, start, this.#limits) || incomplete;
     if (end - start > this.#limits.maxHeadBytes) return 431;
-    const status = this.parser.parseRequest(bytes.toString('latin1', start, end), this.#scheme);
+    const status = this.parser.parseRequest(readLatin1(bytes, start, end), this.#scheme);
     if (status !== 0) return status;
     inbox.at = end + 4;
     this.#skippedLine = false;

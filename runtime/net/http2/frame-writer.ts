@@ -1,8 +1,8 @@
 import type { Connection } from '../connection.ts';
+import { writeLatin1 } from '../latin1.ts';
 import { atTurnEnd, type TurnEnd } from '../turn.ts';
 import { clientPreface, defaultMaxFrameSize, Flag, FrameType, frameHeadSize } from './frame.ts';
 import { HpackEncoder } from './hpack/encoder.ts';
-import { writeLatin1 } from './latin1.ts';
 
 const bufferSize = 65_536;
 /** Chunks from this size on are passed on as they are; below it, a copy costs less than a write of its own. */

@@ -1,5 +1,5 @@
+import { readLatin1 } from '../../latin1.ts';
 import { ConnectionError, ErrorCode } from '../frame.ts';
-import { readLatin1 } from '../latin1.ts';
 import { decodeHuffman } from './huffman.ts';
 import { DynamicTable, fieldSize, staticTable, staticTableSize, TableField } from './table.ts';
 

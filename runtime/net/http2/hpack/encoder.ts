@@ -1,4 +1,4 @@
-import { writeLatin1 } from '../latin1.ts';
+import { writeLatin1 } from '../../latin1.ts';
 import { DynamicTable, defaultTableSize, fieldSize, staticTable, staticTableSize } from './table.ts';
 
 /** How a field is put into a header block. */

@@ -1,4 +1,4 @@
-import { readLatin1 } from '../latin1.ts';
+import { readLatin1 } from '../../latin1.ts';
 
 /**
  * Code lengths of the symbols 0–255 and EOS (RFC 7541 appendix B). The code is canonical: codes of one length count
