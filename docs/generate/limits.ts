@@ -71,7 +71,7 @@ Streams and tunnels that are open go on. Health, metrics and the rest of the adm
 kubelet's probes. \`meshwright_requests_shed_total\` counts what was refused, by the limit that was exceeded
 (\`requests\`, \`delay\`), and \`meshwright_event_loop_delay_seconds\` tells how late the proxy is. Such requests are not in
 the access log, whose lines cost as much as the answer.
-\`npm run bench -- overload\` measures what is left of the throughput at twice the load that can be carried.
+\`npm run bench -- overload\` measures what is left of the throughput at one, two and four times what can be carried.
 `;
 
 if (import.meta.main) {

@@ -1,19 +1,24 @@
 import type { Clock, Random } from '../model/index.ts';
 import type { RequestHead, RequestReceiver, ServerStream } from '../net/index.ts';
 import type { ProxyContext } from './exchange-plan.ts';
-import { ignoreBody, type LocalReply, replyLocally } from './reply.ts';
+import { isGrpc } from './grpc.ts';
+import { grpcHead, headOnly, ignoreBody, type LocalReply } from './reply.ts';
 
 /** Milliseconds from one measurement of the event loop to the next, while requests come. */
 const interval = 20;
 /** The share of a new measurement in the average: four of them make most of it. */
 const newest = 1 / 4;
 
-const reply: LocalReply = {
+const refused: LocalReply = {
   status: 503,
   error: 'proxy_internal_response',
   details: 'the proxy is overloaded',
   headers: ['retry-after', '1'],
 };
+
+/** Made once, and a head only: what is refused must cost little, or refusing is what a proxy is busy with. */
+const answer = headOnly(refused);
+const grpcAnswer = grpcHead(refused);
 
 /**
  * Refuses requests before anything is done for them, when there are more than the proxy can carry: what it does answer
@@ -48,7 +53,7 @@ export class Overload {
     if (metrics.activeRequests.value >= limits.maxActiveRequests) metrics.shed.with('requests').add(1);
     else if (this.#share > 0 && this.#random() < this.#share) metrics.shed.with('delay').add(1);
     else return undefined;
-    replyLocally(stream, head, reply);
+    stream.respond(isGrpc(head) ? grpcAnswer : answer, true);
     return ignoreBody;
   }
 

@@ -1,4 +1,4 @@
-import type { HeaderList, RequestHead, RequestReceiver, ServerStream } from '../net/index.ts';
+import type { HeaderList, RequestHead, RequestReceiver, ResponseHead, ServerStream } from '../net/index.ts';
 import { isGrpc, statusFields, statusOfReply } from './grpc.ts';
 
 /** Why the proxy answers itself, in the words of RFC 9209 section 2.3. */
@@ -32,10 +32,8 @@ export interface LocalReply {
  * gRPC gets a status of gRPC, which is trailers only.
  */
 export function replyLocally(stream: ServerStream, head: RequestHead, reply: LocalReply): void {
-  const why: HeaderList = ['proxy-status', proxyStatus(reply.error, reply.details), ...(reply.headers ?? [])];
   if (isGrpc(head)) {
-    const status = statusFields(statusOfReply(reply), reply.details);
-    stream.respond({ status: 200, headers: ['content-type', 'application/grpc', ...status, ...why] }, true);
+    stream.respond(grpcHead(reply), true);
     return;
   }
   const body = Buffer.from(`${reply.details}\n`);
@@ -44,7 +42,7 @@ export function replyLocally(stream: ServerStream, head: RequestHead, reply: Loc
     'text/plain; charset=utf-8',
     'content-length',
     String(body.length),
-    ...why,
+    ...reasonFields(reply),
   ];
   if (head.method === 'HEAD') {
     stream.respond({ status: reply.status, headers }, true);
@@ -53,6 +51,21 @@ export function replyLocally(stream: ServerStream, head: RequestHead, reply: Loc
   stream.respond({ status: reply.status, headers }, false);
   stream.write(body);
   stream.end();
+}
+
+/** The answer without a body. */
+export function headOnly(reply: LocalReply): ResponseHead {
+  return { status: reply.status, headers: reasonFields(reply) };
+}
+
+/** The answer to a call of gRPC, which is trailers only. */
+export function grpcHead(reply: LocalReply): ResponseHead {
+  const status = statusFields(statusOfReply(reply), reply.details);
+  return { status: 200, headers: ['content-type', 'application/grpc', ...status, ...reasonFields(reply)] };
+}
+
+function reasonFields(reply: LocalReply): HeaderList {
+  return ['proxy-status', proxyStatus(reply.error, reply.details), ...(reply.headers ?? [])];
 }
 
 /** Takes nothing more of a request that was answered already. */

@@ -1,7 +1,8 @@
 import { expect, test } from '@jest/globals';
+import { parseAllowedCores } from '../../bench/host/cores.ts';
 import { parsePauses } from '../../bench/host/gc-trace.ts';
 import { memoryOf, parseMemory } from '../../bench/host/process-memory.ts';
-import { parseH2loadReport } from '../../bench/load/h2load.ts';
+import { parseH2loadLog, parseH2loadReport } from '../../bench/load/h2load.ts';
 import { parseVegetaReport } from '../../bench/load/vegeta.ts';
 
 test('pauses of the garbage collector are found between other lines', () => {
@@ -46,6 +47,32 @@ test('calls and their mean time are read from the report of h2load', () => {
   const some = all.replace('0 failed', '3 failed');
   expect(parseH2loadReport(h2load(some)).problems).toEqual([some]);
   expect(() => parseH2loadReport('no such host')).toThrow('expected a report of h2load');
+});
+
+test('what became of a fixed rate is told of the time between the first and the last second', () => {
+  const line = (start: number, status: number, milliseconds: number) =>
+    `${5_000_000_000 + start * 1000}\t${status}\t${milliseconds * 1000}\n`;
+  const before = line(0, 200, 1);
+  // From 1000 ms on: two seconds.
+  const counted = [line(1000, 200, 10), line(1500, 200, 30), line(1600, 503, 1), line(2900, 502, 1)];
+  // Sent before, answered then: no part of what is offered, but of what is done.
+  const late = line(900, 200, 300);
+  const after = line(3999, 200, 1);
+  expect(parseH2loadLog([before, late, ...counted, after].join(''))).toEqual({
+    offered: 2,
+    good: 1.5,
+    shed: 0.25,
+    failed: 0.25,
+    p99: 30_000,
+  });
+  expect(() => parseH2loadLog(before)).toThrow('more than 2 seconds');
+  expect(() => parseH2loadLog('')).toThrow('more than 2 seconds');
+  expect(() => parseH2loadLog('no such host\n')).toThrow('expected a log of h2load');
+});
+
+test('the processors that a thread may use are read as taskset names them', () => {
+  expect(parseAllowedCores('Name:\tnode\nCpus_allowed:\t1\nCpus_allowed_list:\t0-2,5\n')).toBe('0-2,5');
+  expect(() => parseAllowedCores('Name:\tnode\n')).toThrow('expected Cpus_allowed_list');
 });
 
 test('the report of vegeta is read in microseconds and seconds', () => {
