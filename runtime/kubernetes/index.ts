@@ -13,5 +13,5 @@ export type {
   WatchEventType,
   WatchOptions,
 } from './api.ts';
-export { ApiError } from './api-error.ts';
+export { ApiError, unlessConflict } from './api-error.ts';
 export { type KubernetesApiOptions, openKubernetesApi } from './http-api.ts';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { type AuthorityFiles, isOwnRoot } from '../../identity/authority.ts';
-import { ApiError, type KubernetesApi, type RawObject } from '../../kubernetes/index.ts';
+import { type KubernetesApi, type RawObject, unlessConflict } from '../../kubernetes/index.ts';
 import { labels } from '../../resources/index.ts';
 import type { AuthorityStore, StoredAuthority } from './authority-store.ts';
 import { type AuthorityTexts, formatTexts, parseTexts, unreadable } from './authority-texts.ts';
@@ -56,14 +56,16 @@ export class SecretAuthorityStore implements AuthorityStore {
       namespace: this.#namespace,
       labels: { [labels.appManagedBy]: managedBy },
     };
-    return first(this.#api.create({ ...kind, metadata, type: 'kubernetes.io/tls', data: encode(files) }));
+    return unlessConflict(this.#api.create({ ...kind, metadata, type: 'kubernetes.io/tls', data: encode(files) }));
   }
 
   async replace(files: AuthorityFiles, previous: StoredAuthority): Promise<boolean> {
     const secret = await this.#get();
     if (!secret || versionOf(secret) !== previous.version || !previous.managed) return false;
     const { [rotateAnnotation]: _met, ...annotations } = secret.metadata.annotations ?? {};
-    return first(this.#api.replace({ ...secret, metadata: { ...secret.metadata, annotations }, data: encode(files) }));
+    return unlessConflict(
+      this.#api.replace({ ...secret, metadata: { ...secret.metadata, annotations }, data: encode(files) }),
+    );
   }
 
   /** Asks for a new root. @returns `false`: the Secret is not there, or changed meanwhile */
@@ -71,7 +73,7 @@ export class SecretAuthorityStore implements AuthorityStore {
     const secret = await this.#get();
     if (!secret) return false;
     const annotations = { ...secret.metadata.annotations, [rotateAnnotation]: new Date(now).toISOString() };
-    return first(this.#api.replace({ ...secret, metadata: { ...secret.metadata, annotations } }));
+    return unlessConflict(this.#api.replace({ ...secret, metadata: { ...secret.metadata, annotations } }));
   }
 
   #get(): Promise<RawObject | undefined> {
@@ -86,15 +88,4 @@ function versionOf({ metadata }: RawObject): string {
 function encode(files: AuthorityFiles): Record<string, string> {
   const texts = Object.entries(formatTexts(files)) as [keyof AuthorityTexts, string][];
   return Object.fromEntries(texts.map(([name, text]) => [names[name], Buffer.from(text).toString('base64')]));
-}
-
-/** Whether a change was the first: the server refuses those that come later. */
-async function first(change: Promise<unknown>): Promise<boolean> {
-  try {
-    await change;
-    return true;
-  } catch (error) {
-    if (error instanceof ApiError && error.status === 409) return false;
-    throw error;
-  }
 }

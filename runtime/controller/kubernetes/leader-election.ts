@@ -1,8 +1,9 @@
 import * as z from 'zod';
 import type { Logger } from '../../identity/index.ts';
-import { ApiError, type KubernetesApi, type RawObject } from '../../kubernetes/index.ts';
+import { type KubernetesApi, type RawObject, unlessConflict } from '../../kubernetes/index.ts';
 import type { Clock, Random } from '../../model/index.ts';
 import { pause } from './backoff.ts';
+import { Rounds } from './rounds.ts';
 
 export interface LeaderElectionOptions {
   readonly api: KubernetesApi;
@@ -47,16 +48,16 @@ const specSchema = z
  */
 export class LeaderElection {
   readonly #options: LeaderElectionOptions;
-  readonly #closing = new AbortController();
-  #started = false;
+  readonly #rounds: Rounds;
   #deadline: { cancel(): void } | undefined;
   #leading = false;
   /** The lease as it was last seen to change, and when that was. */
   #seen: { readonly version: string | undefined; readonly at: number } | undefined;
-  #problem: string | undefined;
 
   constructor(options: LeaderElectionOptions) {
     this.#options = options;
+    const complaint = 'the lease of the leader can be neither taken nor renewed';
+    this.#rounds = new Rounds({ ...options, interval: retryPeriod, complaint });
   }
 
   get leading(): boolean {
@@ -64,44 +65,32 @@ export class LeaderElection {
   }
 
   start(): void {
-    if (this.#started) return;
-    this.#started = true;
-    void this.#run();
+    this.#rounds.start(() => this.#renew());
   }
 
   /** Stops to lead, then gives the lease back, so that another one need not wait for its end. */
   async close(): Promise<void> {
     const { clock } = this.#options;
     const led = this.#leading;
-    this.#closing.abort();
+    this.#rounds.close();
     this.#lose('the process stops');
     if (led)
       await Promise.race([this.#release().catch(() => {}), pause(clock, releaseTimeout, new AbortController().signal)]);
   }
 
-  async #run(): Promise<void> {
-    const { clock, random } = this.#options;
-    const { signal } = this.#closing;
-    while (!signal.aborted) {
-      const sent = clock.now();
-      try {
-        if (await this.#acquire()) this.#lead(sent);
-        else this.#lose('another one holds the lease');
-        this.#problem = undefined;
-      } catch (error) {
-        this.#tell(error instanceof Error ? error.message : String(error));
-      }
-      await pause(clock, retryPeriod * (1 + random() / 5), signal);
-    }
+  async #renew(): Promise<void> {
+    const sent = this.#options.clock.now();
+    if (await this.#acquire()) this.#lead(sent);
+    else this.#lose('another one holds the lease');
   }
 
   /** Takes the lease where nobody has it, renews it where it is ours. */
   async #acquire(): Promise<boolean> {
     const { api, namespace, name, identity, clock } = this.#options;
     const lease = await api.read({ ...kind, namespace, name });
-    if (this.#closing.signal.aborted) return false;
+    if (this.#rounds.closed) return false;
     if (!lease) {
-      return unlessRefused(api.create({ ...kind, metadata: { name, namespace }, spec: this.#spec(undefined, 0) }));
+      return unlessConflict(api.create({ ...kind, metadata: { name, namespace }, spec: this.#spec(undefined, 0) }));
     }
     const version = lease.metadata.resourceVersion;
     if (!this.#seen || this.#seen.version !== version) this.#seen = { version, at: clock.now() };
@@ -113,13 +102,13 @@ export class LeaderElection {
       holder === identity
         ? this.#spec(acquireTime ?? undefined, transitions ?? 0)
         : this.#spec(undefined, (transitions ?? 0) + 1);
-    return unlessRefused(api.replace({ ...lease, spec: next }));
+    return unlessConflict(api.replace({ ...lease, spec: next }));
   }
 
   #lead(sent: number): void {
     const { clock, onLead, logger, identity } = this.#options;
     const left = sent + renewDeadline - clock.now();
-    if (left <= 0 || this.#closing.signal.aborted) return;
+    if (left <= 0 || this.#rounds.closed) return;
     this.#deadline?.cancel();
     this.#deadline = clock.schedule(left, () => this.#lose('the lease could not be renewed'));
     if (this.#leading) return;
@@ -153,23 +142,6 @@ export class LeaderElection {
       renewTime: now,
       leaseTransitions,
     };
-  }
-
-  #tell(problem: string): void {
-    if (problem === this.#problem) return;
-    this.#problem = problem;
-    this.#options.logger.warn({ reason: problem }, 'the lease of the leader can be neither taken nor renewed');
-  }
-}
-
-/** Whether a write was done; not where somebody else was faster. */
-async function unlessRefused(write: Promise<unknown>): Promise<boolean> {
-  try {
-    await write;
-    return true;
-  } catch (error) {
-    if (error instanceof ApiError && error.status === 409) return false;
-    throw error;
   }
 }
 

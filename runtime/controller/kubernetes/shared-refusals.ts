@@ -1,11 +1,11 @@
 import * as z from 'zod';
 import type { Logger } from '../../identity/index.ts';
-import { ApiError, type KubernetesApi, type RawObject } from '../../kubernetes/index.ts';
+import { type KubernetesApi, unlessConflict } from '../../kubernetes/index.ts';
 import type { Clock, Random } from '../../model/index.ts';
 import { labels, refusalsName } from '../../resources/index.ts';
 import type { RefusalMessages } from '../refusals.ts';
-import { pause } from './backoff.ts';
 import { managedBy } from './ownership.ts';
+import { Rounds } from './rounds.ts';
 
 export interface SharedRefusalsOptions {
   readonly api: KubernetesApi;
@@ -42,17 +42,21 @@ const entrySchema = z.object({ renewed: z.string(), refusals: z.record(z.string(
  */
 export class SharedRefusals {
   readonly #options: SharedRefusalsOptions;
-  readonly #closing = new AbortController();
+  readonly #rounds: Rounds;
   /** What the ConfigMap has of ours; `undefined` where that is not known. */
   #published: string | undefined;
   #renewedAt = 0;
   #others: RefusalMessages = new Map();
   /** Entries as they were last seen to change, and when that was: another one's clock is never believed. */
   #seen = new Map<string, { readonly text: string; readonly at: number }>();
-  #problem: string | undefined;
 
   constructor(options: SharedRefusalsOptions) {
     this.#options = options;
+    this.#rounds = new Rounds({
+      ...options,
+      interval,
+      complaint: 'controllers cannot tell each other what proxies refuse',
+    });
   }
 
   /** What others tell; nothing while this controller does not lead. */
@@ -61,27 +65,13 @@ export class SharedRefusals {
   }
 
   start(): void {
-    void this.#run();
+    this.#rounds.start(() => this.#look());
   }
 
   /** Takes back what it told. */
   async close(): Promise<void> {
-    this.#closing.abort();
+    this.#rounds.close();
     if (this.#published) await this.#exchange('').catch(() => {});
-  }
-
-  async #run(): Promise<void> {
-    const { clock, random } = this.#options;
-    const { signal } = this.#closing;
-    while (!signal.aborted) {
-      try {
-        await this.#look();
-        this.#problem = undefined;
-      } catch (error) {
-        this.#tell(error instanceof Error ? error.message : String(error));
-      }
-      await pause(clock, interval * (1 + random() / 5), signal);
-    }
   }
 
   async #look(): Promise<void> {
@@ -110,7 +100,7 @@ export class SharedRefusals {
       this.#published = text;
       return;
     }
-    const written = await unlessRefused(
+    const written = await unlessConflict(
       object
         ? api.replace({ ...object, data })
         : api.create({
@@ -144,12 +134,6 @@ export class SharedRefusals {
     this.#seen = seen;
     this.#others = others;
   }
-
-  #tell(problem: string): void {
-    if (problem === this.#problem) return;
-    this.#problem = problem;
-    this.#options.logger.warn({ reason: problem }, 'controllers cannot tell each other what proxies refuse');
-  }
 }
 
 /** Empty where there is nothing to say. */
@@ -165,16 +149,5 @@ function parseEntry(text: string): Readonly<Record<string, string>> {
   } catch {
     // Of another version, or somebody wrote it by hand: there is nothing to be had from it.
     return {};
-  }
-}
-
-/** Whether a write was done; not where somebody else was faster, and then the next look does it. */
-async function unlessRefused(write: Promise<RawObject>): Promise<boolean> {
-  try {
-    await write;
-    return true;
-  } catch (error) {
-    if (error instanceof ApiError && error.status === 409) return false;
-    throw error;
   }
 }
