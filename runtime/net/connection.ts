@@ -1,5 +1,6 @@
 /** What happens on a connection. Each handler is called synchronously from the event loop. */
 export interface ConnectionHandler {
+  /** The chunk is lent for the call: who keeps any of it copies that. The next bytes of any connection overwrite it. */
   onData(chunk: Buffer): void;
   /** The peer finished writing; we may still write. */
   onEnd(): void;
@@ -7,6 +8,12 @@ export interface ConnectionHandler {
   onDrain(): void;
   /** Last call, exactly once. `error` is set unless both sides ended in order. */
   onClose(error?: Error): void;
+}
+
+/** Owns bytes that a connection writes. */
+export interface Lender {
+  /** The connection reads them no more. */
+  release(): void;
 }
 
 /**
@@ -19,8 +26,12 @@ export interface Connection {
   readonly peerIdentity: string | undefined;
   /** Who is at the other end, as `127.0.0.1:40312`: the client, where a proxy before us tells of it. */
   readonly remoteAddress: string;
-  /** Returns false when the peer reads too slowly: pause until `onDrain`. Strings are latin1. */
-  write(data: Buffer | string): boolean;
+  /**
+   * Returns false when the peer reads too slowly: pause until `onDrain`. Strings are latin1. The bytes of a buffer must
+   * not change any more, unless a `lender` asks for them: until it is called, once, before this returns or later. When
+   * the connection breaks it may not be called at all.
+   */
+  write(data: Buffer | string, lender?: Lender): boolean;
   /** Ends our side after what was written. */
   end(): void;
   /** Closes both sides now. */

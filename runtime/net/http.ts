@@ -45,7 +45,7 @@ export type ResetReason =
 
 /** Receives the body of a message. After `onEnd` or `onReset` nothing more is called. */
 export interface BodyReceiver {
-  /** `chunk` may be a view of a larger read buffer: copy what is kept beyond the call. */
+  /** The chunk is lent for the call: who keeps any of it copies that. */
   onData(chunk: Buffer): void;
   onEnd(trailers: HeaderList | undefined): void;
   onReset(reason: ResetReason): void;
@@ -69,7 +69,10 @@ export interface RequestReceiver extends BodyReceiver {
 
 /** Writes the body of a message and controls the flow of the one that comes the other way. */
 export interface Stream {
-  /** Returns false when the peer is slow: stop until `onDrain`. The bytes are taken in any case. */
+  /**
+   * Returns false when the peer is slow: stop until `onDrain`. The bytes are taken in any case, and the chunk is the
+   * caller's again.
+   */
   write(chunk: Buffer): boolean;
   end(trailers?: HeaderList): void;
   /** Gives the exchange up, both directions. Nothing more is called on the receiver. */

@@ -7,6 +7,7 @@ export * from './http2/index.ts';
 export { IdleLimit } from './idle-limit.ts';
 export * from './listener.ts';
 export * from './original-destination.ts';
+export { Output } from './output.ts';
 export * from './pool.ts';
 export { parseProxyHeader } from './proxy-header.ts';
 export * from './socket.ts';

@@ -1,17 +1,11 @@
 import { Socket } from 'node:net';
-import { TLSSocket } from 'node:tls';
 
-/** All sockets read into this one, unless much comes. */
+/** All sockets read into this one. */
 const sharedBuffer = Buffer.allocUnsafeSlow(65_536);
-/** What TLS gives at a time, most. */
-const recordSize = 16_384;
-/** Reads from this size on are not copied: the buffer is given away, and the socket gets another of its own. */
-const largeRead = 8192;
 
 /** Where Node keeps what `onread` says. */
 interface Slots {
   readonly buffer: symbol;
-  readonly nextBuffer: symbol;
   readonly callback: symbol;
 }
 
@@ -22,19 +16,17 @@ const slots = findSlots();
 /** Absent in a Node that does it otherwise: reading is slower then. */
 function findSlots(): Slots | undefined {
   const bytes = Buffer.alloc(1);
-  const makeBuffer = () => bytes;
   const take = () => true;
   const find = (socket: Socket, value: unknown) =>
     Object.getOwnPropertySymbols(socket).find((symbol) => (socket as unknown as Inner)[symbol] === value);
-  const buffer = find(new Socket({ onread: { buffer: bytes, callback: take } }), bytes);
-  const making = new Socket({ onread: { buffer: makeBuffer, callback: take } });
-  const nextBuffer = find(making, makeBuffer);
-  const callback = find(making, take);
-  return buffer && nextBuffer && callback ? { buffer, nextBuffer, callback } : undefined;
+  const reading = new Socket({ onread: { buffer: bytes, callback: take } });
+  const buffer = find(reading, bytes);
+  const callback = find(reading, take);
+  return buffer && callback ? { buffer, callback } : undefined;
 }
 
 /**
- * Has `take` called with what an open socket receives, as its `data` event would; the chunks belong to `take`.
+ * Has `take` called with what an open socket receives, as its `data` event would; the chunks are lent for the call.
  *
  * Node allocates 64 KiB for each read, most of which it throws away, and passes the rest through a stream's queue, unless
  * a socket is made with the option `onread`. That exists only where we connect: this sets it on sockets that are open.
@@ -44,18 +36,11 @@ export function takeReads(socket: Socket, take: (chunk: Buffer) => void): void {
   socket.on('data', take);
   const inner = socket as unknown as Inner;
   if (!slots || typeof inner._handle?.useUserBuffer !== 'function') return;
-  const ownSize = socket instanceof TLSSocket ? recordSize : sharedBuffer.length;
-  let next: Buffer | undefined;
   inner[slots.buffer] = sharedBuffer;
-  inner[slots.nextBuffer] = () => next;
-  inner[slots.callback] = (bytes: number, buffer: Buffer): boolean => {
-    const shared = buffer === sharedBuffer;
-    const view = buffer.subarray(0, bytes);
-    if (bytes >= largeRead) next = Buffer.allocUnsafeSlow(ownSize);
-    else next = shared ? undefined : sharedBuffer;
-    const chunk = shared || bytes < largeRead ? Buffer.from(view) : view;
+  inner[slots.callback] = (bytes: number): boolean => {
+    const chunk = sharedBuffer.subarray(0, bytes);
     // TLS gives all that one read held, though the socket was paused meanwhile: with its handshake comes what was said next.
-    if (socket.isPaused() || socket.readableLength > 0) socket.push(chunk);
+    if (socket.isPaused() || socket.readableLength > 0) socket.push(Buffer.from(chunk));
     else take(chunk);
     return true;
   };

@@ -1,13 +1,17 @@
 import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import { getSystemErrorMessage, getSystemErrorName } from 'node:util';
+import type { Lender } from './connection.ts';
 
-/** What waits for a socket beyond this is told to wait, as Node's own streams do. */
+/** Who has more bytes than this wait for a socket is told to wait, as by Node's own streams. */
 const highWaterMark = 65_536;
+/** TLS never takes a write at once: what one turn of the event loop writes waits for the next, and must not count. */
+const tlsHighWaterMark = 524_288;
 
 /** Writes to an open socket. */
 export interface SocketWriter {
   /** Returns false when the peer reads too slowly: `onDrain` is called when all was taken. Strings are latin1. */
-  write(data: Buffer | string): boolean;
+  write(data: Buffer | string, lender?: Lender): boolean;
   /** Ends our side after what was written. */
   end(): void;
 }
@@ -70,8 +74,9 @@ class StreamWriter implements SocketWriter {
     socket.on('drain', onDrain);
   }
 
-  write(data: Chunk): boolean {
-    return typeof data === 'string' ? this.#socket.write(data, 'latin1') : this.#socket.write(data);
+  write(data: Chunk, lender?: Lender): boolean {
+    if (typeof data === 'string') return this.#socket.write(data, 'latin1');
+    return this.#socket.write(data, lender && ((error) => error || lender.release()));
   }
 
   end(): void {
@@ -84,11 +89,16 @@ class DirectWriter implements SocketWriter {
   readonly #handle: StreamHandle;
   readonly #binding: StreamBinding;
   readonly #onDrain: () => void;
+  /** TLS encrypts a write, or copies it, before it returns. */
+  readonly #encrypts: boolean;
   /** For the next write; one that did not end at once cannot serve again before it has. */
   #spare: WriteRequest | undefined;
   #writing = false;
   /** What waits for the write that has not ended. */
   #queue: Chunk[] = [];
+  /** Of what is being written, and of what waits. */
+  #lenders: Lender[] = [];
+  #waitingLenders: Lender[] = [];
   /** Bytes not taken yet. */
   #pending = 0;
   #blocked = false;
@@ -99,14 +109,19 @@ class DirectWriter implements SocketWriter {
     this.#handle = handle;
     this.#binding = native;
     this.#onDrain = onDrain;
+    this.#encrypts = socket instanceof TLSSocket;
   }
 
-  write(data: Chunk): boolean {
-    if (data.length === 0 || this.#socket.destroyed) return true;
+  write(data: Chunk, lender?: Lender): boolean {
+    if (data.length === 0 || this.#socket.destroyed) {
+      lender?.release();
+      return true;
+    }
+    if (lender) (this.#writing ? this.#waitingLenders : this.#lenders).push(lender);
     if (this.#writing) this.#queue.push(data);
     else if (!this.#give(data)) return true;
     this.#pending += data.length;
-    if (this.#pending >= highWaterMark) this.#blocked = true;
+    if (this.#pending >= (this.#encrypts ? tlsHighWaterMark : highWaterMark)) this.#blocked = true;
     return !this.#blocked;
   }
 
@@ -123,16 +138,17 @@ class DirectWriter implements SocketWriter {
       this.#fail(status);
       return;
     }
+    this.#release();
     const queue = this.#queue;
     this.#pending = 0;
     if (queue.length > 0) {
       this.#queue = [];
+      [this.#lenders, this.#waitingLenders] = [this.#waitingLenders, this.#lenders];
       if (this.#giveAll(queue)) for (const chunk of queue) this.#pending += chunk.length;
     }
     this.#spare ??= request;
-    if (this.#writing) return;
-    if (this.#ending) this.#socket.end();
-    if (!this.#blocked) return;
+    if (this.#ending && !this.#writing) this.#socket.end();
+    if (!this.#blocked || (this.#encrypts ? this.#pending >= tlsHighWaterMark / 2 : this.#writing)) return;
     this.#blocked = false;
     this.#onDrain();
   }
@@ -174,11 +190,18 @@ class DirectWriter implements SocketWriter {
     }
     if (this.#binding.streamBaseState[this.#binding.kLastWriteWasAsync] === 0) {
       this.#spare = request;
+      this.#release();
       return false;
     }
-    request.data = data;
+    if (this.#encrypts) this.#release();
+    else request.data = data;
     this.#writing = true;
     return true;
+  }
+
+  #release(): void {
+    for (const lender of this.#lenders) lender.release();
+    this.#lenders.length = 0;
   }
 
   #fail(status: number): void {

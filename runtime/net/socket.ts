@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import type { Connection, ConnectionHandler } from './connection.ts';
+import type { Connection, ConnectionHandler, Lender } from './connection.ts';
 import { takeReads } from './read-buffer.ts';
 import { type SocketWriter, socketWriter } from './socket-writer.ts';
 
@@ -33,8 +33,8 @@ class SocketConnection implements Connection {
     socket.on('close', () => this.#guard(() => this.handler.onClose(this.#error)));
   }
 
-  write(data: Buffer | string): boolean {
-    return this.#writer.write(data);
+  write(data: Buffer | string, lender?: Lender): boolean {
+    return this.#writer.write(data, lender);
   }
 
   end(): void {

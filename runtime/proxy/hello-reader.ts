@@ -46,7 +46,7 @@ export function readHello(
         timer.cancel();
         timer = clock.schedule(timeout, giveUp);
       }
-      seen = seen.length === 0 ? chunk : Buffer.concat([seen, chunk]);
+      seen = Buffer.concat([seen, chunk]);
       look();
     },
     onEnd: () => settle(undefined),

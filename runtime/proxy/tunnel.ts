@@ -1,5 +1,5 @@
 import type { Clock } from '../model/index.ts';
-import type { Connection, ConnectionHandler } from '../net/index.ts';
+import { type Connection, type ConnectionHandler, Output } from '../net/index.ts';
 import { IdleWatch } from './idle-watch.ts';
 
 /** What went through a tunnel. */
@@ -10,10 +10,18 @@ export interface TunnelResult {
   readonly error?: Error;
 }
 
-interface Side {
-  bytes: number;
-  ended: boolean;
-  closed: boolean;
+/** One of the connections: what came from it, and what goes to it. */
+class Side {
+  bytes = 0;
+  ended = false;
+  closed = false;
+  readonly connection: Connection;
+  readonly output: Output;
+
+  constructor(connection: Connection) {
+    this.connection = connection;
+    this.output = new Output(connection);
+  }
 }
 
 /**
@@ -27,10 +35,7 @@ export function tunnel(
   done: (result: TunnelResult) => void,
 ): void {
   const { clock, idleTimeout } = options;
-  const sides: [Side, Side] = [
-    { bytes: 0, ended: false, closed: false },
-    { bytes: 0, ended: false, closed: false },
-  ];
+  const sides: [Side, Side] = [new Side(first), new Side(second)];
   let failure: Error | undefined;
   const watch = new IdleWatch(clock, idleTimeout, () => {
     const error = new Error(`nothing was sent for ${idleTimeout} ms`);
@@ -38,32 +43,35 @@ export function tunnel(
     second.destroy(error);
   });
 
-  const copy = (from: Connection, to: Connection, side: Side, other: Side): ConnectionHandler => ({
+  const copy = (from: Side, to: Side): ConnectionHandler => ({
     onData(chunk) {
       watch.touch();
-      side.bytes += chunk.length;
-      if (!to.write(chunk)) from.pause();
+      from.bytes += chunk.length;
+      to.output.bytes(chunk);
+      if (to.output.blocked) from.connection.pause();
     },
     onEnd() {
-      side.ended = true;
-      to.end();
+      from.ended = true;
+      to.output.flush();
+      to.connection.end();
     },
     onDrain() {
-      to.resume();
+      from.output.blocked = false;
+      to.connection.resume();
     },
     onClose(error) {
-      side.closed = true;
+      from.closed = true;
       failure ??= error;
-      if (!other.closed) {
-        if (!side.ended || !other.ended) to.destroy(error);
+      if (!to.closed) {
+        if (!from.ended || !to.ended) to.connection.destroy(error);
         return;
       }
       watch.stop();
       done({ sent: sides[0].bytes, received: sides[1].bytes, ...(failure && { error: failure }) });
     },
   });
-  first.handler = copy(first, second, sides[0], sides[1]);
-  second.handler = copy(second, first, sides[1], sides[0]);
+  first.handler = copy(sides[0], sides[1]);
+  second.handler = copy(sides[1], sides[0]);
   first.resume();
   second.resume();
 }

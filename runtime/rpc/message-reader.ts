@@ -18,9 +18,9 @@ export class MessageReader {
     return this.#bytes > 0;
   }
 
-  /** Throws when what came is no message, or too large. */
+  /** Throws when what came is no message, or too large. The chunk is copied. */
   add(chunk: Buffer): void {
-    this.#chunks.push(chunk);
+    this.#chunks.push(Buffer.from(chunk));
     this.#bytes += chunk.length;
     while (this.#bytes >= prefixSize) {
       const size = this.#nextSize();

@@ -12,12 +12,12 @@ import type {
 } from '../http.ts';
 import { IdleLimit, usableFor } from '../idle-limit.ts';
 import { readLatin1 } from '../latin1.ts';
+import { Output } from '../output.ts';
 import { BodyReader, type BodySink } from './body-reader.ts';
 import { type ClientExchange, Http1ClientStream } from './client-stream.ts';
 import { Deadline } from './deadline.ts';
 import { checkPartialHead, findHeadEnd, HeadParser } from './head-parser.ts';
 import { MessageWriter } from './message-writer.ts';
-import { Output } from './output.ts';
 import { UpgradeOffer } from './upgrade.ts';
 
 export interface Http1ClientOptions {

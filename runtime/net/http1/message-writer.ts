@@ -1,4 +1,5 @@
 import type { HeaderList, RequestHead, ResponseHead } from '../http.ts';
+import type { Output } from '../output.ts';
 import {
   FieldRole,
   isAuthority,
@@ -10,7 +11,6 @@ import {
   parseContentLength,
 } from './fields.ts';
 import { HeadWriter } from './head-writer.ts';
-import type { Output } from './output.ts';
 import { statusLine } from './status-line.ts';
 import type { UpgradeOffer, UpgradeRequest } from './upgrade.ts';
 

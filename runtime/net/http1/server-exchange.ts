@@ -1,7 +1,7 @@
 import type { HeaderList, RequestReceiver, ResetReason, ResponseHead, ServerStream } from '../http.ts';
+import type { Output } from '../output.ts';
 import type { HeadParser } from './head-parser.ts';
 import type { MessageWriter } from './message-writer.ts';
-import type { Output } from './output.ts';
 import type { UpgradeRequest } from './upgrade.ts';
 
 /** What an exchange needs of its connection. */

@@ -1,12 +1,12 @@
 import type { Clock } from '../../model/index.ts';
 import type { Connection, ConnectionHandler } from '../connection.ts';
 import type { HttpLimits, ResetReason, ServerConnection } from '../http.ts';
+import { Output } from '../output.ts';
 import { BodyReader, type BodySink } from './body-reader.ts';
 import { Deadline } from './deadline.ts';
 import type { HeadParser } from './head-parser.ts';
 import { Inbox } from './inbox.ts';
 import { closingResponse, MessageWriter } from './message-writer.ts';
-import { Output } from './output.ts';
 import { incomplete, RequestReader } from './request-reader.ts';
 import { type ExchangeOwner, ServerExchange } from './server-exchange.ts';
 import type { Http1ServerHandler } from './server-handler.ts';

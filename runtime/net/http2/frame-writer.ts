@@ -1,15 +1,20 @@
 import type { Connection } from '../connection.ts';
 import { writeLatin1 } from '../latin1.ts';
 import { atTurnEnd, type TurnEnd } from '../turn.ts';
+import { WriteBuffer } from '../write-buffer.ts';
 import { clientPreface, defaultMaxFrameSize, Flag, FrameType, frameHeadSize } from './frame.ts';
 import { HpackEncoder } from './hpack/encoder.ts';
 
-const bufferSize = 65_536;
-/** Chunks from this size on are passed on as they are; below it, a copy costs less than a write of its own. */
-const passThrough = 32_768;
-const maxPooled = 16;
-/** Buffers are held only from the first frame of a turn to its flush, so that few serve many connections. */
-const pool: Buffer[] = [];
+/** A DATA frame for which a buffer has less room begins the next one. */
+const smallestRest = 1024;
+
+/** Hears of what leaves. */
+export interface WriteListener {
+  /** Bytes were given to the connection; it said whether it takes more. */
+  onWrite(bytes: number, writable: boolean): void;
+  /** All that waited was given. */
+  onFlush(): void;
+}
 
 /** Serialises frames. What arises in one turn of the event loop leaves together at its end. */
 export class FrameWriter implements TurnEnd {
@@ -17,39 +22,42 @@ export class FrameWriter implements TurnEnd {
   maxFrameSize = defaultMaxFrameSize;
   readonly encoder: HpackEncoder;
   readonly #connection: Connection;
-  readonly #onFlush: (bytes: number, writable: boolean) => void;
-  #buffer: Buffer | undefined;
-  #used = 0;
-  /** What precedes the buffer. */
-  #parts: Buffer[] = [];
-  #partBytes = 0;
+  readonly #listener: WriteListener;
+  #buffer: WriteBuffer | undefined;
+  /** Bytes of this turn that were written already. */
+  #written = 0;
   /** Where in the buffer the last frame begins, if END_STREAM may yet be set on it. */
   #lastFrame = -1;
   #scheduled = false;
   #stopped = false;
 
-  constructor(connection: Connection, tableLimit: number, onFlush: (bytes: number, writable: boolean) => void) {
+  constructor(connection: Connection, tableLimit: number, listener: WriteListener) {
     this.#connection = connection;
     this.encoder = new HpackEncoder(tableLimit);
-    this.#onFlush = onFlush;
+    this.#listener = listener;
   }
 
-  /** Bytes that wait for the flush. */
+  /** Bytes of this turn of the event loop. */
   get pending(): number {
-    return this.#partBytes + this.#used;
+    return this.#written + (this.#buffer?.used ?? 0);
+  }
+
+  /** The largest payload of a DATA frame that fits behind what waits. */
+  get dataRoom(): number {
+    const room = (this.#buffer?.room ?? 0) - frameHeadSize;
+    return room < smallestRest ? this.maxFrameSize : Math.min(room, this.maxFrameSize);
   }
 
   preface(): void {
-    const buffer = this.#reserve(clientPreface.length);
-    this.#used += clientPreface.copy(buffer, this.#used);
+    this.#reserve(clientPreface.length).add(clientPreface, 0);
   }
 
   /** `settings` is `[identifier, value, …]`. */
   settings(settings: readonly number[]): void {
     const buffer = this.#control(FrameType.Settings, 0, 0, settings.length * 3);
     for (let i = 0; i < settings.length; i += 2) {
-      this.#used = buffer.writeUInt16BE(settings[i], this.#used);
-      this.#used = buffer.writeUInt32BE(settings[i + 1], this.#used);
+      buffer.used = buffer.bytes.writeUInt16BE(settings[i], buffer.used);
+      buffer.used = buffer.bytes.writeUInt32BE(settings[i + 1], buffer.used);
     }
   }
 
@@ -60,44 +68,44 @@ export class FrameWriter implements TurnEnd {
   /** `payload` holds the eight opaque bytes at `offset`. */
   ping(payload: Buffer, offset: number, ack: boolean): void {
     const buffer = this.#control(FrameType.Ping, ack ? Flag.Ack : 0, 0, 8);
-    this.#used += payload.copy(buffer, this.#used, offset, offset + 8);
+    buffer.used += payload.copy(buffer.bytes, buffer.used, offset, offset + 8);
   }
 
   goAway(lastStreamId: number, code: number, reason: string): void {
     const buffer = this.#control(FrameType.GoAway, 0, 0, 8 + reason.length);
-    this.#used = buffer.writeUInt32BE(lastStreamId, this.#used);
-    this.#used = buffer.writeUInt32BE(code, this.#used);
-    this.#used += writeLatin1(buffer, reason, this.#used);
+    buffer.used = buffer.bytes.writeUInt32BE(lastStreamId, buffer.used);
+    buffer.used = buffer.bytes.writeUInt32BE(code, buffer.used);
+    buffer.used += writeLatin1(buffer.bytes, reason, buffer.used);
   }
 
   resetStream(streamId: number, code: number): void {
     const buffer = this.#control(FrameType.ResetStream, 0, streamId, 4);
-    this.#used = buffer.writeUInt32BE(code, this.#used);
+    buffer.used = buffer.bytes.writeUInt32BE(code, buffer.used);
   }
 
   windowUpdate(streamId: number, increment: number): void {
     const buffer = this.#control(FrameType.WindowUpdate, 0, streamId, 4);
-    this.#used = buffer.writeUInt32BE(increment, this.#used);
+    buffer.used = buffer.bytes.writeUInt32BE(increment, buffer.used);
   }
 
   headers(streamId: number, pseudo: readonly string[], fields: readonly string[], endStream: boolean): void {
     const buffer = this.#reserve(frameHeadSize + HpackEncoder.bound(pseudo, fields));
-    const frame = this.#used;
+    const frame = buffer.used;
     const start = frame + frameHeadSize;
-    const end = this.encoder.encode(buffer, start, pseudo, fields);
+    const end = this.encoder.encode(buffer.bytes, start, pseudo, fields);
     if (end - start > this.maxFrameSize) {
-      this.#fragments(streamId, Buffer.from(buffer.subarray(start, end)), endStream);
+      this.#fragments(streamId, Buffer.from(buffer.bytes.subarray(start, end)), endStream);
       return;
     }
     writeHead(
-      buffer,
+      buffer.bytes,
       frame,
       end - start,
       FrameType.Headers,
       Flag.EndHeaders | (endStream ? Flag.EndStream : 0),
       streamId,
     );
-    this.#used = end;
+    buffer.used = end;
     this.#lastFrame = frame;
   }
 
@@ -108,37 +116,30 @@ export class FrameWriter implements TurnEnd {
       const end = Math.min(block.length, at + this.maxFrameSize);
       if (end === block.length) flags |= Flag.EndHeaders;
       const buffer = this.#control(type, flags, streamId, end - at);
-      this.#used += block.copy(buffer, this.#used, at, end);
+      buffer.used += block.copy(buffer.bytes, buffer.used, at, end);
       flags = 0;
       type = FrameType.Continuation;
     }
   }
 
-  /** At most {@link maxFrameSize} bytes. The chunk must not change until it was flushed. */
-  data(streamId: number, chunk: Buffer, start: number, end: number, endStream: boolean): void {
+  /** At most {@link dataRoom} bytes. The chunk is the caller's again. */
+  data(streamId: number, chunk: Buffer, start: number, end: number): void {
     const length = end - start;
-    const large = length >= passThrough;
-    const frame = frameHeadSize + (large ? 0 : length);
-    const buffer = this.#reserve(frame);
-    const at = this.#used;
-    writeHead(buffer, at, length, FrameType.Data, endStream ? Flag.EndStream : 0, streamId);
-    this.#used += frame;
-    if (large) {
-      this.#spill();
-      this.#parts.push(length === chunk.length ? chunk : chunk.subarray(start, end));
-      this.#partBytes += length;
-    } else {
-      chunk.copy(buffer, at + frameHeadSize, start, end);
-      this.#lastFrame = at;
-    }
+    const buffer = this.#reserve(frameHeadSize + length);
+    const frame = buffer.used;
+    writeHead(buffer.bytes, frame, length, FrameType.Data, 0, streamId);
+    chunk.copy(buffer.bytes, frame + frameHeadSize, start, end);
+    buffer.used += frameHeadSize + length;
+    this.#lastFrame = frame;
+    if (buffer.room === 0) this.#write(buffer);
   }
 
   /** Sets END_STREAM on the stream's last frame if that is still at hand; else sends an empty one. */
   endStream(streamId: number): void {
     const frame = this.#lastFrame;
-    const buffer = this.#buffer;
-    if (frame >= 0 && buffer && buffer.readUInt32BE(frame + 5) === streamId) {
-      buffer[frame + 4] |= Flag.EndStream;
+    const bytes = this.#buffer?.bytes;
+    if (frame >= 0 && bytes && bytes.readUInt32BE(frame + 5) === streamId) {
+      bytes[frame + 4] |= Flag.EndStream;
       this.#lastFrame = -1;
     } else {
       this.#control(FrameType.Data, Flag.EndStream, streamId, 0);
@@ -147,23 +148,17 @@ export class FrameWriter implements TurnEnd {
 
   /** Writes now what waits for the end of the turn. */
   flush(): void {
-    const bytes = this.pending;
-    if (bytes === 0 || this.#stopped) return;
-    const parts = this.#parts;
-    if (parts.length > 0) this.#parts = [];
-    this.#partBytes = 0;
-    let writable = true;
-    for (const part of parts) writable = this.#connection.write(part);
-    if (this.#used > 0) writable = this.#connection.write(this.#takeUsed());
-    this.#onFlush(bytes, writable);
+    if (this.pending === 0 || this.#stopped) return;
+    if (this.#buffer) this.#write(this.#buffer);
+    this.#written = 0;
+    this.#listener.onFlush();
   }
 
   /** Drops what waits and what comes. */
   stop(): void {
     this.#stopped = true;
-    this.#parts = [];
-    this.#partBytes = 0;
-    if (this.#used > 0) this.#takeUsed();
+    this.#buffer?.drop();
+    this.#buffer = undefined;
   }
 
   onTurnEnd(): void {
@@ -172,43 +167,30 @@ export class FrameWriter implements TurnEnd {
   }
 
   /** Begins a frame of known length; the caller fills the payload in. */
-  #control(type: number, flags: number, streamId: number, length: number): Buffer {
+  #control(type: number, flags: number, streamId: number, length: number): WriteBuffer {
     const buffer = this.#reserve(frameHeadSize + length);
-    writeHead(buffer, this.#used, length, type, flags, streamId);
-    this.#used += frameHeadSize;
+    writeHead(buffer.bytes, buffer.used, length, type, flags, streamId);
+    buffer.used += frameHeadSize;
     return buffer;
   }
 
-  #reserve(size: number): Buffer {
-    if (this.#stopped) this.#used = 0;
+  #reserve(size: number): WriteBuffer {
+    if (this.#stopped) this.stop();
     else if (!this.#scheduled) {
       this.#scheduled = true;
       atTurnEnd(this);
     }
     this.#lastFrame = -1;
-    if (this.#buffer && this.#used + size <= this.#buffer.length) return this.#buffer;
-    if (this.#buffer) this.#spill();
-    this.#buffer = size > bufferSize ? Buffer.allocUnsafe(size) : (pool.pop() ?? Buffer.allocUnsafeSlow(bufferSize));
+    if (this.#buffer && this.#buffer.room < size) this.#write(this.#buffer);
+    this.#buffer ??= WriteBuffer.take(size);
     return this.#buffer;
   }
 
-  #spill(): void {
-    this.#partBytes += this.#used;
-    this.#parts.push(this.#takeUsed());
-  }
-
-  /** Copies a small part out and gives the buffer back; a buffer that is mostly full goes as it is. */
-  #takeUsed(): Buffer {
-    const buffer = this.#buffer!;
-    const used = this.#used;
+  #write(buffer: WriteBuffer): void {
+    const { used } = buffer;
     this.#buffer = undefined;
-    this.#used = 0;
-    this.#lastFrame = -1;
-    if (used * 2 > buffer.length) return buffer.subarray(0, used);
-    const copy = Buffer.allocUnsafe(used);
-    buffer.copy(copy, 0, 0, used);
-    if (pool.length < maxPooled && buffer.length === bufferSize) pool.push(buffer);
-    return copy;
+    this.#written += used;
+    this.#listener.onWrite(used, buffer.writeTo(this.#connection));
   }
 }
 

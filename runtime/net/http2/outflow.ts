@@ -1,6 +1,7 @@
 import type { HeaderList } from '../http.ts';
 import { defaultWindow, maxWindow } from './frame.ts';
 import type { FrameWriter } from './frame-writer.ts';
+import { HeldBytes } from './held-bytes.ts';
 
 /** Body bytes that leave in one turn of the event loop; what is beyond waits in the queues of its streams. */
 const turnLimit = 262_144;
@@ -36,7 +37,7 @@ export class Outflow {
   /** Bytes that may go into one DATA frame now. */
   grant(wanted: number): number {
     if (this.#blocked || this.writer.pending >= turnLimit) return 0;
-    return Math.min(wanted, this.window, this.writer.maxFrameSize);
+    return Math.min(wanted, this.window, this.writer.dataRoom);
   }
 
   /** Adds to the connection's window. False when it overflows. */
@@ -78,9 +79,7 @@ export class SendQueue {
   window: number;
   readonly #owner: SendQueueOwner;
   readonly #outflow: Outflow;
-  #chunks: Buffer[] = [];
-  /** Position in the first chunk. */
-  #offset = 0;
+  #held: HeldBytes | undefined;
   #ending = false;
   #trailers: HeaderList | undefined;
 
@@ -90,16 +89,17 @@ export class SendQueue {
     this.window = window;
   }
 
-  /** False when a part has to wait. */
+  /** False when a part has to wait: that is copied. */
   write(chunk: Buffer): boolean {
     if (this.#ending) return true;
     let sent = 0;
-    if (this.#chunks.length === 0 && this.#outflow.idle) {
+    if (!this.#held && this.#outflow.idle) {
       sent = this.#send(chunk, 0, chunk.length);
       if (sent > 0) this.#owner.onSent(sent);
     }
-    if (sent === chunk.length) return this.#chunks.length === 0;
-    this.#chunks.push(sent === 0 ? chunk : chunk.subarray(sent));
+    if (sent === chunk.length) return !this.#held;
+    this.#held ??= new HeldBytes();
+    this.#held.add(chunk, sent);
     if (this.window > 0) this.#outflow.schedule(this);
     return false;
   }
@@ -108,13 +108,13 @@ export class SendQueue {
     if (this.#ending) return;
     this.#ending = true;
     this.#trailers = trailers;
-    if (this.#chunks.length === 0) this.#finish();
+    if (!this.#held) this.#finish();
   }
 
   /** Changes the stream's window. False when it overflows. */
   widen(increment: number): boolean {
     this.window += increment;
-    if (this.window > 0 && this.#chunks.length > 0) {
+    if (this.window > 0 && this.#held) {
       this.#outflow.schedule(this);
       this.#outflow.pump();
     }
@@ -123,25 +123,24 @@ export class SendQueue {
 
   /** Drops what waits and takes no more. */
   clear(): void {
-    this.#chunks = [];
+    this.#held?.clear();
+    this.#held = undefined;
     this.#ending = true;
   }
 
   /** Sends up to `share` bytes, and lines up again if there is more. */
   sendShare(share: number): void {
+    const held = this.#held;
     let left = share;
-    while (left > 0 && this.#chunks.length > 0) {
-      const chunk = this.#chunks[0];
-      const sent = this.#send(chunk, this.#offset, Math.min(chunk.length, this.#offset + left));
+    for (let page = held?.first; held && page && left > 0; page = held.first) {
+      const sent = this.#send(page.bytes, page.start, Math.min(page.end, page.start + left));
       if (sent === 0) break;
       left -= sent;
-      this.#offset += sent;
-      if (this.#offset < chunk.length) continue;
-      this.#offset = 0;
-      this.#chunks.shift();
+      held.skip(sent);
     }
+    if (held?.length === 0) this.#held = undefined;
     if (left < share) this.#owner.onSent(share - left);
-    if (this.#chunks.length > 0) {
+    if (this.#held) {
       if (this.window > 0) this.#outflow.schedule(this);
     } else if (left < share) {
       if (this.#ending) this.#finish();
@@ -156,7 +155,7 @@ export class SendQueue {
     while (at < end) {
       const size = Math.min(this.#outflow.grant(end - at), this.window);
       if (size <= 0) break;
-      writer.data(this.#owner.id, chunk, at, at + size, false);
+      writer.data(this.#owner.id, chunk, at, at + size);
       this.window -= size;
       this.#outflow.window -= size;
       at += size;

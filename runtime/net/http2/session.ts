@@ -6,7 +6,7 @@ import { Patience } from './budget.ts';
 import { ConnectionError, defaultMaxFrameSize, ErrorCode, FrameType, protocolError, Setting } from './frame.ts';
 import { FrameDispatcher, type FrameTarget } from './frame-dispatcher.ts';
 import { FrameReader, type FrameSink } from './frame-reader.ts';
-import { FrameWriter } from './frame-writer.ts';
+import { FrameWriter, type WriteListener } from './frame-writer.ts';
 import type { HeadFault } from './header-blocks.ts';
 import type { Http2Options } from './options.ts';
 import { Outflow } from './outflow.ts';
@@ -26,7 +26,7 @@ const largeFrameSize = 65_536;
 
 /** What client and server have in common: all of a connection but the meaning of heads. */
 export abstract class Session<S extends Http2Stream>
-  implements ConnectionHandler, FrameSink, FrameTarget, StreamOwner, Watched
+  implements ConnectionHandler, FrameSink, FrameTarget, StreamOwner, Watched, WriteListener
 {
   readonly outflow: Outflow;
   readonly streamWindow: number;
@@ -63,7 +63,7 @@ export abstract class Session<S extends Http2Stream>
     const frameSize = isStranger ? defaultMaxFrameSize : largeFrameSize;
     this.#reader = new FrameReader(this, frameSize, server);
     this.#dispatcher = new FrameDispatcher(this, limits, tableSize);
-    this.writer = new FrameWriter(connection, tableSize, (bytes, writable) => this.#onFlush(bytes, writable));
+    this.writer = new FrameWriter(connection, tableSize, this);
     this.outflow = new Outflow(this.writer);
     this.#window = new ReceiveWindow(this.writer, options.connectionWindow ?? 16_777_216);
     this.#timers = new SessionTimers(this, clock, limits);
@@ -119,6 +119,17 @@ export abstract class Session<S extends Http2Stream>
   onClose(): void {
     this.#tearDown('connection');
     this.#timers.stopLingering();
+  }
+
+  onWrite(bytes: number, writable: boolean): void {
+    if (writable) return;
+    this.outflow.block();
+    // Only servers stop reading, or two sides could wait for each other.
+    if (this.#server) this.#backlog.add(bytes);
+  }
+
+  onFlush(): void {
+    this.outflow.pump();
   }
 
   onFrame(type: number, flags: number, streamId: number, payload: Buffer, start: number, end: number): void {
@@ -337,15 +348,5 @@ export abstract class Session<S extends Http2Stream>
       if (stream.sending.widen(difference)) continue;
       throw new ConnectionError(ErrorCode.FlowControlError, 'a stream window overflows');
     }
-  }
-
-  #onFlush(bytes: number, writable: boolean): void {
-    if (writable) {
-      this.outflow.pump();
-      return;
-    }
-    this.outflow.block();
-    // Only servers stop reading, or two sides could wait for each other.
-    if (this.#server) this.#backlog.add(bytes);
   }
 }

@@ -1,6 +1,6 @@
 import type { HeaderList, RequestReceiver, ResetReason, Stream } from '../http.ts';
 import { ErrorCode } from './frame.ts';
-import { HeldBody } from './held-body.ts';
+import { HeldBytes } from './held-bytes.ts';
 import { type Outflow, SendQueue, type SendQueueOwner } from './outflow.ts';
 
 /** What a stream needs of its connection. */
@@ -37,7 +37,8 @@ export abstract class Http2Stream implements Stream, SendQueueOwner {
   protected dead = false;
   protected readonly owner: StreamOwner;
   #paused = false;
-  #held: HeldBody | undefined;
+  /** What came while its reader paused. */
+  #held: HeldBytes | undefined;
   /** The end waits behind what is held. */
   #endHeld = false;
   #trailers: HeaderList | undefined;
@@ -119,7 +120,7 @@ export abstract class Http2Stream implements Stream, SendQueueOwner {
       if (this.#promised < 0) return false;
     }
     if (this.#paused || this.#held) {
-      this.#held ??= new HeldBody();
+      this.#held ??= new HeldBytes();
       this.#held.add(chunk);
     } else {
       this.#deliver(chunk);
@@ -170,7 +171,9 @@ export abstract class Http2Stream implements Stream, SendQueueOwner {
   #die(): void {
     this.dead = true;
     this.sending.clear();
-    if (this.#held) this.owner.credit(this.#held.bytes);
+    if (!this.#held) return;
+    this.owner.credit(this.#held.length);
+    this.#held.clear();
     this.#held = undefined;
   }
 
@@ -183,9 +186,12 @@ export abstract class Http2Stream implements Stream, SendQueueOwner {
 
   #deliverHeld(): void {
     while (this.#held && !this.#paused) {
-      const chunk = this.#held.take();
-      if (chunk) this.#deliver(chunk);
-      if (this.#held?.empty) this.#held = undefined;
+      const page = this.#held.shift();
+      if (page) {
+        this.#deliver(page.view);
+        page.free();
+      }
+      if (this.#held?.length === 0) this.#held = undefined;
     }
     if (this.dead || this.#paused || !this.#endHeld) return;
     this.#endHeld = false;

@@ -325,16 +325,28 @@ describe('A response', () => {
     expect(connection.writes).toEqual(['HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok'.repeat(2)]);
   });
 
-  test('with a large body passes the very same bytes', async () => {
-    const body = Buffer.alloc(50_000, 'x');
+  test('leaves as one write with its head, in a turn, and what was given for it may change at once', async () => {
+    const parts = [
+      ['a', 5000],
+      ['b', 10_000],
+      ['c', 100_000],
+      ['d', 35_000],
+    ] as const;
     const handler = new RecordingHandler(({ stream }) => {
-      stream.respond({ status: 200, headers: ['content-length', '50000'] }, false);
-      stream.write(body);
+      stream.respond({ status: 200, headers: ['content-length', '150000'] }, false);
+      for (const [letter, size] of parts) {
+        const part = Buffer.alloc(size, letter);
+        stream.write(part);
+        part.fill('!');
+      }
       stream.end();
     });
     const { connection } = overMemory(handler);
     connection.receive('GET / HTTP/1.1\r\nhost: a\r\n\r\n');
-    expect(connection.writes[1]).toBe(body);
+    await turn();
+    expect(connection.writes).toHaveLength(1);
+    const body = parts.map(([letter, size]) => letter.repeat(size)).join('');
+    expect(connection.written).toBe(`HTTP/1.1 200 OK\r\ncontent-length: 150000\r\n\r\n${body}`);
   });
 
   test.each([
@@ -430,7 +442,7 @@ describe('Flow control', () => {
   });
 
   test('starts no further request while the client does not read its answers', async () => {
-    const handler = new RecordingHandler((served) => served.reply(200, [], 'x'.repeat(10_000)));
+    const handler = new RecordingHandler((served) => served.reply(200, [], 'x'.repeat(300_000)));
     const { connection } = overMemory(handler);
     connection.takesMore = false;
     connection.receive(get.repeat(3));
@@ -448,9 +460,9 @@ describe('Flow control', () => {
     connection.receive(get);
     const { stream } = handler.served[0];
     stream.respond({ status: 200, headers: [] }, false);
-    expect(stream.write(Buffer.alloc(10_000))).toBe(true);
+    expect(stream.write(Buffer.alloc(300_000))).toBe(true);
     connection.takesMore = false;
-    expect(stream.write(Buffer.alloc(10_000))).toBe(false);
+    expect(stream.write(Buffer.alloc(300_000))).toBe(false);
     connection.handler.onDrain();
     expect(handler.served[0].drains).toBe(1);
     connection.handler.onDrain();

@@ -15,6 +15,7 @@ import {
 } from '../../../runtime/net/http.ts';
 import { createHttp1Server, type Http1ServerHandler } from '../../../runtime/net/http1/index.ts';
 import { type Listener, listenPlain } from '../../../runtime/net/listener.ts';
+import { strict } from '../../support/strict-connection.ts';
 
 const unattended: ConnectionHandler = { onData() {}, onEnd() {}, onDrain() {}, onClose() {} };
 
@@ -202,7 +203,7 @@ export async function serve(handler: Http1ServerHandler, change: Partial<HttpLim
     { host: '127.0.0.1', port: 0, maxConnections: 100 },
     ({ connection }) => {
       connections.push(
-        createHttp1Server(connection, handler, { limits: limits(change), clock: systemClock, scheme: 'http' }),
+        createHttp1Server(strict(connection), handler, { limits: limits(change), clock: systemClock, scheme: 'http' }),
       );
     },
   );

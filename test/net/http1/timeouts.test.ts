@@ -67,7 +67,7 @@ describe('A server', () => {
   });
 
   test('breaks off a client that does not read its answer', () => {
-    const { clock, connection } = server(new RecordingHandler((served) => served.reply(200, [], 'x'.repeat(10_000))));
+    const { clock, connection } = server(new RecordingHandler((served) => served.reply(200, [], 'x'.repeat(300_000))));
     connection.takesMore = false;
     connection.receive(get);
     clock.advance(5000);

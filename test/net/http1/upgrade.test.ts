@@ -101,7 +101,7 @@ describe('A server', () => {
     const [served] = handler.served;
     served.stream.respond({ status: 101, headers: [] }, false);
     connection.takesMore = false;
-    expect(served.stream.write(Buffer.alloc(100_000))).toBe(false);
+    expect(served.stream.write(Buffer.alloc(300_000))).toBe(false);
     connection.takesMore = true;
     connection.handler.onDrain();
     expect(served.drains).toBe(1);

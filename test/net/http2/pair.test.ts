@@ -128,21 +128,24 @@ describe('what arises in one turn of the event loop', () => {
     expect(data.map(({ flags }) => flags)).toEqual(Array(50).fill(flag.endStream));
   });
 
-  test('is the same chunk again when it is large', async () => {
+  test('leaves in writes of full TLS records when it is large, and may change at once where it came from', async () => {
     const connection = new MemoryConnection();
-    let written: unknown;
-    connection.write = (data) => {
-      if (data.length === 60_000) written = data;
-      return true;
-    };
     const client = createHttp2Client(connection, owner, options());
-    const settings = Buffer.from('000500010000', 'hex');
-    connection.handler.onData(frame(type.settings, 0, 0, settings));
+    const settings = Buffer.from('000400100000000500010000', 'hex');
+    connection.handler.onData(
+      Buffer.concat([frame(type.settings, 0, 0, settings), frame(type.window, 0, 0, uint32(1_000_000))]),
+    );
     const stream = client.request(post('/'), false, new RecordedResponse());
-    const chunk = Buffer.alloc(60_000);
-    stream.write(chunk);
-    await new Promise(setImmediate);
-    expect(written).toBe(chunk);
+    for (const letter of 'abcde') {
+      const chunk = Buffer.alloc(60_000, letter);
+      stream.write(chunk);
+      chunk.fill('!');
+    }
+    await until(() => connection.written.length === 2);
+    expect(connection.written[0]).toHaveLength(16 * 16_384);
+    const frames = splitFrames(Buffer.concat(connection.written).subarray(preface.length));
+    const body = Buffer.concat(frames.filter((each) => each.type === type.data).map(({ payload }) => payload));
+    expect(body.equals(Buffer.concat([...'abcde'].map((letter) => Buffer.alloc(60_000, letter))))).toBe(true);
   });
 
   test('is bounded, however large the windows of the peer are', async () => {

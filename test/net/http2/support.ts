@@ -20,6 +20,7 @@ import {
   type ServerStream,
   socketConnection,
 } from '../../../runtime/net/index.ts';
+import { strict } from '../../support/strict-connection.ts';
 
 export function options(limits: Partial<HttpLimits> = {}, clock: Clock = systemClock): Http2Options {
   return { limits: { ...defaultHttpLimits, ...limits }, clock };
@@ -141,7 +142,7 @@ export async function serve(
   const requests: RecordedRequest[] = [];
   const connections: ServerConnection[] = [];
   const port = await listen((socket) => {
-    const connection = socketConnection(socket);
+    const connection = strict(socketConnection(socket));
     const handler = {
       onRequest(head: RequestHead, stream: ServerStream, end: boolean) {
         const request = new RecordedRequest(head, stream, end);
@@ -208,7 +209,7 @@ export async function openClient(port: number, http2: Http2ClientOptions = optio
     onCapacity: (connection: ClientConnection) => void events.push(`capacity ${connection.capacity}`),
     onRetire: () => void events.push('retire'),
   };
-  return { connection: createHttp2Client(socketConnection(await openSocket(port)), owner, http2), events };
+  return { connection: createHttp2Client(strict(socketConnection(await openSocket(port))), owner, http2), events };
 }
 
 export function get(path: string, headers: HeaderList = []): RequestHead {
