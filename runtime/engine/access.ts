@@ -124,10 +124,16 @@ function matchOperation({ methods, paths }: OperationMatch, unclear: boolean): M
     ...(paths.length > 0 ? [pathMatchers.map((path) => path.describe()).join(' or ')] : []),
   ].join(' and ');
   return matcher(description, ({ method, path }) => {
-    if (methods.length > 0 && !(method === undefined ? unclear : methods.includes(method))) return false;
+    if (methods.length > 0 && !matchMethod(methods, method, unclear)) return false;
     if (pathMatchers.length === 0) return true;
     if (path === undefined || path.ambiguous) return unclear;
     for (const candidate of pathMatchers) if (candidate.test(path.path)) return true;
     return false;
   });
+}
+
+/** Methods are compared as they are written (RFC 9110 section 9.1), but some applications read `delete` as `DELETE`. */
+function matchMethod(methods: readonly string[], method: string | undefined, unclear: boolean): boolean {
+  if (method === undefined) return unclear;
+  return methods.includes(method) || (unclear && methods.includes(method.toUpperCase()));
 }

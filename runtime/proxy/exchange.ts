@@ -11,6 +11,7 @@ import { type Failure, type ResponseFlag, tooSlow } from './exchange-failure.ts'
 import type { ChangeResponse, ExchangePlan, ProxyContext } from './exchange-plan.ts';
 import { Tries, type TriesOwner } from './exchange-tries.ts';
 import { Call, statusFields, statusOfReply, statusOfTrailers } from './grpc.ts';
+import { withoutInternal } from './header-names.ts';
 import { IdleWatch } from './idle-watch.ts';
 import { type LocalReply, replyLocally } from './reply.ts';
 import { RequestBody } from './request-body.ts';
@@ -153,7 +154,8 @@ export class Exchange implements TriesOwner {
 
   onRequestEnd(trailers: HeaderList | undefined): void {
     if (this.#done) return;
-    this.body.end(trailers, this.#tries.stream);
+    // Proxies speak of callers in heads only; applications may not tell trailers from those.
+    this.body.end(trailers && withoutInternal(trailers), this.#tries.stream);
     if (this.#responseEnded) this.#finish(undefined);
   }
 

@@ -7,7 +7,7 @@ import type {
   ServerStream,
 } from '../net/index.ts';
 import { Forwarder, type ForwarderParts } from './forwarder.ts';
-import { withHyphens } from './header-names.ts';
+import { withoutInternal } from './header-names.ts';
 import { answerLocally } from './local-answer.ts';
 import type { MeshView } from './mesh-view.ts';
 import type { Routing } from './routing.ts';
@@ -20,17 +20,6 @@ export interface GatewayParts extends ForwarderParts {
   /** The port of the Gateway's listener. */
   readonly port: number;
 }
-
-/** Headers by which the mesh and its proxies speak of callers: nobody outside may set them. */
-const internalHeaders = new Set([
-  'forwarded',
-  'x-forwarded-client-cert',
-  'x-forwarded-for',
-  'x-forwarded-host',
-  'x-forwarded-port',
-  'x-forwarded-proto',
-  'x-real-ip',
-]);
 
 /** What comes from outside the mesh to one listener of a gateway. */
 export class GatewayListener {
@@ -92,11 +81,7 @@ export class GatewayListener {
 }
 
 function atTrustBoundary(head: RequestHead, remoteAddress: string): HeaderList {
-  const { headers } = head;
-  const kept: HeaderList = [];
-  for (let i = 0; i < headers.length; i += 2) {
-    if (!internalHeaders.has(withHyphens(headers[i]))) kept.push(headers[i], headers[i + 1]);
-  }
+  const kept = withoutInternal(head.headers);
   const host = remoteAddress.slice(0, remoteAddress.lastIndexOf(':'));
   kept.push('x-forwarded-for', host, 'x-forwarded-proto', head.scheme, 'x-forwarded-host', head.authority);
   return kept;

@@ -77,6 +77,15 @@ describe('access', () => {
     ).toEqual([false, false, false]);
   });
 
+  test('denies a method however it is written, and allows it as it is written', () => {
+    const to = [{ methods: ['DELETE'], paths: [] }];
+    for (const method of ['DELETE', 'delete', 'Delete']) {
+      expect(allowed([accessRule('deny', { to })], asked('/', method))).toBe(false);
+      expect(allowed([accessRule('allow', { to })], asked('/', method))).toBe(method === 'DELETE');
+    }
+    expect(allowed([accessRule('deny', { to })], asked('/', 'get'))).toBe(true);
+  });
+
   test('sees the same path however it is written', () => {
     const rules = [accessRule('deny', { to: [{ methods: [], paths: [prefix('/admin')] }] })];
     for (const path of ['/admin', '//admin', '/x/../admin/', '/%61dmin', '/./admin/x', '/x/%2e%2e/admin']) {

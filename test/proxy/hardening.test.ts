@@ -44,6 +44,8 @@ import {
 interface Heard {
   readonly line: string;
   readonly headers: string[];
+  /** Known once it is complete. */
+  trailers(): string[];
   complete(): boolean;
 }
 
@@ -53,6 +55,7 @@ async function startRecordingApp() {
     heard.push({
       line: `${request.method} ${request.url}`,
       headers: request.rawHeaders,
+      trailers: () => request.rawTrailers,
       complete: () => request.complete,
     });
     request.on('error', () => {});
@@ -204,6 +207,14 @@ describe('requests of HTTP/1.1', () => {
     const names = app.heard[0].headers.filter((_, i) => i % 2 === 0).map((name) => name.toLowerCase());
     expect(names.filter((name) => name === 'content-length' || name === 'transfer-encoding')).toHaveLength(1);
     expect(names.filter((name) => name.includes('_'))).toEqual([]);
+  });
+
+  it.each(doors)('spoofed callers, at the %s: trailers say nothing of them', async (door) => {
+    const trailers = ['X-Forwarded-Client-Cert: URI=spiffe://evil', 'x_forwarded_for: 1.2.3.4', 'x-checksum: 7'];
+    const head = 'POST / HTTP/1.1\r\nhost: a\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n';
+    const answer = await say(mesh.ports[door], `${head}2\r\nhi\r\n0\r\n${trailers.join('\r\n')}\r\n\r\n`);
+    expect(answer).toMatch(/^HTTP\/1\.1 200 /);
+    expect(app.heard[0].trailers()).toEqual(['x-checksum', '7']);
   });
 
   it.each(['__proto__', 'constructor', 'toString', 'hasownproperty'])(

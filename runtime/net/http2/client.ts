@@ -31,12 +31,16 @@ export interface Http2ClientOptions extends Http2Options {
 
 /** Streams we open before the server has said how many it takes (RFC 9113 section 6.5.2 recommends no less). */
 const assumedStreams = 100;
+/** Interim responses to one request, as over HTTP/1.1: they pass on without waiting for whoever reads them. */
+const maxInformational = 32;
 const keepalivePing = Buffer.from('are you?', 'latin1');
 
 class Http2ClientStream extends Http2Stream implements ClientStream {
   readonly response: ResponseReceiver;
   readonly upgrade: boolean;
   override headReceived = false;
+  /** Interim responses so far. */
+  informational = 0;
   readonly #method: string;
 
   constructor(id: number, owner: StreamOwner, sendWindow: number, head: RequestHead, response: ResponseReceiver) {
@@ -148,11 +152,12 @@ class Http2Client extends Session<Http2ClientStream> implements ClientConnection
   #onResponse(stream: Http2ClientStream, fields: HeaderList, endStream: boolean): void {
     const head = this.#heads.response(fields);
     const { contentLength } = this.#heads;
-    if (!head || (head.status < 200 && endStream)) {
+    const interim = head !== undefined && head.status < 200;
+    if (!head || (interim && (endStream || ++stream.informational > maxInformational))) {
       this.failStream(stream.id, ErrorCode.ProtocolError);
       return;
     }
-    if (head.status < 200) {
+    if (interim) {
       stream.response.onInformational(head);
       return;
     }

@@ -80,8 +80,9 @@ export class HeadReader {
     return this.#regular(fields, 2) ? { status, headers: fields } : undefined;
   }
 
+  /** What frames or routes a message comes too late in trailers (RFC 9110 section 6.5.1). */
   trailers(fields: HeaderList): boolean {
-    return this.#regular(fields, 0);
+    return this.#regular(fields, 0) && this.contentLength < 0 && this.#host === undefined;
   }
 
   #isMethod(method: string): boolean {

@@ -46,6 +46,8 @@ describe('a malformed request never reaches the handler', () => {
     ],
     ['trailers that do not end the stream', openRequest(1), frame(1, flag.endHeaders, 1, block('x-a', '1'))],
     ['a pseudo header in trailers', openRequest(1), frame(1, 5, 1, block(':path', '/'))],
+    ['a length in trailers', openRequest(1), frame(1, 5, 1, block('content-length', '0'))],
+    ['a host in trailers', openRequest(1), frame(1, 5, 1, block('host', 'evil.shop'))],
     ['a line break in trailers', openRequest(1), frame(1, 5, 1, block('x-a', 'a\nb'))],
     ['WINDOW_UPDATE of 0', openRequest(1), frame(type.window, 0, 1, uint32(0))],
   ])('%s resets the stream', async (_name, ...frames) => {

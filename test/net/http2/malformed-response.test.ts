@@ -38,10 +38,12 @@ describe('a malformed response resets the stream', () => {
     ['connection', head([':status', '200', 'connection', 'close'])],
     ['DATA before the head', frame(type.data, 0, 1, 'x')],
     ['a content-length without a body', head([':status', '200', 'content-length', '1'], flag.endStream)],
+    ['a length in trailers', head([':status', '200']), head(['content-length', '0'], flag.endStream)],
     ['a second head', head([':status', '200']), head([':status', '200'])],
     ['more body than content-length', head([':status', '200', 'content-length', '1']), frame(type.data, 0, 1, 'xy')],
     ['less body than content-length', head([':status', '200', 'content-length', '3']), frame(type.data, 1, 1, 'xy')],
     ['a body with status 204', head([':status', '204']), frame(type.data, 1, 1, 'x')],
+    ['a flood of interim responses', ...Array.from({ length: 33 }, () => head([':status', '103']))],
     ['a head over the limit', head([':status', '200', 'x-a', 'a'.repeat(62_000)])],
   ])('%s', async (_name, ...answer) => {
     const { server, connection, response, events } = await ask('GET', ...answer);
