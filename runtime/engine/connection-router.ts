@@ -1,4 +1,5 @@
 import type { BackendTarget, ConnectionRoutes, ObjectReference, TcpBackend, TlsRoute } from '../model/index.ts';
+import { findByHost } from './host-names.ts';
 
 /** Where a connection goes; `route` is absent where none says so and it goes to the service's own endpoints. */
 export interface ConnectionDecision {
@@ -18,9 +19,6 @@ export interface ConnectionRouter {
   route(serverName: string | undefined): ConnectionDecision | undefined;
 }
 
-/** Longer is no host name (RFC 1035); so the search for a wildcard has an end. */
-const maxNameLength = 253;
-
 /** Compiles the routes of connections to a port. `own` is where they go if there are none. */
 export function compileConnections(
   { tcpRoute, tlsRoutes = [] }: ConnectionRoutes,
@@ -33,7 +31,7 @@ export function compileConnections(
   return {
     byServerName,
     takesUnnamed: others !== undefined,
-    route: (serverName) => (serverName === undefined ? undefined : find(names, serverName)) ?? others,
+    route: (serverName) => (serverName === undefined ? undefined : findByHost(names, serverName)) ?? others,
   };
 }
 
@@ -46,16 +44,4 @@ function byName(routes: readonly TlsRoute[]): ReadonlyMap<string, ConnectionDeci
     }
   }
   return names;
-}
-
-/** The name itself, else the wildcard that has most of it. */
-function find(names: ReadonlyMap<string, ConnectionDecision>, serverName: string): ConnectionDecision | undefined {
-  if (serverName.length > maxNameLength || serverName.startsWith('*')) return undefined;
-  const exact = names.get(serverName);
-  if (exact) return exact;
-  for (let dot = serverName.indexOf('.', 1); dot >= 0; dot = serverName.indexOf('.', dot + 1)) {
-    const wildcard = names.get(`*${serverName.slice(dot)}`);
-    if (wildcard) return wildcard;
-  }
-  return undefined;
 }

@@ -1,5 +1,6 @@
 import type { HttpMatch, HttpRule, VirtualHost } from '../model/index.ts';
 import { type CompiledCors, compileCors } from './cors.ts';
+import { findByHost } from './host-names.ts';
 import { exactOf, type Matcher, matchDetails, matchPath, prefixOf } from './matcher.ts';
 import { comparePrecedence } from './precedence.ts';
 import { type HttpRequest, hostOf } from './request.ts';
@@ -80,14 +81,7 @@ export function compileVirtualHosts(hosts: readonly VirtualHost[]): Router {
   const routers = new Map(Array.from(rulesOf, ([hostname, rules]) => [hostname, compileRules(rules)]));
 
   function find(authority: string): Router | undefined {
-    const host = hostOf(authority);
-    const router = routers.get(host);
-    if (router) return router;
-    for (let dot = host.indexOf('.'); dot >= 0; dot = host.indexOf('.', dot + 1)) {
-      const wildcard = routers.get(`*${host.slice(dot)}`);
-      if (wildcard) return wildcard;
-    }
-    return routers.get('*');
+    return findByHost(routers, hostOf(authority)) ?? routers.get('*');
   }
 
   return {

@@ -249,6 +249,9 @@ describe('the most specific host name decides', () => {
     ['a.b.eu.example.com', '/', 'longer wildcard'],
     ['example.com', '/', 'any'],
     ['notexample.com', '/', 'any'],
+    // Longer than a host name can be: nobody searches it for wildcards.
+    [`${'a.'.repeat(30_000)}example.com`, '/', 'any'],
+    ['*.example.com', '/', 'any'],
   ])('%s%s goes to %s', (authority, path, name) => {
     expect(router.route(request(path, { authority }))?.rule.name).toBe(name);
   });
