@@ -28,8 +28,6 @@ export interface SvidRenewalOptions {
   readonly logger: Logger;
 }
 
-/** The longest delay a timer of Node takes. */
-const longestDelay = 2 ** 31 - 1;
 /** Milliseconds between two looks whether the SVID is outdated. */
 const checkInterval = 60_000;
 
@@ -144,7 +142,7 @@ export class SvidRenewal implements SvidSource {
   }
 
   #schedule(delay: number): void {
-    this.#timer = this.#options.clock.schedule(Math.min(Math.max(delay, 0), longestDelay), () => void this.#renew());
+    this.#timer = this.#options.clock.schedule(Math.max(delay, 0), () => void this.#renew());
   }
 }
 

@@ -18,11 +18,15 @@ export interface Clock {
 /** A source of uniformly distributed numbers in [0, 1). */
 export type Random = () => number;
 
+/** Node's timers of more milliseconds fire at once. */
+const longestTimer = 2 ** 31 - 1;
+
 /** The process's own clock. */
 export const systemClock: Clock = {
   now: () => performance.now(),
   wallTime: () => Date.now(),
   schedule(delay, callback) {
+    if (delay > longestTimer) return scheduleInSteps(delay, callback);
     const shared = setSharedTimer(delay, callback);
     if (shared) return shared;
     const timeout = setTimeout(callback, delay);
@@ -30,3 +34,15 @@ export const systemClock: Clock = {
     return { cancel: () => clearTimeout(timeout) };
   },
 };
+
+/** A caller's deadline, or a limit of a route, may be months away. */
+function scheduleInSteps(delay: number, callback: () => void): Timer {
+  const wait = (left: number): Timer =>
+    left > longestTimer
+      ? systemClock.schedule(longestTimer, () => {
+          timer = wait(left - longestTimer);
+        })
+      : systemClock.schedule(left, callback);
+  let timer = wait(delay);
+  return { cancel: () => timer.cancel() };
+}

@@ -25,9 +25,6 @@ export interface DiscoveryServiceOptions {
   readonly logger: Logger;
 }
 
-/** The longest delay a timer of Node takes. */
-const longestDelay = 2 ** 31 - 1;
-
 /** Delta ADS for the proxies of the mesh: who they are comes from their certificate, never from what they say. */
 export class DiscoveryService {
   readonly #options: DiscoveryServiceOptions;
@@ -68,7 +65,7 @@ export class DiscoveryService {
       throw new ConnectError('a client certificate of this trust domain is required', Code.Unauthenticated);
     }
     const stream = new ProxyStream({ ...this.#options, identity: peer.identity });
-    const expiry = clock.schedule(Math.min(peer.notAfter - clock.wallTime(), longestDelay), () =>
+    const expiry = clock.schedule(peer.notAfter - clock.wallTime(), () =>
       stream.end(new ConnectError('the client certificate has expired', Code.Unauthenticated)),
     );
     signal.addEventListener('abort', () => stream.end());

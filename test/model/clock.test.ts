@@ -61,3 +61,15 @@ test('a callback that throws keeps no other from firing', () => {
   jest.advanceTimersByTime(10);
   expect(fired).toHaveLength(1);
 });
+
+test('a timer of months takes months, unless it is cancelled', () => {
+  const day = 24 * 3_600_000;
+  systemClock.schedule(60 * day, note('deadline'));
+  const cancelled = [30 * day, 60 * day].map((delay) => systemClock.schedule(delay, note('cancelled')));
+  cancelled[0].cancel();
+  jest.advanceTimersByTime(59 * day);
+  cancelled[1].cancel();
+  expect(fired).toEqual([]);
+  jest.advanceTimersByTime(2 * day);
+  expect(fired).toEqual([`deadline at ${60 * day}`]);
+});
