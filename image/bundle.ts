@@ -1,6 +1,6 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
-import { basename, join, resolve } from 'node:path';
+import { builtinModules, createRequire } from 'node:module';
+import { basename, join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { build, type Metafile, type Plugin } from 'esbuild';
 
@@ -43,9 +43,9 @@ export async function bundle(): Promise<Bundle> {
     write: false,
     // CommonJS packages inside call require() for Node's own modules.
     banner: {
-      js: `import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);`,
+      js: `const require=process.getBuiltinModule('module').createRequire(import.meta.url);`,
     },
-    plugins: [ownVersionOnly, absentCommands, nativeKoffi, onlyKubeConfig, lazyHttp, ownHeaders],
+    plugins: [ownVersionOnly, absentCommands, nativeKoffi, onlyKubeConfig, lazyBuiltins, plainPino, ownHeaders],
     logLevel: 'silent',
   });
   const files = new Map(outputFiles.map(({ path, contents }) => [basename(path), contents]));
@@ -105,16 +105,43 @@ const onlyKubeConfig: Plugin = {
 };
 
 /**
- * An ES import of node:http reads each of its exports, and the getter of one of them, `WebSocket`, loads all of undici:
- * 2 MB of memory for nothing. A require() reads only what is used.
+ * An ES import of one of Node's modules reads all that it exports, and many of those are loaded when they are read:
+ * undici by `WebSocket` of node:http, Web Crypto by node:crypto, certificates of public authorities by node:tls. Here a
+ * name is read only if something imports it.
  */
-const lazyHttp: Plugin = {
-  name: 'lazy-http',
+const lazyBuiltins: Plugin = {
+  name: 'lazy-builtins',
   setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^(node:)?https?$/ }, ({ path }) => ({ path, namespace: 'lazy-http' }));
-    onLoad({ filter: /^/, namespace: 'lazy-http' }, ({ path }) => ({
-      contents: `module.exports = process.getBuiltinModule('${path}');`,
-    }));
+    const modules = new Set(builtinModules);
+    onResolve({ filter: /^(node:)?[a-z_0-9/]+$/ }, ({ path, kind, importer }) => {
+      const name = path.replace(/^node:/, '');
+      if (kind !== 'import-statement' || !modules.has(name)) return undefined;
+      // One for each importer, so that none reads what another needs.
+      return { path: `${name} of ${relative(root, importer)}`, namespace: 'builtin', pluginData: name };
+    });
+    onLoad({ filter: /^/, namespace: 'builtin' }, ({ pluginData: path }) => {
+      const names = Object.keys(process.getBuiltinModule(path) ?? {}).filter((name) => name !== 'default');
+      const exported = (name: string) => `export const ${name} = /* @__PURE__ */ (() => builtin.${name})();`;
+      return {
+        contents: [
+          `const builtin = process.getBuiltinModule('${path}');`,
+          'export default builtin;',
+          ...names.map(exported),
+        ].join('\n'),
+      };
+    });
+  },
+};
+
+/** Logs are lines on standard output: that pino can write them from a thread of its own is left out. */
+const plainPino: Plugin = {
+  name: 'plain-pino',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^worker_threads$/ }, ({ path, resolveDir }) =>
+      resolveDir.endsWith('/pino/lib') ? { path, namespace: 'plain-pino' } : undefined,
+    );
+    onLoad({ filter: /^/, namespace: 'plain-pino' }, () => ({ contents: 'exports.isMainThread = true;' }));
+    onLoad({ filter: /\/pino\/lib\/transport\.js$/ }, () => ({ contents: '' }));
   },
 };
 

@@ -5,6 +5,7 @@ import { environment, nodeFlags } from '../../image/process.ts';
 import type { CertificateAuthority } from '../../runtime/identity/authority.ts';
 import { proxyVariables } from '../../runtime/injection/containers.ts';
 import { readProxyOptions } from '../../runtime/injection/proxy-options.ts';
+import { bootstrapVariable } from '../../runtime/injection/settings.ts';
 import type { Resource } from '../../runtime/model/index.ts';
 import type { Bootstrap } from '../../runtime/proxy/bootstrap.ts';
 import { freePorts } from '../host/ports.ts';
@@ -110,10 +111,11 @@ async function startSidecar(
     accessLog,
     concurrency,
   };
-  const config = await workspace.write(`${name}.json`, JSON.stringify(bootstrap));
   await writeFile(`${stateDir}/resources.json`, JSON.stringify(resources));
   await writeFile(`${stateDir}/svid.json`, JSON.stringify(await issueSvid(authority, id)), { mode: 0o600 });
-  const args = [...nodeFlags, ...program.args, 'sidecar', '--config', config];
-  const how = { environment: program.environment, onOutput };
+  // As injection gives it.
+  const environment = { ...program.environment, [bootstrapVariable]: JSON.stringify(bootstrap) };
+  const args = [...nodeFlags, ...program.args, 'sidecar'];
+  const how = { environment, onOutput };
   return { process: workspace.start(`sidecar ${name}`, process.execPath, args, how), accessLog };
 }

@@ -1,8 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
-import { FindingsError } from '../model/index.ts';
-import { CommandError, exitCode } from './exit-code.ts';
-import { printFindings } from './findings.ts';
+import { exitCode } from './exit-code.ts';
+import { report } from './report.ts';
 
 interface Entry {
   readonly summary: string;
@@ -47,6 +46,8 @@ export async function run(args: readonly string[]): Promise<number> {
     await program.parseAsync(args, { from: 'user' });
     return exitCode.ok;
   } catch (error) {
+    // Commander has told what is wrong, or shown the help that was asked for.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCode.ok : exitCode.usage;
     return report(error);
   }
 }
@@ -65,20 +66,4 @@ async function createProgram(wanted: string | undefined): Promise<Command> {
     else program.addCommand((await load()).command.description(summary).exitOverride());
   }
   return program;
-}
-
-function report(error: unknown): number {
-  // Commander has told what is wrong, or shown the help that was asked for.
-  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCode.ok : exitCode.usage;
-  if (error instanceof FindingsError) {
-    // The code for findings is for commands that were asked to find some.
-    printFindings(error.findings);
-    return exitCode.failure;
-  }
-  if (error instanceof CommandError) {
-    if (error.message) process.stderr.write(`${error.message}\n`);
-    return error.code;
-  }
-  process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
-  return exitCode.failure;
 }

@@ -1,27 +1,8 @@
-import { fork } from 'node:child_process';
 import { Command, Option } from 'commander';
-import { type Logger, pino } from 'pino';
-import {
-  type Bootstrap,
-  parseBootstrap,
-  parseBootstrapText,
-  readBootstrap,
-  runSidecar,
-  runWorker,
-} from '../proxy/index.ts';
-import { CommandError, usageError } from './exit-code.ts';
-
-/** Where a pod's definition has the bootstrap document, so that Kubernetes can put the pod's name and address in. */
-const variable = 'MESHWRIGHT_BOOTSTRAP';
-
-interface Options {
-  readonly config?: string;
-  readonly concurrency?: number;
-  readonly worker?: boolean;
-}
+import { bootstrapVariable, serve } from './serve.ts';
 
 export const command = new Command('sidecar')
-  .option('--config <file>', `its bootstrap document; else that of the environment variable ${variable}`)
+  .option('--config <file>', `its bootstrap document; else that of the environment variable ${bootstrapVariable}`)
   .option(
     '--concurrency <n>',
     'processes that share its connections; else what the bootstrap document says, or 1',
@@ -29,72 +10,4 @@ export const command = new Command('sidecar')
   )
   .addOption(new Option('--worker', 'one of these processes; started by the first').hideHelp())
   .addHelpText('before', 'Examples:\n  $ meshwright sidecar --config bootstrap.json\n')
-  .action(async ({ config, concurrency, worker }: Options) => {
-    const logger = pino();
-    const end = untilTold(logger);
-    if (worker) {
-      const running = runWorker(process);
-      await Promise.race([end.told, running.over]);
-      await running.close();
-      // The channel to the first process would keep this one alive.
-      if (process.connected) process.disconnect();
-      end.check();
-      return;
-    }
-    const bootstrap = await bootstrapOf(config, concurrency);
-    const sidecar = await runSidecar(bootstrap, { logger, onQuit: end.tell, startWorker });
-    let served = false;
-    const ready = sidecar.ready.then(() => {
-      served = true;
-    });
-    // A port that cannot be had ends the process; who started it tries again.
-    await Promise.race([end.told, ready.then(() => end.told)]);
-    await sidecar.close();
-    end.check();
-    // Kubernetes shows the last words of what has failed.
-    if (!served) throw new CommandError('the sidecar was ended before it took traffic');
-  });
-
-interface End {
-  /** Resolves when the process is to end. */
-  readonly told: Promise<void>;
-  readonly tell: () => void;
-  /** Throws where a fault was the reason. */
-  readonly check: () => void;
-}
-
-/**
- * Told by a signal, or by a fault of ours that nothing contained. After such a fault the state of the process is not
- * known: it lets what is under way finish, and ends with code 1, to be started anew.
- */
-function untilTold(logger: Logger): End {
-  const { promise: told, resolve: tell } = Promise.withResolvers<void>();
-  let faults = 0;
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => tell());
-  process.on('uncaughtException', (error) => {
-    faults++;
-    logger.fatal({ error: error.stack ?? String(error) }, 'a fault of this program: it drains and ends');
-    tell();
-  });
-  const check = () => {
-    if (faults > 0) throw new CommandError('ended for a fault of this program, which it logged');
-  };
-  return { told, tell, check };
-}
-
-/** This program again, with the same flags of Node. */
-function startWorker() {
-  return fork(process.argv[1], ['sidecar', '--worker']);
-}
-
-async function bootstrapOf(file: string | undefined, concurrency: number | undefined): Promise<Bootstrap> {
-  const bootstrap = await readBootstrapOf(file);
-  return concurrency === undefined ? bootstrap : parseBootstrap({ ...bootstrap, concurrency }, '--concurrency');
-}
-
-async function readBootstrapOf(file: string | undefined): Promise<Bootstrap> {
-  if (file !== undefined) return readBootstrap(file);
-  const text = process.env[variable];
-  if (!text) throw usageError(`there is no bootstrap document: give --config or set ${variable}`);
-  return parseBootstrapText(text, variable);
-}
+  .action(serve);

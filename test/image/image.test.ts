@@ -122,7 +122,7 @@ describe('the image of the mesh', () => {
   it('starts the CLI, not as root', () => {
     expect(mesh.config.config).toMatchObject({
       User: '1337:1337',
-      Entrypoint: ['/usr/local/bin/node', '--no-maglev', '/opt/meshwright/meshwright.js'],
+      Entrypoint: ['/usr/local/bin/node', '--no-maglev', '--expose-gc', '/opt/meshwright/meshwright.js'],
     });
   });
 

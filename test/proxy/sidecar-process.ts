@@ -73,9 +73,9 @@ export class SidecarProcess {
     ];
     await directory.write('resources.json', JSON.stringify(resources));
     await directory.write('svid.json', JSON.stringify(await svidOf(authority, 'web')));
-    const config = await directory.write('bootstrap.json', JSON.stringify(bootstrap));
-    const child = spawn(process.execPath, [...nodeFlags, program, 'sidecar', '--config', config, ...args], {
+    const child = spawn(process.execPath, [...nodeFlags, program, 'sidecar', ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, MESHWRIGHT_BOOTSTRAP: JSON.stringify(bootstrap) },
     });
     const started = new SidecarProcess(port, admin, child);
     closeLater(() => started.kill());

@@ -81,3 +81,11 @@ it('drains and ends when a fault is contained by nobody, so that it is started a
   expect((await request).body.toString()).toBe('in the end');
   expect(await sidecar.ended()).toBe(1);
 });
+
+it('gives back what its start left behind', async () => {
+  const flags = ['--expose-gc', '--trace-gc'];
+  const sidecar = await SidecarProcess.start(await hello(), { args: ['--concurrency', '2'], nodeFlags: flags });
+  const collections = () => sidecar.log.match(/^\[\d+:.*Mark-Compact \(reduce\).* testing/gm) ?? [];
+  const processes = () => new Set(collections().map((line) => line.slice(1, line.indexOf(':'))));
+  await eventually(() => processes().size === 2);
+});

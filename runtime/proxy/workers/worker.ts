@@ -15,6 +15,8 @@ export interface WorkerChannel {
 }
 
 export interface Worker {
+  /** Resolves when it takes connections. */
+  readonly listening: Promise<void>;
   /** Resolves when it is to end; rejects when it cannot listen. */
   readonly over: Promise<void>;
   /** Lets what is under way finish. */
@@ -27,6 +29,7 @@ export interface Worker {
  */
 export function runWorker(channel: WorkerChannel): Worker {
   const over = Promise.withResolvers<void>();
+  const listening = Promise.withResolvers<void>();
   const metrics = new ProxyMetrics();
   let accessLog = noAccessLog;
   let proxy: MeshProxy | undefined;
@@ -51,6 +54,7 @@ export function runWorker(channel: WorkerChannel): Worker {
     metrics.certificateExpiry.value = 0;
     await proxy.listen();
     channel.send?.({ type: 'listening' });
+    listening.resolve();
   };
   // What it refuses of them the first process has refused as well, and told.
   const apply = (updates: readonly Resource[], kind: Resource['kind'], removed: readonly string[]): void => {
@@ -80,6 +84,7 @@ export function runWorker(channel: WorkerChannel): Worker {
   channel.on('disconnect', () => over.resolve());
   channel.send?.({ type: 'hello' });
   return {
+    listening: listening.promise,
     over: over.promise,
     async close() {
       await proxy?.drain();
