@@ -1,38 +1,22 @@
-import type { Stream } from '../net/index.ts';
+import { HeldBytes, type Stream } from '../net/index.ts';
 
-/** Holds a request's body so that it can be sent again. A body in many small chunks costs no more than its bytes. */
+/** Holds a request's body so that it can be sent again. */
 export class BodyCopy {
-  #buffer: Buffer | undefined;
-  #bytes = 0;
+  readonly #held = new HeldBytes();
 
   get bytes(): number {
-    return this.#bytes;
+    return this.#held.length;
   }
 
   add(chunk: Buffer): void {
-    const needed = this.#bytes + chunk.length;
-    if (!this.#buffer) {
-      this.#buffer = Buffer.from(chunk);
-    } else {
-      if (needed > this.#buffer.length) this.#grow(needed);
-      chunk.copy(this.#buffer, this.#bytes);
-    }
-    this.#bytes = needed;
+    this.#held.add(chunk);
   }
 
   writeTo(stream: Stream): void {
-    if (this.#buffer) stream.write(this.#buffer.subarray(0, this.#bytes));
+    this.#held.forEach((chunk) => stream.write(chunk));
   }
 
   drop(): void {
-    this.#buffer = undefined;
-    this.#bytes = 0;
-  }
-
-  /** What was written earlier may still be read: it stays where it is. */
-  #grow(needed: number): void {
-    const larger = Buffer.allocUnsafe(Math.max(needed, this.#bytes * 2));
-    this.#buffer?.copy(larger, 0, 0, this.#bytes);
-    this.#buffer = larger;
+    this.#held.clear();
   }
 }

@@ -255,6 +255,7 @@ export class Exchange implements TriesOwner {
     this.#done = true;
     this.#tries.end(error !== undefined, this.#call?.status);
     if (!this.body.ended) this.#refuseRest();
+    this.body.forget();
     this.#timer?.cancel();
     const duration = this.#context.clock.now() - this.#started;
     this.#context.metrics.activeRequests.add(-1);

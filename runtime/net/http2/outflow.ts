@@ -1,7 +1,7 @@
+import { HeldBytes } from '../held-bytes.ts';
 import type { HeaderList } from '../http.ts';
 import { defaultWindow, maxWindow } from './frame.ts';
 import type { FrameWriter } from './frame-writer.ts';
-import { HeldBytes } from './held-bytes.ts';
 
 /** Body bytes that leave in one turn of the event loop; what is beyond waits in the queues of its streams. */
 const turnLimit = 262_144;

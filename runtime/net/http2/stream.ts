@@ -1,6 +1,6 @@
+import { HeldBytes } from '../held-bytes.ts';
 import type { HeaderList, RequestReceiver, ResetReason, Stream } from '../http.ts';
 import { ErrorCode } from './frame.ts';
-import { HeldBytes } from './held-bytes.ts';
 import { type Outflow, SendQueue, type SendQueueOwner } from './outflow.ts';
 
 /** What a stream needs of its connection. */

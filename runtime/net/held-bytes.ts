@@ -1,0 +1,88 @@
+const pageSize = 16_384;
+const smallestPage = 256;
+const maxPooled = 64;
+const pool: Page[] = [];
+
+/** A part of what is held. */
+export class Page {
+  readonly bytes: Buffer;
+  start = 0;
+  end = 0;
+
+  private constructor(size: number) {
+    this.bytes = size < pageSize ? Buffer.allocUnsafe(size) : Buffer.allocUnsafeSlow(size);
+  }
+
+  /** An empty one, for about so many bytes. */
+  static take(wanted: number): Page {
+    if (wanted * 2 <= pageSize) return new Page(Math.max(wanted, smallestPage));
+    return pool.pop() ?? new Page(pageSize);
+  }
+
+  get view(): Buffer {
+    return this.bytes.subarray(this.start, this.end);
+  }
+
+  /** Nobody reads it any more. */
+  free(): void {
+    this.start = 0;
+    this.end = 0;
+    if (this.bytes.length === pageSize && pool.length < maxPooled) pool.push(this);
+  }
+}
+
+/** Copies of bytes that have to wait. Many small chunks cost little more than their bytes, and large ones no garbage. */
+export class HeldBytes {
+  length = 0;
+  readonly #pages: Page[] = [];
+
+  /** Copies a chunk, from `start` on. */
+  add(chunk: Buffer, start = 0): void {
+    for (let at = start; at < chunk.length; ) {
+      const page = this.#room(chunk.length - at);
+      const taken = chunk.copy(page.bytes, page.end, at);
+      page.end += taken;
+      this.length += taken;
+      at += taken;
+    }
+  }
+
+  get first(): Page | undefined {
+    return this.#pages[0];
+  }
+
+  /** Takes bytes off the beginning of the first page. */
+  skip(count: number): void {
+    const page = this.#pages[0];
+    page.start += count;
+    this.length -= count;
+    if (page.start === page.end) this.shift()?.free();
+  }
+
+  /** Takes the first page out; it is to be freed. */
+  shift(): Page | undefined {
+    const page = this.#pages.shift();
+    if (page) this.length -= page.end - page.start;
+    return page;
+  }
+
+  /** Hands all of it over, and keeps it; the chunks are lent for the call. */
+  forEach(take: (chunk: Buffer) => void): void {
+    for (const page of this.#pages) take(page.view);
+  }
+
+  clear(): void {
+    for (const page of this.#pages) page.free();
+    this.#pages.length = 0;
+    this.length = 0;
+  }
+
+  /** Pages grow with what there is, so that there are never many. */
+  #room(wanted: number): Page {
+    const last = this.#pages.at(-1);
+    if (last && last.end < last.bytes.length) return last;
+    const page = Page.take(Math.max(wanted, this.length));
+    this.#pages.push(page);
+    return page;
+  }
+}
