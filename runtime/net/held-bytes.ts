@@ -67,7 +67,7 @@ export class HeldBytes {
   }
 
   /** Hands all of it over, and keeps it; the chunks are lent for the call. */
-  forEach(take: (chunk: Buffer) => void): void {
+  read(take: (chunk: Buffer) => void): void {
     for (const page of this.#pages) take(page.view);
   }
 

@@ -1,16 +1,16 @@
 import { type EndpointState, type Outcome, outcomeOfStatus } from '../engine/index.ts';
 import type { Mirror, Random } from '../model/index.ts';
-import type {
-  ClientConnection,
-  HeaderList,
-  PoolWaiter,
-  RequestHead,
-  RequestReceiver,
-  ResetReason,
-  ResponseHead,
-  ResponseReceiver,
+import {
+  type ClientConnection,
+  type HeaderList,
+  HeldBytes,
+  type PoolWaiter,
+  type RequestHead,
+  type RequestReceiver,
+  type ResetReason,
+  type ResponseHead,
+  type ResponseReceiver,
 } from '../net/index.ts';
-import { BodyCopy } from './body-copy.ts';
 import { BreakerEntry } from './breaker-entry.ts';
 import type { Cluster } from './cluster.ts';
 import { Overflow } from './exchange-failure.ts';
@@ -25,7 +25,7 @@ export class Mirrors {
     this.#context = context;
   }
 
-  send(cluster: Cluster, head: RequestHead, body: BodyCopy, trailers: HeaderList | undefined): void {
+  send(cluster: Cluster, head: RequestHead, body: HeldBytes, trailers: HeaderList | undefined): void {
     const { breaker } = cluster;
     if (this.#underWay >= this.#context.limits.maxMirrored || breaker?.isOpen('requests')) return;
     const upstream = cluster.pick(undefined);
@@ -40,7 +40,7 @@ export class Mirrors {
 /** One copy on its way: `ended` is called once, however it ends. */
 class Copy implements PoolWaiter, ResponseReceiver {
   readonly #head: RequestHead;
-  readonly #body: BodyCopy;
+  readonly #body: HeldBytes;
   readonly #trailers: HeaderList | undefined;
   readonly #entry: BreakerEntry | undefined;
   readonly #state: EndpointState | undefined;
@@ -49,7 +49,7 @@ class Copy implements PoolWaiter, ResponseReceiver {
 
   constructor(
     head: RequestHead,
-    body: BodyCopy,
+    body: HeldBytes,
     trailers: HeaderList | undefined,
     entry: BreakerEntry | undefined,
     state: EndpointState | undefined,
@@ -69,10 +69,10 @@ class Copy implements PoolWaiter, ResponseReceiver {
 
   onConnection(connection: ClientConnection): void {
     this.#entry?.stopWaiting();
-    const headOnly = this.#body.bytes === 0 && this.#trailers === undefined;
+    const headOnly = this.#body.length === 0 && this.#trailers === undefined;
     const stream = connection.request(this.#head, headOnly, this);
     if (headOnly) return;
-    this.#body.writeTo(stream);
+    this.#body.read((chunk) => stream.write(chunk));
     stream.end(this.#trailers);
   }
 
@@ -117,7 +117,7 @@ export class MirroringReceiver implements RequestReceiver {
   readonly #mirrors: Mirrors;
   readonly #clusters: readonly Cluster[];
   readonly #head: RequestHead;
-  readonly #body = new BodyCopy();
+  readonly #body = new HeldBytes();
   #left: number;
 
   constructor(
@@ -137,7 +137,7 @@ export class MirroringReceiver implements RequestReceiver {
   onData(chunk: Buffer): void {
     this.#left -= chunk.length;
     if (this.#left >= 0) this.#body.add(chunk);
-    else this.#body.drop();
+    else this.#body.clear();
     this.#inner.onData(chunk);
   }
 

@@ -1,5 +1,4 @@
-import type { ClientStream, HeaderList } from '../net/index.ts';
-import { BodyCopy } from './body-copy.ts';
+import { type ClientStream, type HeaderList, HeldBytes } from '../net/index.ts';
 
 /** The request's body on its way: kept while it is small enough to be sent again. */
 export class RequestBody {
@@ -8,7 +7,7 @@ export class RequestBody {
   ended: boolean;
   /** Everything from the first byte on is still held. */
   replayable = true;
-  readonly #copy = new BodyCopy();
+  #copy: HeldBytes | undefined;
   readonly #limit: number;
   #trailers: HeaderList | undefined;
 
@@ -20,14 +19,17 @@ export class RequestBody {
 
   /** The head is all there is. */
   get isEmpty(): boolean {
-    return this.ended && this.#copy.bytes === 0 && this.#trailers === undefined;
+    return this.ended && this.#held === 0 && this.#trailers === undefined;
   }
 
   /** Passes a chunk on; false when there is to be no more for now. */
   pass(chunk: Buffer, stream: ClientStream | undefined): boolean {
     this.received += chunk.length;
-    if (stream && this.#copy.bytes + chunk.length > this.#limit) this.forget();
-    if (this.replayable) this.#copy.add(chunk);
+    if (stream && this.#held + chunk.length > this.#limit) this.forget();
+    if (this.replayable) {
+      this.#copy ??= new HeldBytes();
+      this.#copy.add(chunk);
+    }
     return stream?.write(chunk) ?? false;
   }
 
@@ -39,13 +41,18 @@ export class RequestBody {
 
   /** Sends what came so far. */
   sendTo(stream: ClientStream): void {
-    this.#copy.writeTo(stream);
-    if (this.#copy.bytes > this.#limit) this.forget();
+    this.#copy?.read((chunk) => stream.write(chunk));
+    if (this.#held > this.#limit) this.forget();
     if (this.ended) stream.end(this.#trailers);
   }
 
   forget(): void {
     this.replayable = false;
-    this.#copy.drop();
+    this.#copy?.clear();
+    this.#copy = undefined;
+  }
+
+  get #held(): number {
+    return this.#copy?.length ?? 0;
   }
 }

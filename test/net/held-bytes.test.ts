@@ -17,7 +17,7 @@ const anyStep = fc.oneof(
 
 function all(held: HeldBytes): Buffer {
   const chunks: Buffer[] = [];
-  held.forEach((chunk) => chunks.push(Buffer.from(chunk)));
+  held.read((chunk) => chunks.push(Buffer.from(chunk)));
   return Buffer.concat(chunks);
 }
 
