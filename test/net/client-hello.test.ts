@@ -103,6 +103,9 @@ describe('a ClientHello', () => {
     expect(parseClientHello(Buffer.from([22, 3, 1, 0, 4, 2, 0, 0, 0]))).toBeUndefined();
     expect(parseClientHello(Buffer.from([22, 3, 1, 0, 4, 1, 255, 0, 0]))).toBeUndefined();
     expect(parseClientHello(Buffer.from([22, 2, 1, 0, 4]))).toBeUndefined();
+    // A record that is longer than any may be, before anything of it is there.
+    expect(parseClientHello(Buffer.from([22, 3, 1, 64, 0]))).toBe('incomplete');
+    expect(parseClientHello(Buffer.from([22, 3, 1, 64, 1]))).toBeUndefined();
     expect([withAlpn, Buffer.from('GET /'), Buffer.alloc(0)].map(beginsWithTls)).toEqual([true, false, false]);
   });
 

@@ -2,6 +2,7 @@ import type { Clock } from '../../model/index.ts';
 import type { Connection, ConnectionHandler } from '../connection.ts';
 import type { HttpLimits, ResetReason, ServerConnection } from '../http.ts';
 import { Output } from '../output.ts';
+import { UnfinishedHead } from '../unfinished-head.ts';
 import { BodyReader, type BodySink } from './body-reader.ts';
 import { Deadline } from './deadline.ts';
 import type { HeadParser } from './head-parser.ts';
@@ -52,6 +53,7 @@ class Http1Server implements ServerConnection, ConnectionHandler, BodySink, Exch
   readonly #handler: Http1ServerHandler;
   readonly #limits: HttpLimits;
   readonly #inbox = new Inbox();
+  readonly #unfinished = new UnfinishedHead();
   readonly #requests: RequestReader;
   readonly #reader: BodyReader;
   readonly #deadline: Deadline;
@@ -201,13 +203,17 @@ class Http1Server implements ServerConnection, ConnectionHandler, BodySink, Exch
     }
     this.#processing = false;
     if (this.#phase === Phase.open) this.#settle();
-    else this.#inbox.clear();
+    else this.#forgetInput();
   }
 
   /** After all that could be read was. */
   #settle(): void {
     this.#inbox.keep();
     const rest = !this.#inbox.isEmpty;
+    if (!this.#unfinished.hold(this.#exchange === undefined ? this.#inbox.bytes.length : 0)) {
+      this.#fail(503, 'refused');
+      return;
+    }
     if (this.#exchange === undefined && !this.output.blocked) {
       if (this.#peerEnded) {
         if (rest) this.#fail(400, 'connection');
@@ -315,6 +321,7 @@ class Http1Server implements ServerConnection, ConnectionHandler, BodySink, Exch
   /** Lets go of the connection; gives back what was not read. */
   #handOver(): Buffer {
     const rest = this.#inbox.copyRest();
+    this.#forgetInput();
     this.output.flush();
     this.#phase = Phase.gone;
     this.#deadline.stop();
@@ -347,6 +354,7 @@ class Http1Server implements ServerConnection, ConnectionHandler, BodySink, Exch
   #end(): void {
     this.#phase = Phase.closing;
     this.#exchange = undefined;
+    this.#forgetInput();
     this.#reader.stop();
     this.output.flush();
     this.#connection.end();
@@ -358,8 +366,14 @@ class Http1Server implements ServerConnection, ConnectionHandler, BodySink, Exch
     const receiver = this.#exchange?.revoke(reason);
     this.#phase = Phase.gone;
     this.#exchange = undefined;
+    this.#forgetInput();
     this.#reader.stop();
     this.#deadline.stop();
     receiver?.onReset(reason);
+  }
+
+  #forgetInput(): void {
+    this.#inbox.clear();
+    this.#unfinished.hold(0);
   }
 }

@@ -36,6 +36,11 @@ export class FrameDispatcher {
     return !this.settled || this.#blocks.open;
   }
 
+  /** Bytes of a header block that has not ended. */
+  get held(): number {
+    return this.#blocks.held;
+  }
+
   checkOrder(type: number, flags: number): void {
     if (!this.settled && (type !== FrameType.Settings || (flags & Flag.Ack) !== 0)) {
       throw protocolError('the first frame must be SETTINGS');

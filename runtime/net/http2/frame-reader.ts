@@ -44,6 +44,11 @@ export class FrameReader {
     return this.#state === State.Payload || (this.#state === State.Head && this.#headFilled > 0);
   }
 
+  /** Bytes of memory for a frame that has not ended. */
+  get held(): number {
+    return this.#payload?.length ?? 0;
+  }
+
   /** Drops everything from now on. */
   stop(): void {
     this.#state = State.Stopped;

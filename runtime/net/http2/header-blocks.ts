@@ -44,6 +44,10 @@ export class HeaderBlocks {
     return this.#partial !== undefined;
   }
 
+  get held(): number {
+    return this.#partial?.bytes ?? 0;
+  }
+
   onHeaders(flags: number, streamId: number, payload: Buffer, start: number, end: number): void {
     let from = start;
     let to = end;

@@ -1,6 +1,7 @@
 import type { Clock } from '../../model/index.ts';
 import type { Connection, ConnectionHandler } from '../connection.ts';
 import type { HeaderList, HttpLimits, ResetReason } from '../http.ts';
+import { UnfinishedHead } from '../unfinished-head.ts';
 import { Backlog } from './backlog.ts';
 import { Patience } from './budget.ts';
 import { ConnectionError, defaultMaxFrameSize, ErrorCode, FrameType, protocolError, Setting } from './frame.ts';
@@ -46,6 +47,7 @@ export abstract class Session<S extends Http2Stream>
   readonly #patience: Patience;
   readonly #window: ReceiveWindow;
   readonly #backlog: Backlog;
+  readonly #unfinished = new UnfinishedHead();
   #dataStream: S | undefined;
   #dataEnds = false;
 
@@ -98,6 +100,9 @@ export abstract class Session<S extends Http2Stream>
     if (this.closed) return;
     try {
       this.#reader.read(chunk);
+      const held = this.#reader.held + this.#dispatcher.held;
+      if (!this.#unfinished.hold(held))
+        throw new ConnectionError(ErrorCode.EnhanceYourCalm, 'too many unfinished heads');
     } catch (error) {
       if (!(error instanceof ConnectionError)) throw error;
       this.fail(error);
@@ -314,6 +319,7 @@ export abstract class Session<S extends Http2Stream>
   #tearDown(reason: ResetReason): void {
     if (this.closed) return;
     this.closed = true;
+    this.#unfinished.hold(0);
     this.#reader.stop();
     this.writer.stop();
     this.#timers.stop();

@@ -51,6 +51,15 @@ describe('A server', () => {
     expect(handler.served[0]).toMatchObject({ ended: false, reset: 'protocol' });
   });
 
+  test('gives up trailers that are too long while they come, and does not wait for their end', async () => {
+    const connection = new MemoryConnection();
+    createHttp1Server(connection, handler, { limits: limits(), clock: systemClock, scheme: 'http' });
+    connection.receive(`${chunkedHead}0\r\nx: ${'x'.repeat(50_000)}`);
+    expect(handler.served[0].reset).toBeUndefined();
+    connection.receive('x'.repeat(20_000));
+    expect(handler.served[0]).toMatchObject({ ended: false, reset: 'protocol' });
+  });
+
   test('takes names that mean something to JavaScript as plain names', async () => {
     const fields = ['__proto__', 'x', 'constructor', 'y', 'toString', 'z', 'hasownproperty', '1'];
     const lines = fields.map((each, i) => (i % 2 === 0 ? `${each}: ` : `${each}\r\n`)).join('');
