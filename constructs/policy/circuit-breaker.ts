@@ -1,10 +1,19 @@
 import { ApiObject } from 'cdk8s';
 import { Construct } from 'constructs';
-import { apiVersions, type CircuitBreakerPolicyObject, groups } from '../../runtime/resources/index.ts';
+import { apiVersions, type CircuitBreakerPolicyObject } from '../../runtime/resources/index.ts';
 import type { IPolicyTarget, IRouteTarget, RouteReference } from '../interfaces.ts';
-import { metadata, nameBelowMesh, namespaceAt } from '../metadata.ts';
+import { metadata, nameBelowMesh } from '../metadata.ts';
 import type { Check, Checked } from '../synth/check.ts';
-import { checkPolicyTarget, claimPolicy, describeTarget, isCount, speaksOnlyTcp, targetRef } from './target-ref.ts';
+import {
+  checkPolicyTarget,
+  checkRouteTarget,
+  claimPolicy,
+  describeRoute,
+  describeTarget,
+  isCount,
+  serviceOrRouteRef,
+  speaksOnlyTcp,
+} from './target-ref.ts';
 
 type Spec = CircuitBreakerPolicyObject['spec'];
 
@@ -57,7 +66,7 @@ export class CircuitBreakerPolicy extends Construct implements Checked {
     this.#props = props;
     const { maxConnections, maxPendingRequests, maxRequests } = props;
     const spec: Spec = {
-      targetRefs: [refOf(props.target)],
+      targetRefs: [serviceOrRouteRef(props.target)],
       ...(maxConnections !== undefined && { maxConnections }),
       ...(maxPendingRequests !== undefined && { maxPendingRequests }),
       ...(maxRequests !== undefined && { maxRequests }),
@@ -96,20 +105,9 @@ export class CircuitBreakerPolicy extends Construct implements Checked {
     this.#refuse(check, message, 'limit its streams with maxConnections');
   }
 
-  #checkRoute(check: Check, { construct, kind, name, ruleNames, rule }: RouteReference): void {
-    const what = `${kind} ${namespaceAt(construct)}/${name}${rule === undefined ? '' : ` ${rule}`}`;
-    this.#claim(check, what);
-    if (!check.holds(construct)) {
-      const message = `it is attached to ${construct.node.path}, which is in another tree`;
-      check.report('MW1334', this, message, 'define both below one App');
-    } else if (namespaceAt(construct) !== namespaceAt(this)) {
-      const message = `it is in namespace ${namespaceAt(this)}, but attached to a route of ${namespaceAt(construct)}`;
-      check.report('MW1339', this, message, `define it in the mesh of ${namespaceAt(construct)}`);
-    }
-    if (rule !== undefined && !ruleNames.includes(rule)) {
-      const names = ruleNames.length ? `its named rules are ${ruleNames.join(', ')}` : 'none of its rules has a name';
-      this.#refuse(check, `${construct.node.path} has no rule named ${rule}; ${names}`, 'correct the name');
-    }
+  #checkRoute(check: Check, route: RouteReference): void {
+    this.#claim(check, describeRoute(route));
+    checkRouteTarget(check, this, route, 'MW1372');
     if (this.#props.maxConnections !== undefined) {
       const message = 'a route has no connections of its own to limit';
       this.#refuse(check, message, 'limit the connections to the services that it leads to');
@@ -124,10 +122,4 @@ export class CircuitBreakerPolicy extends Construct implements Checked {
   #refuse(check: Check, message: string, hint: string): void {
     check.report('MW1372', this, message, hint);
   }
-}
-
-function refOf(target: CircuitBreakerPolicyProps['target']): Spec['targetRefs'][number] {
-  if (!('_route' in target)) return targetRef(target);
-  const { kind, name, rule } = target._route();
-  return { group: groups.gateway, kind, name, ...(rule !== undefined && { sectionName: rule }) };
 }

@@ -27,3 +27,4 @@ export {
 } from './outlier-detection.ts';
 export { RateLimit, RateLimitPolicy, type RateLimitPolicyProps, type RateLimitProps } from './rate-limit.ts';
 export { RetryPolicy, type RetryPolicyProps } from './retry.ts';
+export { TimeoutPolicy, type TimeoutPolicyProps } from './timeout.ts';

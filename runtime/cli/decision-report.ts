@@ -9,10 +9,11 @@ import {
   type RateLimitConsideration,
   type ReceiverDecision,
   type RouteConsideration,
+  sameTimeouts,
   type TargetDecision,
   type Verdict,
 } from '../engine/index.ts';
-import { describeReference, type ObjectReference, type OutlierDetection } from '../model/index.ts';
+import { describeReference, type ObjectReference, type OutlierDetection, type Timeouts } from '../model/index.ts';
 
 /** A decision as data: names instead of the compiled objects that made it. */
 export function summarise(decision: Decision) {
@@ -38,6 +39,7 @@ export function summarise(decision: Decision) {
         faults: faults?.filter(({ probability }) => probability > 0).map(summariseFault),
         circuitBreakers: held.circuitBreakers?.map(summariseBreaker),
         outlierDetection: held.outlierDetection && describeReference(held.outlierDetection.policy),
+        timeouts: held.timeouts && !sameTimeouts(held.timeouts, timeouts) ? held.timeouts : undefined,
         receivers: receivers.map(({ workload, probability, mtls, allowed, reason, access, limits }) => ({
           workload,
           probability,
@@ -140,8 +142,10 @@ export function formatDecision(decision: Decision): string {
     for (const fault of target.faults ?? []) if (fault.probability > 0) lines.push(`       ${describeFault(fault)}`);
     lines.push(...target.receivers.map((receiver) => `         ${describeReceiver(receiver)}`));
   }
-  if (timeouts.request) lines.push(`  timeout   ${timeouts.request} ms`);
-  if (timeouts.backendRequest) lines.push(`  timeout   ${timeouts.backendRequest} ms a try`);
+  lines.push(...describeTimeouts(timeouts, ''));
+  for (const { target, timeouts: own } of targets) {
+    if (own && !sameTimeouts(own, timeouts)) lines.push(...describeTimeouts(own, ` to ${target?.service}`));
+  }
   if (retry) {
     const causes = [...retry.codes, ...(retry.grpcStatuses ?? []), 'lost connections'];
     lines.push(`  retry     ${retry.attempts} times on ${causes.join(', ')}`);
@@ -205,6 +209,16 @@ function describeLimit({ policy, limit, counted, reason }: RateLimitConsideratio
 function describeTarget({ target, status, problem }: TargetDecision): string {
   const where = target ? `${target.service}:${target.port}` : 'nowhere';
   return problem ? `${where}, answered ${status}: ${problem}` : where;
+}
+
+function describeTimeouts(timeouts: Timeouts, where: string): string[] {
+  const { request, backendRequest, streamIdle, maxStreamDuration } = timeouts;
+  return [
+    ...(request ? [`  timeout   ${request} ms${where}`] : []),
+    ...(backendRequest ? [`  timeout   ${backendRequest} ms a try${where}`] : []),
+    ...(streamIdle ? [`  timeout   ${streamIdle} ms without a byte${where}`] : []),
+    ...(maxStreamDuration ? [`  timeout   ${maxStreamDuration} ms, of tunnels too${where}`] : []),
+  ];
 }
 
 function describeBudget({ target, retryBudget }: TargetDecision): string[] {

@@ -11,6 +11,7 @@ import {
   identityAt,
   rulesFor,
   type SpiffeId,
+  type Timeouts,
   type WeightedBackend,
   type Workload,
 } from '../model/index.ts';
@@ -33,6 +34,7 @@ import { redirectLocation, rewritePath } from './rewrite.ts';
 import type { Router } from './router.ts';
 import { compileListeners, compileServicePort, hostsOf } from './service.ts';
 import type { MeshSnapshot } from './snapshot.ts';
+import { nearestTimeouts, sameTimeouts } from './timeouts.ts';
 
 const defaultPort = 80;
 /** Where a request would go does not depend on when it is sent. */
@@ -125,7 +127,22 @@ function decideHttp(caller: Caller, router: Router, simulated: SimulatedRequest)
       const forwarded = forward(request, backend, rule, rewritePath(request.path, rule.rewrite?.path, match));
       return decideTarget(caller, backend, backend.weight / total, rule, request, forwarded);
     });
-  return { ...decided, outcome: 'forward', reason: `forwarded ${by}`, targets, delivered: deliveredTo(targets) };
+  return {
+    ...decided,
+    outcome: 'forward',
+    reason: `forwarded ${by}`,
+    timeouts: commonTimeouts(targets) ?? timeouts,
+    targets,
+    delivered: deliveredTo(targets),
+  };
+}
+
+/** `undefined` where they depend on where it goes. */
+function commonTimeouts([first, ...others]: readonly TargetDecision[]): Timeouts | undefined {
+  const { timeouts } = first;
+  return timeouts && others.every((other) => other.timeouts && sameTimeouts(other.timeouts, timeouts))
+    ? timeouts
+    : undefined;
 }
 
 /** A browser asks ahead of a request whether it may send it; nothing is sent on. */
@@ -218,6 +235,7 @@ function decideTarget(
   // Where the sender has no proxy, nothing is limited, and nobody is judged.
   const breakers = caller.principal ? explainBreakers(rule, target, port?.circuitBreaker) : [];
   const outlierDetection = caller.principal && port?.outlierDetection;
+  const timeouts = rule && nearestTimeouts(rule.timeouts, caller.principal && port?.timeouts, timeoutsAsked(caller));
   return {
     ...common,
     request,
@@ -225,9 +243,15 @@ function decideTarget(
     balancing,
     ...(breakers.length && { circuitBreakers: breakers }),
     ...(outlierDetection && { outlierDetection }),
+    ...(timeouts && { timeouts }),
     ...(faults?.length && { faults }),
     receivers,
   };
+}
+
+function timeoutsAsked({ mesh, principal, asked }: Caller): Timeouts | undefined {
+  if (!principal || !asked) return undefined;
+  return mesh.services.get(asked.service)?.ports.find(({ port }) => port === asked.port)?.timeouts;
 }
 
 /** Those of the service that was asked for come first, then those of the one it is sent to. */

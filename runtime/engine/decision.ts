@@ -55,6 +55,7 @@ export interface Decision {
   readonly location?: string;
   /** What the rule says of the request's origin; absent where it says nothing of origins. */
   readonly cors?: CorsDecision;
+  /** Of the rule, or of its targets where they all have the same. */
   readonly timeouts: Timeouts;
   readonly retry?: Retry;
   readonly hedging?: Hedging;
@@ -94,6 +95,8 @@ export interface TargetDecision {
   readonly circuitBreakers?: readonly BreakerConsideration[];
   /** When the sender leaves an endpoint alone; absent where it never does. */
   readonly outlierDetection?: OutlierDetection;
+  /** What limits the time of requests that go there; absent where they are not forwarded. */
+  readonly timeouts?: Timeouts;
   /** What goes wrong on purpose on the way there; absent where nothing does. */
   readonly faults?: readonly FaultConsideration[];
   readonly receivers: readonly ReceiverDecision[];

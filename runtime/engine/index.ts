@@ -87,3 +87,4 @@ export { type RedirectedRequest, redirectLocation, rewritePath } from './rewrite
 export { compileRules, compileVirtualHosts, type RouteMatch, type Router } from './router.ts';
 export { type CompiledListener, compileListeners, compileServicePort, hostsOf } from './service.ts';
 export { createSnapshot, type MeshSnapshot } from './snapshot.ts';
+export { nearestTimeouts, sameTimeouts } from './timeouts.ts';

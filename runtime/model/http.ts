@@ -98,6 +98,10 @@ export interface Timeouts {
   readonly request?: number;
   /** One try. */
   readonly backendRequest?: number;
+  /** Without a byte in either direction, of a tunnel after an upgrade too. */
+  readonly streamIdle?: number;
+  /** As `request`, but the tunnel after an upgrade is limited as well. */
+  readonly maxStreamDuration?: number;
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { AccessPolicy } from './access.ts';
 import type { CircuitBreaker } from './circuit-breaker.ts';
 import type { FaultPolicy } from './fault.ts';
-import type { HttpRule, RetryBudget, VirtualHost, WeightedBackend } from './http.ts';
+import type { HttpRule, RetryBudget, Timeouts, VirtualHost, WeightedBackend } from './http.ts';
 import type { StatedLimits } from './limits.ts';
 import type { Balancer } from './load-balancing.ts';
 import type { OutlierDetection } from './outlier-detection.ts';
@@ -59,6 +59,8 @@ export interface ServicePort {
   readonly circuitBreaker?: CircuitBreaker;
   /** When callers leave an endpoint alone; absent where they never do. */
   readonly outlierDetection?: OutlierDetection;
+  /** Limits of what is sent to it, where a rule does not state them; absent where there are none. */
+  readonly timeouts?: Timeouts;
 }
 
 /** How clients reach a service. One discovery resource, named `namespace/name`. */

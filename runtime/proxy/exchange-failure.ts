@@ -12,6 +12,10 @@ export type ResponseFlag =
   | 'UO'
   /** It took too long. */
   | 'UT'
+  /** The stream took too long. */
+  | 'UMSDR'
+  /** Nothing moved. */
+  | 'SI'
   /** The connection broke. */
   | 'UC'
   /** The upstream reset the stream. */
@@ -72,6 +76,10 @@ export function notConnected(target: string, address: string | undefined, error:
 export function tooSlow(target: string, limit: number): Failure {
   const details = `${target} did not answer within ${limit} ms`;
   return { cause: { kind: 'timeout' }, reply: { status: 504, error: 'http_response_timeout', details }, flag: 'UT' };
+}
+
+export function silent(limit: number): LocalReply {
+  return { status: 504, error: 'http_response_timeout', details: `nothing was sent for ${limit} ms` };
 }
 
 /** The exchange broke before an answer came. */

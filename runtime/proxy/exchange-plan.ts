@@ -34,6 +34,13 @@ export interface Upstream {
   readonly session?: string;
 }
 
+/** A limit of time, as metrics name it. */
+export type TimeLimit = keyof Timeouts | 'grpc-timeout';
+
+export function countTimeout({ metrics }: ProxyContext, { service, route }: ExchangePlan, limit: TimeLimit): void {
+  metrics.timeouts.with(service, route ?? '', limit).add(1);
+}
+
 /** What is done with the requests of one rule and backend: made when configuration arrives, shared by all of them. */
 export interface ExchangePlan {
   readonly direction: 'inbound' | 'outbound' | 'gateway';
@@ -41,6 +48,7 @@ export interface ExchangePlan {
   readonly target?: string;
   readonly route?: string;
   readonly mtls: boolean;
+  /** They may be others for the next exchange. */
   readonly timeouts: Timeouts;
   readonly retry?: Retry;
   readonly hedging?: Hedging;

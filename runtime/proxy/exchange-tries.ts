@@ -19,7 +19,7 @@ import type {
 } from '../net/index.ts';
 import { BreakerEntry } from './breaker-entry.ts';
 import { brokenOff, type Failure, noEndpoint, notConnected, Overflow, overflown, tooSlow } from './exchange-failure.ts';
-import type { ExchangePlan, ProxyContext, Upstream } from './exchange-plan.ts';
+import { countTimeout, type ExchangePlan, type ProxyContext, type Upstream } from './exchange-plan.ts';
 import { countRefused, delayOfNextTry, failureOfAnswer, failureOfCall, readsStatus } from './exchange-retry.ts';
 import { Hedge, type HedgeOwner } from './hedge.ts';
 import type { RequestBody } from './request-body.ts';
@@ -52,6 +52,8 @@ export class Tries implements PoolWaiter, HedgeOwner {
   readonly #head: RequestHead;
   readonly #key: string | undefined;
   readonly #owner: TriesOwner;
+  /** Milliseconds for each. */
+  readonly #limit: number | undefined;
   #tried: Set<EndpointState> | undefined;
   /** The balancer counts it. */
   #underWay = false;
@@ -90,6 +92,7 @@ export class Tries implements PoolWaiter, HedgeOwner {
     this.#head = head;
     this.#key = key;
     this.#owner = owner;
+    this.#limit = plan.timeouts.backendRequest;
     this.#readsStatus = readsStatus(plan, head);
   }
 
@@ -126,7 +129,7 @@ export class Tries implements PoolWaiter, HedgeOwner {
     this.#started = clock.now();
     this.#answered = undefined;
     if (upstream.state) upstream.state.active++;
-    const limit = this.#plan.timeouts.backendRequest;
+    const limit = this.#limit;
     if (limit) this.#timer = clock.schedule(limit, () => this.#onTimeout(limit));
     if (this.#plan.hedging && !this.#hedged && isIdempotent(this.#head.method) && this.#head.upgrade === undefined) {
       this.#hedgeTimer = clock.schedule(this.#plan.hedging.delay, () => this.#startHedge());
@@ -277,6 +280,7 @@ export class Tries implements PoolWaiter, HedgeOwner {
   }
 
   #onTimeout(limit: number): void {
+    countTimeout(this.#context, this.#plan, 'backendRequest');
     if (this.#answered !== undefined) {
       this.#owner.onLateResponse(limit);
       return;
@@ -304,7 +308,7 @@ export class Tries implements PoolWaiter, HedgeOwner {
     this.retries++;
     this.#context.metrics.hedges.with(service, route).add(1);
     this.#hedge = new Hedge(this.#context.clock, upstream, this.#head, this.#owner, this, BreakerEntry.start(breakers));
-    this.#hedge.start(this.#plan.timeouts.backendRequest);
+    this.#hedge.start(this.#limit);
   }
 
   /** The second try has answered first: the first is given up, which is no failure of its endpoint. */
@@ -334,7 +338,7 @@ export class Tries implements PoolWaiter, HedgeOwner {
     this.#sent = stream !== undefined;
     this.#started = started;
     if (left === undefined) return;
-    const limit = this.#plan.timeouts.backendRequest!;
+    const limit = this.#limit!;
     this.#timer = this.#context.clock.schedule(Math.max(0, left), () => this.#onTimeout(limit));
   }
 

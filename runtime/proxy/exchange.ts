@@ -1,4 +1,4 @@
-import type { Timer } from '../model/index.ts';
+import type { Timeouts, Timer } from '../model/index.ts';
 import type {
   HeaderList,
   RequestHead,
@@ -7,8 +7,8 @@ import type {
   ResponseHead,
   ServerStream,
 } from '../net/index.ts';
-import { type Failure, type ResponseFlag, tooSlow } from './exchange-failure.ts';
-import type { ChangeResponse, ExchangePlan, ProxyContext } from './exchange-plan.ts';
+import { type Failure, type ResponseFlag, silent, tooSlow } from './exchange-failure.ts';
+import { type ChangeResponse, countTimeout, type ExchangePlan, type ProxyContext } from './exchange-plan.ts';
 import { Tries, type TriesOwner } from './exchange-tries.ts';
 import { Call, statusFields, statusOfReply, statusOfTrailers } from './grpc.ts';
 import { withoutInternal } from './header-names.ts';
@@ -29,11 +29,14 @@ export class Exchange implements TriesOwner {
   readonly #change: ChangeResponse | undefined;
   readonly #tries: Tries;
   readonly #call: Call | undefined;
+  readonly #timeouts: Timeouts;
   /** Milliseconds it may take, from its route or its caller. */
   readonly #limit: number | undefined;
   #timer: Timer | undefined;
-  /** Set once an upgrade has made a tunnel of it. */
-  #tunnel: IdleWatch | undefined;
+  /** An upgrade has made a tunnel of it. */
+  #tunnel = false;
+  /** Present for a tunnel, and where silence is limited. */
+  #silence: IdleWatch | undefined;
 
   #status = 0;
   #responseStarted = false;
@@ -67,7 +70,9 @@ export class Exchange implements TriesOwner {
     this.#change = change;
     this.#tries = new Tries(context, plan, head, key, this);
     this.#call = Call.of(head);
-    this.#limit = shorter(plan.timeouts.request || undefined, this.#call?.timeout);
+    this.#timeouts = plan.timeouts;
+    const { request, maxStreamDuration } = plan.timeouts;
+    this.#limit = shorter(shorter(request || undefined, maxStreamDuration || undefined), this.#call?.timeout);
   }
 
   /** Starts the first try and returns who takes the request's body. */
@@ -78,6 +83,7 @@ export class Exchange implements TriesOwner {
     if (this.#head.upgrade !== undefined) this.#downstream.pause();
     const limit = this.#limit;
     if (limit !== undefined) this.#timer = this.#context.clock.schedule(limit, () => this.#onTimeout(limit));
+    if (this.#timeouts.streamIdle) this.#limitSilence(this.#timeouts.streamIdle);
     if (limit === 0) this.#onTimeout(limit);
     else this.#tries.start();
     return new RequestSide(this);
@@ -104,6 +110,7 @@ export class Exchange implements TriesOwner {
     if (this.#tries.onHead(head, end)) return;
     this.#status = status;
     this.#responseStarted = true;
+    this.#silence?.touch();
     if (status === 101) this.#openTunnel();
     if (end && this.#call) this.#call.status = statusOfTrailers(head.headers, status);
     const { changeResponse } = this.#plan;
@@ -118,7 +125,7 @@ export class Exchange implements TriesOwner {
 
   onData(chunk: Buffer): void {
     this.#sent += chunk.length;
-    this.#tunnel?.touch();
+    this.#silence?.touch();
     if (!this.#downstream.write(chunk)) this.#tries.stream?.pause();
   }
 
@@ -148,7 +155,7 @@ export class Exchange implements TriesOwner {
 
   onRequestData(chunk: Buffer): void {
     if (this.#done) return;
-    this.#tunnel?.touch();
+    this.#silence?.touch();
     if (!this.body.pass(chunk, this.#tries.stream)) this.#downstream.pause();
   }
 
@@ -187,11 +194,14 @@ export class Exchange implements TriesOwner {
     this.#finish(reply.details);
   }
 
-  /** Callers of gRPC can be told even now. */
   onLateResponse(limit: number): void {
     this.#abandon(!this.#isCallersLimit(limit));
-    this.#flag = 'UT';
-    const details = `the response took longer than ${limit} ms`;
+    this.#breakOff(`the response took longer than ${limit} ms`, this.#flagOf(limit));
+  }
+
+  /** Callers of gRPC can be told even now. */
+  #breakOff(details: string, flag: ResponseFlag): void {
+    this.#flag = flag;
     if (this.#call) {
       this.#call.status = 'DEADLINE_EXCEEDED';
       this.#downstream.end(statusFields('DEADLINE_EXCEEDED', details));
@@ -207,25 +217,61 @@ export class Exchange implements TriesOwner {
     this.#timer?.cancel();
     this.#tries.unlimit();
     this.body.forget();
-    this.#plan.observe(this.#status, (clock.now() - this.#started) / 1000, undefined);
-    this.#tunnel = new IdleWatch(clock, limits.tcpIdleTimeout, () => this.#onSilence(limits.tcpIdleTimeout));
+    const elapsed = clock.now() - this.#started;
+    this.#plan.observe(this.#status, elapsed / 1000, undefined);
+    this.#tunnel = true;
+    if (!this.#silence) this.#limitSilence(limits.tcpIdleTimeout);
+    const { maxStreamDuration: limit } = this.#timeouts;
+    if (limit) this.#timer = clock.schedule(Math.max(0, limit - elapsed), () => this.#onTimeout(limit));
+  }
+
+  #limitSilence(limit: number): void {
+    this.#silence = new IdleWatch(this.#context.clock, limit, () => this.#onSilence(limit));
   }
 
   #onSilence(limit: number): void {
-    this.#abandon(false);
+    if (this.#timeouts.streamIdle) countTimeout(this.#context, this.#plan, 'streamIdle');
+    // Who has the whole request owes an answer; before, it may be the caller who says nothing.
+    this.#abandon(!this.#tunnel && this.body.ended);
+    const reply = silent(limit);
+    if (this.#tunnel) {
+      this.#endTunnel(reply.details, 'SI');
+    } else if (this.#responseStarted) {
+      this.#breakOff(reply.details, 'SI');
+    } else {
+      this.#flag = 'SI';
+      this.#reply(reply);
+    }
+  }
+
+  #endTunnel(details: string, flag: ResponseFlag): void {
+    this.#flag = flag;
     this.#downstream.reset('cancelled');
-    this.#finish(`nothing was sent for ${limit} ms`);
+    this.#finish(details);
   }
 
   #onTimeout(limit: number): void {
+    const { request, maxStreamDuration } = this.#timeouts;
+    const name = limit === request ? 'request' : limit === maxStreamDuration ? 'maxStreamDuration' : 'grpc-timeout';
+    countTimeout(this.#context, this.#plan, this.#tunnel ? 'maxStreamDuration' : name);
+    if (this.#tunnel) {
+      this.#abandon(false);
+      this.#endTunnel(`the tunnel lasted longer than ${limit} ms`, 'UMSDR');
+      return;
+    }
     if (this.#responseStarted) {
       this.onLateResponse(limit);
       return;
     }
     this.#abandon(!this.#isCallersLimit(limit));
-    const { reply, flag } = tooSlow(this.#tries.target, limit);
-    this.#flag = flag;
+    const { reply } = tooSlow(this.#tries.target, limit);
+    this.#flag = this.#flagOf(limit);
     this.#reply(reply);
+  }
+
+  #flagOf(limit: number): ResponseFlag {
+    const { request, maxStreamDuration } = this.#timeouts;
+    return limit === maxStreamDuration && limit !== request ? 'UMSDR' : 'UT';
   }
 
   /** `failed` says whether the endpoint is to blame. */
@@ -236,8 +282,8 @@ export class Exchange implements TriesOwner {
 
   /** Whose caller waits for less than its rule allows gives up, as others do by breaking off. */
   #isCallersLimit(limit: number): boolean {
-    const { request, backendRequest } = this.#plan.timeouts;
-    return limit === this.#call?.timeout && limit !== request && limit !== backendRequest;
+    const { request, backendRequest, maxStreamDuration } = this.#timeouts;
+    return limit === this.#call?.timeout && ![request, backendRequest, maxStreamDuration].includes(limit);
   }
 
   #reply(reply: LocalReply, outside = reply.details): void {
@@ -259,8 +305,8 @@ export class Exchange implements TriesOwner {
     this.#timer?.cancel();
     const duration = this.#context.clock.now() - this.#started;
     this.#context.metrics.activeRequests.add(-1);
-    if (this.#tunnel) this.#tunnel.stop();
-    else this.#plan.observe(this.#status, duration / 1000, this.#call?.status);
+    this.#silence?.stop();
+    if (!this.#tunnel) this.#plan.observe(this.#status, duration / 1000, this.#call?.status);
     const { upstream, retries } = this.#tries;
     logRequest(this.#context, this.#plan, this.#head, {
       status: this.#status,

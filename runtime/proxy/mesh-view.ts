@@ -29,6 +29,7 @@ import {
   type ResourceKind,
   rulesFor,
   type Service,
+  type Timeouts,
   type Workload,
 } from '../model/index.ts';
 import { Breakers } from './breakers.ts';
@@ -84,6 +85,7 @@ export class MeshView {
   readonly #listeners = new Map<number, GatewayPort>();
   readonly #inbound = new Map<number, CompiledInbound>();
   readonly #observers: readonly MeshViewObserver[];
+  #revision = 0;
   readonly #clock: Clock;
   #rateLimits: ReadonlyMap<number, RateLimiter> = new Map();
   #workload: Workload | undefined;
@@ -150,6 +152,16 @@ export class MeshView {
 
   service(name: QualifiedName): Service | undefined {
     return this.#services.get(name);
+  }
+
+  /** Changes when a service does. */
+  get revision(): number {
+    return this.#revision;
+  }
+
+  /** What limits the time of requests to a port, beyond what their rule says. */
+  timeouts({ service, port }: BackendTarget): Timeouts | undefined {
+    return this.#services.get(service)?.ports.find((each) => each.port === port)?.timeouts;
   }
 
   endpoints(service: QualifiedName): readonly Endpoint[] {
@@ -222,6 +234,7 @@ export class MeshView {
     });
     const rules = service.ports.flatMap((port) => rulesFor(port, this.#namespace));
     return () => {
+      this.#revision++;
       this.#forgetService(service.name);
       for (const [key, injector] of faults) this.#faults.set(key, injector);
       this.breakers.takeService(service, rules);
@@ -248,6 +261,7 @@ export class MeshView {
     this.#absent.add(`${kind} ${name}`);
     switch (kind) {
       case 'service':
+        this.#revision++;
         this.#forgetService(name);
         this.breakers.forgetService(name);
         for (const observer of this.#observers) observer.onService(name);

@@ -77,6 +77,11 @@ export class ProxyMetrics {
     'Tries that the retry budget of the target did not allow.',
     ['service', 'route'],
   );
+  readonly timeouts = this.registry.counter(
+    'meshwright_timeouts_total',
+    'Exchanges, and tries where the limit is theirs, that a limit of time ended.',
+    ['service', 'route', 'limit'],
+  );
   readonly activeRequests: Value = this.registry
     .gauge('http_server_active_requests', 'Requests under way in both directions.')
     .with();

@@ -25,6 +25,13 @@ import { DurationSeries } from './metrics.ts';
 /** The fault that a try with these headers meets; mostly none. */
 export type DrawFault = (headers: HeaderList) => CompiledFault | undefined;
 
+/** What can change while a rule stays. */
+export interface RuleState {
+  readonly faults: DrawFault;
+  readonly timeouts: () => Timeouts;
+  readonly breakers: readonly Breaker[] | undefined;
+}
+
 /** What is done with requests that one rule sends to one of its backends. */
 export class RoutePlan implements ExchangePlan {
   readonly direction: 'outbound' | 'gateway';
@@ -32,13 +39,13 @@ export class RoutePlan implements ExchangePlan {
   readonly service: string;
   readonly target: string | undefined;
   readonly route: string;
-  readonly timeouts: Timeouts;
   readonly retry: Retry | undefined;
   readonly hedging: Hedging | undefined;
   readonly changeResponse: ((headers: HeaderList) => HeaderList) | undefined;
   readonly #context: ProxyContext;
   readonly #cluster: Cluster;
   readonly #drawFault: DrawFault;
+  readonly #timeouts: () => Timeouts;
   readonly #source: string;
   readonly #ofRule: readonly Breaker[] | undefined;
   /** That of the cluster when {@link #breakers} were put together. */
@@ -53,19 +60,18 @@ export class RoutePlan implements ExchangePlan {
     rule: HttpRule,
     backend: WeightedBackend,
     cluster: Cluster,
-    drawFault: DrawFault,
-    breakers: readonly Breaker[] | undefined,
+    { faults, timeouts, breakers }: RuleState,
   ) {
     this.direction = scope.direction;
     this.service = scope.service;
     this.target = backend.target?.service;
     this.route = nameOfRule(rule);
-    this.timeouts = rule.timeouts;
     this.retry = rule.retry;
     this.hedging = rule.hedging;
     this.#context = context;
     this.#cluster = cluster;
-    this.#drawFault = drawFault;
+    this.#drawFault = faults;
+    this.#timeouts = timeouts;
     this.#source = scope.source;
     this.#ofRule = breakers;
     this.#breakers = breakers;
@@ -78,6 +84,10 @@ export class RoutePlan implements ExchangePlan {
     const { clientDuration, clientCallDuration } = context.metrics;
     this.#encrypted = new DurationSeries(clientDuration, [...labels, 'true'], clientCallDuration);
     this.#plain = new DurationSeries(clientDuration, [...labels, 'false'], clientCallDuration);
+  }
+
+  get timeouts(): Timeouts {
+    return this.#timeouts();
   }
 
   /** Requests to one target share it, whatever rule sends them. */

@@ -6,6 +6,7 @@ import {
   formatTarget,
   headerValue,
   type NormalizedPath,
+  nearestTimeouts,
   normalizePath,
   type PreflightMatch,
   type RouteMatch,
@@ -14,7 +15,7 @@ import {
   rewritePath,
   routePreflight,
 } from '../engine/index.ts';
-import type { BackendTarget, HttpRule, WeightedBackend } from '../model/index.ts';
+import type { BackendTarget, HttpRule, Timeouts, WeightedBackend } from '../model/index.ts';
 import type { RequestHead, RequestReceiver, ServerStream } from '../net/index.ts';
 import type { Cluster, Clusters } from './cluster.ts';
 import { Exchange } from './exchange.ts';
@@ -155,8 +156,9 @@ export class Routing {
     if (!plan) {
       const cluster = this.#clusters.get(backend.target!);
       const faults = this.#faultsOn(scope, backend.target!);
+      const timeouts = this.#timeoutsOf(scope, rule, backend.target!);
       const breakers = this.#view.breakers.ofRule(rule);
-      plan = new RoutePlan(this.#context, scope, rule, backend, cluster, faults, breakers);
+      plan = new RoutePlan(this.#context, scope, rule, backend, cluster, { faults, timeouts, breakers });
       plans.set(backend, plan);
     }
     return plan;
@@ -174,6 +176,20 @@ export class Routing {
         if (drawn) return drawn;
       }
       return undefined;
+    };
+  }
+
+  /** Looked up when services have changed: their limits come and go while the rule stays. */
+  #timeoutsOf({ service, port }: RoutingScope, rule: HttpRule, target: BackendTarget): () => Timeouts {
+    const view = this.#view;
+    let timeouts = rule.timeouts;
+    let revision: number | undefined;
+    return () => {
+      if (revision === view.revision) return timeouts;
+      revision = view.revision;
+      const asked = port === undefined ? undefined : view.timeouts({ service, port });
+      timeouts = nearestTimeouts(rule.timeouts, view.timeouts(target), asked);
+      return timeouts;
     };
   }
 

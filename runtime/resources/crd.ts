@@ -8,6 +8,7 @@ import { groups } from './names.ts';
 import { outlierDetectionPolicy } from './outlier-detection.ts';
 import { rateLimitPolicy } from './rate-limit.ts';
 import { retryPolicy } from './retry.ts';
+import { timeoutPolicy } from './timeout.ts';
 
 interface PrinterColumn {
   readonly name: string;
@@ -115,6 +116,14 @@ const definitions: readonly Definition[] = [
     categories: ['meshwright', 'meshwright-policy'],
     schema: outlierDetectionPolicy,
     columns: [target],
+  },
+  {
+    kind: 'TimeoutPolicy',
+    plural: 'timeoutpolicies',
+    shortNames: ['tp'],
+    categories: ['meshwright', 'meshwright-policy'],
+    schema: timeoutPolicy,
+    columns: [{ ...target, description: 'The first Service or route it is attached to.' }],
   },
 ];
 

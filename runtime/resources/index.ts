@@ -46,4 +46,5 @@ export type {
   TcpRouteObject,
   TlsRouteObject,
 } from './routes.ts';
+export type { TimeoutPolicyObject } from './timeout.ts';
 export { workloadName } from './workload-name.ts';

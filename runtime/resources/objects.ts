@@ -21,6 +21,7 @@ import { outlierDetectionPolicy } from './outlier-detection.ts';
 import { rateLimitPolicy } from './rate-limit.ts';
 import { retryPolicy } from './retry.ts';
 import { grpcRoute, httpRoute, tcpRoute, tlsRoute } from './routes.ts';
+import { timeoutPolicy } from './timeout.ts';
 
 /** Every kind the mesh reads, by name. Kinds are unique over the groups we read. */
 export const schemas = {
@@ -50,6 +51,7 @@ export const schemas = {
   MtlsPolicy: mtlsPolicy,
   CircuitBreakerPolicy: circuitBreakerPolicy,
   OutlierDetectionPolicy: outlierDetectionPolicy,
+  TimeoutPolicy: timeoutPolicy,
 } as const;
 
 export type Kind = keyof typeof schemas;

@@ -10,6 +10,7 @@ import type {
   Service,
   ServicePort,
   TcpRoute,
+  Timeouts,
   TlsRoute,
 } from '../model/index.ts';
 import { defaultBalancer, qualifiedName } from '../model/index.ts';
@@ -45,6 +46,7 @@ export interface ServicePortEntry {
   readonly faults: FaultPolicy[];
   circuitBreaker?: CircuitBreaker;
   outlierDetection?: OutlierDetection;
+  timeouts?: Timeouts;
 }
 
 /** A Service while it is being translated. */
@@ -167,7 +169,8 @@ export function toService({ object, namespace, name, ports, balancer, retryBudge
 }
 
 function toServicePort(entry: ServicePortEntry): ServicePort {
-  const { port, name, protocol, rules, tcpRoutes, tlsRoutes, faults, circuitBreaker, outlierDetection } = entry;
+  const { port, name, protocol, rules, tcpRoutes, tlsRoutes, faults, circuitBreaker, outlierDetection, timeouts } =
+    entry;
   const consumerRules = byConsumer(rules);
   const consumerTcpRoutes = byConsumer(tcpRoutes);
   const tcpRoute = tcpRoutes.get(everyone);
@@ -186,6 +189,7 @@ function toServicePort(entry: ServicePortEntry): ServicePort {
     ...(faults.length ? { faults } : {}),
     ...(circuitBreaker ? { circuitBreaker } : {}),
     ...(outlierDetection ? { outlierDetection } : {}),
+    ...(timeouts ? { timeouts } : {}),
   };
 }
 

@@ -10,6 +10,7 @@ import {
   type OutlierDetectionPolicyObject,
   type RateLimitPolicyObject,
   type RetryPolicyObject,
+  type TimeoutPolicyObject,
 } from '../resources/index.ts';
 import type { Inventory } from './inventory.ts';
 import type { Report } from './report.ts';
@@ -29,7 +30,8 @@ type Policy =
   | MtlsPolicyObject
   | OutlierDetectionPolicyObject
   | RateLimitPolicyObject
-  | RetryPolicyObject;
+  | RetryPolicyObject
+  | TimeoutPolicyObject;
 
 /** What a policy is attached to, in its own namespace: an object, or with `sectionName` one port or rule of it. */
 interface TargetRef {
@@ -40,7 +42,7 @@ interface TargetRef {
 
 /** The Services a policy is attached to; `verdict` says which one is missing. */
 export function resolveTargets(
-  policy: Exclude<Policy, MtlsPolicyObject | CircuitBreakerPolicyObject | RetryPolicyObject>,
+  policy: Exclude<Policy, MtlsPolicyObject | CircuitBreakerPolicyObject | RetryPolicyObject | TimeoutPolicyObject>,
   services: ServiceEntries,
   report: Report,
 ): { targets: PolicyTarget[]; verdict?: Verdict } {

@@ -20,6 +20,7 @@ import { attachRoutes } from './routes/attach.ts';
 import { readServices, type ServiceEntries, toService } from './services.ts';
 import { serviceOf, slicesByService } from './slices.ts';
 import { accepted, condition, type ObjectStatus, referenceTo } from './status.ts';
+import { readTimeoutPolicies } from './timeouts.ts';
 import { declaredCalls, toWorkload } from './workload-resources.ts';
 import { readWorkloads, type WorkloadEntry, type Workloads } from './workloads.ts';
 
@@ -63,7 +64,8 @@ export function compile(objects: readonly KubernetesObject[], trustDomain?: stri
   const workloads = readWorkloads(inventory, services, gateways, report);
   const circuitBreakers = readCircuitBreakers(inventory, services, report, statuses);
   const retriesOf = readRetryPolicies(inventory, services, report, statuses);
-  attachRoutes({ inventory, services, gateways, grants, circuitBreakers, retriesOf, report }, statuses);
+  const timeoutsOf = readTimeoutPolicies(inventory, services, report, statuses);
+  attachRoutes({ inventory, services, gateways, grants, circuitBreakers, retriesOf, timeoutsOf, report }, statuses);
   attachAccessPolicies(inventory, services, workloads, report, statuses);
   attachRateLimits(inventory, services, workloads, report, statuses);
   attachFaults(inventory, services, report, statuses);

@@ -37,6 +37,7 @@ beforeAll(async () => {
     'crd/faultpolicies.meshwright.dev',
     'crd/circuitbreakerpolicies.meshwright.dev',
     'crd/outlierdetectionpolicies.meshwright.dev',
+    'crd/timeoutpolicies.meshwright.dev',
   ]);
 });
 

@@ -23,6 +23,7 @@ describe('customResourceDefinitions', () => {
       'mtlspolicies.meshwright.dev',
       'circuitbreakerpolicies.meshwright.dev',
       'outlierdetectionpolicies.meshwright.dev',
+      'timeoutpolicies.meshwright.dev',
     ]);
   });
 

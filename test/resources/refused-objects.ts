@@ -205,6 +205,24 @@ export const refusedObjects: readonly RefusedObject[] = [
     says: 'group must be empty for a Service, and gateway.networking.k8s.io for a route',
   },
   {
+    kind: 'TimeoutPolicy',
+    spec: breaker({}),
+    place: 'spec',
+    says: 'must have request, backendRequest, streamIdle or maxStreamDuration',
+  },
+  {
+    kind: 'TimeoutPolicy',
+    spec: breaker({ request: '1s', backendRequest: '2s' }),
+    place: 'spec',
+    says: 'backendRequest must not be longer than request',
+  },
+  {
+    kind: 'TimeoutPolicy',
+    spec: breaker({ targetRefs: [{ ...route, group: '' }], request: '1s' }),
+    place: 'spec.targetRefs[0]',
+    says: 'group must be empty for a Service, and gateway.networking.k8s.io for a route',
+  },
+  {
     kind: 'OutlierDetectionPolicy',
     spec: breaker({ baseEjectionTime: '10s' }),
     place: 'spec',

@@ -39,6 +39,7 @@ const versions: Readonly<Record<Kind, readonly string[]>> = {
   MtlsPolicy: ours,
   CircuitBreakerPolicy: ours,
   OutlierDetectionPolicy: ours,
+  TimeoutPolicy: ours,
 };
 
 /** Pods that are done take no part in the mesh any more. */

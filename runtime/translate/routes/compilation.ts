@@ -8,6 +8,7 @@ import type { Report } from '../report.ts';
 import type { RuleRetriesOf } from '../retries.ts';
 import type { ServiceEntries } from '../services.ts';
 import type { Verdict } from '../status.ts';
+import type { RuleTimeoutsOf } from '../timeouts.ts';
 import type { RouteObject } from './backends.ts';
 import { type CompiledConnectionRoute, compileConnectionRoute } from './connections.ts';
 import { type CompiledRequestRoute, compileRequestRoute } from './rules.ts';
@@ -19,6 +20,7 @@ export interface RouteContext {
   readonly grants: Grants;
   readonly circuitBreakers: RouteCircuitBreakers;
   readonly retriesOf: RuleRetriesOf;
+  readonly timeoutsOf: RuleTimeoutsOf;
   readonly report: Report;
 }
 
@@ -34,7 +36,7 @@ export type Attachment = Verdict | undefined;
  */
 export function compilation(
   object: RouteObject,
-  { services, grants, circuitBreakers, retriesOf, report }: RouteContext,
+  { services, grants, circuitBreakers, retriesOf, timeoutsOf, report }: RouteContext,
 ): (parent: 'Service' | 'Gateway') => CompiledRoute {
   const compiled = new Map<string, CompiledRoute>();
   const told = new Set<string>();
@@ -47,7 +49,7 @@ export function compilation(
   const granted = (route: RouteObject, ref: BackendObjectRef) => grants.permit(route, ref);
   return (parent) =>
     valueAt(compiled, parent, () => {
-      const context = { services, circuitBreakers, permit: parent === 'Service' ? anywhere : granted };
+      const context = { services, circuitBreakers, timeoutsOf, permit: parent === 'Service' ? anywhere : granted };
       return object.kind === 'HTTPRoute' || object.kind === 'GRPCRoute'
         ? compileRequestRoute(object, context, retriesOf, once)
         : compileConnectionRoute(object, context, once);

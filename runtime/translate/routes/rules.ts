@@ -15,6 +15,7 @@ import type { Report } from '../report.ts';
 import { type RuleRetriesOf, retryBackoff } from '../retries.ts';
 import { referenceTo, resolvedRefs, type Verdict } from '../status.ts';
 import { ruleName } from '../targets.ts';
+import type { RuleTimeoutsOf } from '../timeouts.ts';
 import { type BackendContext, type BackendProblem, resolveBackend, weightedBackend } from './backends.ts';
 import { translateFilters } from './filters.ts';
 import { grpcMatch, httpMatch, matchKey, matchProblem } from './matches.ts';
@@ -42,7 +43,7 @@ const retriedCodes = [502, 503, 504];
 /** Translates the rules of a route; they are the same on every parent it is attached to. */
 export function compileRequestRoute(
   route: RequestRouteObject,
-  context: BackendContext & { readonly circuitBreakers: RouteCircuitBreakers },
+  context: BackendContext & { readonly circuitBreakers: RouteCircuitBreakers; readonly timeoutsOf: RuleTimeoutsOf },
   retriesOf: RuleRetriesOf,
   report: Report,
 ): CompiledRequestRoute {
@@ -95,7 +96,7 @@ export function compileRequestRoute(
         ...(rewrite ? { rewrite } : {}),
         ...(cors ? { cors } : {}),
         mirrors,
-        timeouts: timeoutsOf(rule.timeouts),
+        timeouts: { ...context.timeoutsOf(route, name), ...timeoutsOf(rule.timeouts) },
         ...retryOf(rule.retry),
         ...breakersOf(context.circuitBreakers.ofRule(route, name)),
         ...retriesOf(route, name),

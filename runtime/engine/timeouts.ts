@@ -1,0 +1,19 @@
+import type { Timeouts } from '../model/index.ts';
+
+/**
+ * The limits of what a rule sends on: of each the one that stands nearest, that of the rule, of the port it is sent to,
+ * or of the port that was asked for.
+ */
+export function nearestTimeouts(rule: Timeouts, target: Timeouts | undefined, asked: Timeouts | undefined): Timeouts {
+  return target || asked ? { ...asked, ...target, ...rule } : rule;
+}
+
+/** Whether two limit the same. */
+export function sameTimeouts(a: Timeouts, b: Timeouts): boolean {
+  return (
+    a.request === b.request &&
+    a.backendRequest === b.backendRequest &&
+    a.streamIdle === b.streamIdle &&
+    a.maxStreamDuration === b.maxStreamDuration
+  );
+}
