@@ -64,10 +64,13 @@ export function compileAccess(policies: readonly AccessPolicy[], port: InboundPo
 }
 
 function firstDecision(rules: readonly CompiledAccessRule[], request: AccessRequest): AccessDecision | undefined {
-  for (const { conditions, decision } of rules) {
-    if (conditions.every((condition) => condition.test(request))) return decision;
-  }
+  for (const { conditions, decision } of rules) if (holdAll(conditions, request)) return decision;
   return undefined;
+}
+
+function holdAll(conditions: readonly Matcher<AccessRequest>[], request: AccessRequest): boolean {
+  for (const condition of conditions) if (!condition.test(request)) return false;
+  return true;
 }
 
 function compileRule(policy: ObjectReference, rule: AccessRule): CompiledAccessRule {
@@ -100,7 +103,10 @@ export function matchOperations(
 function anyOf(alternatives: readonly Matcher<AccessRequest>[], prefix = ''): Matcher<AccessRequest> {
   const description = prefix + alternatives.map((alternative) => alternative.describe()).join(' or ');
   if (alternatives.length === 1) return matcher(description, alternatives[0].test);
-  return matcher(description, (request) => alternatives.some((alternative) => alternative.test(request)));
+  return matcher(description, (request) => {
+    for (const alternative of alternatives) if (alternative.test(request)) return true;
+    return false;
+  });
 }
 
 function matchPrincipal(match: PrincipalMatch): Matcher<AccessRequest> {

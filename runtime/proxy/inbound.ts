@@ -48,6 +48,16 @@ const forwardedForHeader = 'x-forwarded-for';
 /** Callers told apart in metrics; more than any workload has. */
 const maxCallers = 1000;
 
+/** Who calls on a connection, in all the forms that its requests ask for. */
+interface Caller {
+  /** As its certificate proved; absent on plain text. */
+  readonly id: SpiffeId | undefined;
+  /** For the access log. */
+  readonly source: string;
+  /** What the application is told of the certificate. */
+  readonly certificate: string | undefined;
+}
+
 /** Requests of one caller to one port of the application. */
 class InboundPlan implements ExchangePlan {
   readonly direction = 'inbound';
@@ -134,34 +144,29 @@ export class Inbound {
   }
 
   /** Who calls is the same for all requests of a connection, and so is their plan while the workload is. */
-  #handlerFor(caller: SpiffeId | undefined, remoteAddress: string): ServerHandler {
-    const source = caller ? formatSpiffeId(caller) : remoteAddress;
+  #handlerFor(id: SpiffeId | undefined, remoteAddress: string): ServerHandler {
+    const name = id && formatSpiffeId(id);
+    const caller = { id, source: name ?? remoteAddress, certificate: name && `URI=${name}` };
     let workload = this.#parts.view.workload;
-    let plan = this.#plan(caller);
+    let plan = this.#plan(id);
     return {
       onRequest: (head: RequestHead, stream: ServerStream, end: boolean): RequestReceiver => {
         if (workload !== this.#parts.view.workload) {
           workload = this.#parts.view.workload;
-          plan = this.#plan(caller);
+          plan = this.#plan(id);
         }
-        return this.#handle(caller, source, plan, head, stream, end);
+        return this.#handle(caller, plan, head, stream, end);
       },
     };
   }
 
-  #handle(
-    caller: SpiffeId | undefined,
-    source: string,
-    plan: InboundPlan,
-    head: RequestHead,
-    stream: ServerStream,
-    end: boolean,
-  ): RequestReceiver {
+  #handle(caller: Caller, plan: InboundPlan, head: RequestHead, stream: ServerStream, end: boolean): RequestReceiver {
     const { view, context, port } = this.#parts;
+    const { id: principal, source } = caller;
     const path = normalizePath(head.path);
     if (!path) return answerLocally(context, plan, head, stream, malformedPath, source);
     const inbound = view.inbound(port);
-    const decision = inbound?.access.decide({ principal: caller, method: head.method, path });
+    const decision = inbound?.access.decide({ principal, method: head.method, path });
     if (!decision?.allowed) {
       this.#countDenied(decision?.policy && describeReference(decision.policy));
       const details = `${head.method} ${path.path} of ${this.#service}: ${decision?.reason ?? 'there are no rules yet'}`;
@@ -172,7 +177,7 @@ export class Inbound {
     const { rateLimiter } = inbound!;
     let change: ChangeResponse | undefined;
     if (rateLimiter) {
-      const asked = { principal: caller, method, path, headers };
+      const asked = { principal, method, path, headers };
       const limited = rateLimiter.admit(asked);
       if (limited) return this.#refuseForLimit(limited, plan, source, head, stream);
       const told = rateLimiter.report?.(asked);
@@ -180,8 +185,8 @@ export class Inbound {
       if (told?.length) change = (response) => [...response, ...told];
     }
     head.path = formatTarget(path);
-    setClientCertificate(head, caller);
-    if (!caller && inbound?.proxyProtocol) setForwardedFor(head, source);
+    setClientCertificate(head, caller.certificate);
+    if (!principal && inbound?.proxyProtocol) setForwardedFor(head, source);
     return new Exchange(context, plan, stream, head, end, source, undefined, change).start();
   }
 
@@ -251,9 +256,9 @@ function sourceLabel(caller: SpiffeId | undefined): string {
 }
 
 /** Tells the application who calls, and nobody else can: what came under that name is dropped. */
-function setClientCertificate(head: RequestHead, caller: SpiffeId | undefined): void {
+function setClientCertificate(head: RequestHead, certificate: string | undefined): void {
   removeField(head, clientCertificateHeader);
-  if (caller) head.headers.push(clientCertificateHeader, `URI=${formatSpiffeId(caller)}`);
+  if (certificate !== undefined) head.headers.push(clientCertificateHeader, certificate);
 }
 
 /** Tells the application where a client is, as the proxy before us says; what clients say of that is dropped. */

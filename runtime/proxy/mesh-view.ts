@@ -78,7 +78,7 @@ export class MeshView {
   /** What the controller said does not exist, or something about that cannot be used. */
   readonly #absent = new Set<string>();
   readonly #services = new Map<QualifiedName, Service>();
-  readonly #ports = new Map<string, CompiledPort>();
+  readonly #ports = new Map<QualifiedName, readonly CompiledPort[]>();
   readonly #faults = new Map<string, FaultInjector>();
   readonly #hosts = new Map<string, QualifiedName>();
   readonly #endpoints = new Map<QualifiedName, readonly Endpoint[]>();
@@ -143,11 +143,13 @@ export class MeshView {
   /** The service's port that a request for `host` and `port` means. */
   findPort(host: string, port: number | undefined): CompiledPort | undefined {
     const service = this.#hosts.get(host);
-    return service === undefined ? undefined : this.#ports.get(portKey(service, port ?? defaultHttpPort));
+    return service === undefined ? undefined : this.port(service, port ?? defaultHttpPort);
   }
 
   port(service: QualifiedName, port: number): CompiledPort | undefined {
-    return this.#ports.get(portKey(service, port));
+    const ports = this.#ports.get(service);
+    if (ports) for (const each of ports) if (each.port === port) return each;
+    return undefined;
   }
 
   service(name: QualifiedName): Service | undefined {
@@ -239,7 +241,7 @@ export class MeshView {
       for (const [key, injector] of faults) this.#faults.set(key, injector);
       this.breakers.takeService(service, rules);
       this.#services.set(service.name, service);
-      for (const port of ports) this.#ports.set(portKey(service.name, port.port), port);
+      this.#ports.set(service.name, ports);
       for (const host of hostsOf(service, this.#namespace)) this.#hosts.set(host, service.name);
       for (const observer of this.#observers) observer.onService(service.name);
     };
@@ -283,10 +285,8 @@ export class MeshView {
     const service = this.#services.get(name);
     if (!service) return;
     this.#services.delete(name);
-    for (const { port } of service.ports) {
-      this.#ports.delete(portKey(name, port));
-      this.#faults.delete(portKey(name, port));
-    }
+    this.#ports.delete(name);
+    for (const { port } of service.ports) this.#faults.delete(portKey(name, port));
     for (const host of hostsOf(service, this.#namespace)) if (this.#hosts.get(host) === name) this.#hosts.delete(host);
   }
 }

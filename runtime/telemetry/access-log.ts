@@ -161,12 +161,23 @@ const longestKnown = 256;
 class KnownMember {
   readonly #name: string;
   readonly #known = new Map<string, Buffer>();
+  /** The one before, which it mostly is again. */
+  #lastValue: string | undefined;
+  #last = ascii('');
 
   constructor(name: string) {
     this.#name = name;
   }
 
   write(line: LineWriter, value: string): void {
+    if (value !== this.#lastValue) {
+      this.#last = this.#find(value);
+      this.#lastValue = value;
+    }
+    line.put(this.#last);
+  }
+
+  #find(value: string): Buffer {
     let member = this.#known.get(value);
     if (member === undefined) {
       member = ascii(`,"${this.#name}":${quote(value)}`);
@@ -174,7 +185,7 @@ class KnownMember {
       if (this.#known.size < maxKnown && value.length <= longestKnown)
         this.#known.set(Buffer.from(value).toString(), member);
     }
-    line.put(member);
+    return member;
   }
 }
 

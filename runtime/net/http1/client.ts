@@ -150,10 +150,10 @@ class Http1Client implements ClientConnection, ConnectionHandler, BodySink, Clie
       this.#lose('protocol');
       return;
     }
-    this.#progress();
     const input = this.#input.length === 0 ? chunk : Buffer.concat([this.#input, chunk]);
     this.#input = noBytes;
     this.#process(input);
+    if (this.#stream !== undefined) this.#progress();
   }
 
   onEnd(): void {
@@ -263,7 +263,6 @@ class Http1Client implements ClientConnection, ConnectionHandler, BodySink, Clie
     const parser = this.#parser;
     if (end - at > this.#limits.maxHeadBytes || parser.parseResponse(readLatin1(input, at, end)) !== 0) return -1;
     this.#headStarted = false;
-    this.#progress();
     const { status, headers } = parser;
     if (status >= 200) this.#beginResponse();
     else if (status === 101) {

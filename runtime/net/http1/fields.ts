@@ -110,7 +110,7 @@ export function isToken(text: string): boolean {
 }
 
 export function isMethod(text: string): boolean {
-  return standardMethods.has(text) || isToken(text);
+  return text === 'GET' || standardMethods.has(text) || isToken(text);
 }
 
 /** What may stand between the blanks of a request line: printable ASCII, and no fragment. */
@@ -155,18 +155,6 @@ export function isAuthority(text: string): boolean {
 /** The same in lower-case, and the same string for as long as it is; `undefined` when it is none. */
 export function authorityOf(text: string): string | undefined {
   return text === lastAuthority || isAuthority(text.toLowerCase()) ? lastAuthority : undefined;
-}
-
-/** Digits only, exactly representable; -1 otherwise. */
-export function parseContentLength(value: string): number {
-  if (value.length === 0 || value.length > 15) return -1;
-  let length = 0;
-  for (let i = 0; i < value.length; i++) {
-    const digit = value.charCodeAt(i) - 48;
-    if (digit < 0 || digit > 9) return -1;
-    length = length * 10 + digit;
-  }
-  return length;
 }
 
 /** Names a `connection` field may not take out: others rely on them (access, forwarding, tracing). */

@@ -1,3 +1,4 @@
+import { parseContentLength } from '../content-length.ts';
 import type { HeaderList, HttpLimits } from '../http.ts';
 import {
   authorityOf,
@@ -11,7 +12,6 @@ import {
   isToken,
   isValueCharacter,
   nextHash,
-  parseContentLength,
   tokenCharacters,
 } from './fields.ts';
 

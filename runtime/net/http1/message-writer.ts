@@ -1,15 +1,7 @@
+import { parseContentLength } from '../content-length.ts';
 import type { HeaderList, RequestHead, ResponseHead } from '../http.ts';
 import type { Output } from '../output.ts';
-import {
-  FieldRole,
-  isAuthority,
-  isFieldName,
-  isFieldValue,
-  isMethod,
-  isTarget,
-  knownField,
-  parseContentLength,
-} from './fields.ts';
+import { FieldRole, isAuthority, isFieldName, isFieldValue, isMethod, isTarget, knownField } from './fields.ts';
 import { HeadWriter } from './head-writer.ts';
 import { statusLine } from './status-line.ts';
 import type { UpgradeOffer, UpgradeRequest } from './upgrade.ts';

@@ -1,3 +1,4 @@
+import { parseContentLength } from '../content-length.ts';
 import type { HeaderList, RequestHead, ResponseHead } from '../http.ts';
 import { isUpgradeToken } from '../upgrade-token.ts';
 
@@ -17,13 +18,11 @@ const knownNames = new Map<string, number>([
 ]);
 
 const colon = 0x3a;
+const slash = 0x2f;
 const methodForm = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-/** What can stand in the request line of HTTP/1.1 without ending it. */
-const pathForm = /^\/[\x21-\x7e\x80-\xff]*$/;
 /** Host and port without user information (RFC 9113 section 8.3.1). */
 const authorityForm = /^[A-Za-z0-9\-._~%!$&'()*+,;=:[\]]+$/;
 const statusForm = /^[1-9]\d\d$/;
-const lengthForm = /^\d{1,15}$/;
 
 /**
  * Makes heads of decoded header lists, checking what RFC 9113 section 8 demands. A method that returns undefined
@@ -37,6 +36,8 @@ export class HeadReader {
   #method = 'GET';
   #authority = '';
   #authorityInLowerCase = '';
+  #statusText = '200';
+  #status = 200;
 
   request(fields: HeaderList): RequestHead | undefined {
     let method: string | undefined;
@@ -65,7 +66,7 @@ export class HeadReader {
       return { method, scheme: 'http', authority, path: '', headers: fields };
     }
     if ((scheme !== 'http' && scheme !== 'https') || path === undefined) return undefined;
-    if (!pathForm.test(path) && !(path === '*' && method === 'OPTIONS')) return undefined;
+    if (!isPath(path) && !(path === '*' && method === 'OPTIONS')) return undefined;
     if (protocol !== undefined) {
       // RFC 8441 section 4: what HTTP/1.1 asks for by GET.
       if (method !== 'CONNECT' || !isUpgradeToken(protocol) || this.contentLength > 0) return undefined;
@@ -75,14 +76,21 @@ export class HeadReader {
   }
 
   response(fields: HeaderList): ResponseHead | undefined {
-    if (fields[0] !== ':status' || !statusForm.test(fields[1]) || fields[1] === '101') return undefined;
-    const status = Number(fields[1]);
-    return this.#regular(fields, 2) ? { status, headers: fields } : undefined;
+    if (fields[0] !== ':status' || !this.#isStatus(fields[1])) return undefined;
+    return this.#regular(fields, 2) ? { status: this.#status, headers: fields } : undefined;
   }
 
   /** What frames or routes a message comes too late in trailers (RFC 9110 section 6.5.1). */
   trailers(fields: HeaderList): boolean {
     return this.#regular(fields, 0) && this.contentLength < 0 && this.#host === undefined;
+  }
+
+  #isStatus(text: string): boolean {
+    if (text === this.#statusText) return true;
+    if (!statusForm.test(text) || text === '101') return false;
+    this.#statusText = text;
+    this.#status = Number(text);
+    return true;
   }
 
   #isMethod(method: string): boolean {
@@ -123,8 +131,9 @@ export class HeadReader {
           this.#host = value;
           continue;
         case Known.ContentLength:
-          if (this.contentLength >= 0 || !lengthForm.test(value)) return false;
-          this.contentLength = Number(value);
+          if (this.contentLength >= 0) return false;
+          this.contentLength = parseContentLength(value);
+          if (this.contentLength < 0) return false;
           break;
         case Known.Cookie:
           if (cookie >= 0) {
@@ -140,6 +149,16 @@ export class HeadReader {
     fields.length = kept;
     return true;
   }
+}
+
+/** What can stand in the request line of HTTP/1.1 without ending it. */
+function isPath(text: string): boolean {
+  if (text.charCodeAt(0) !== slash) return false;
+  for (let i = 1; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code < 0x21 || (code > 0x7e && (code < 0x80 || code > 0xff))) return false;
+  }
+  return true;
 }
 
 function sameHost(a: string, b: string): boolean {

@@ -13,8 +13,8 @@ export interface HpackDecoderOptions {
 
 /** Lower-case token, with a colon in front for pseudo headers (RFC 9113 section 8.2.1). */
 const validName = /^:?[!#$%&'*+\-.^_`|~0-9a-z]+$/;
-/** No control characters but tab, no white space at either end. */
-const validValue = /^(?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?$/;
+const tab = 9;
+const space = 32;
 
 /** HPACK, receiving side (RFC 7541). One for a connection: its state follows every header block. */
 export class HpackDecoder {
@@ -28,9 +28,14 @@ export class HpackDecoder {
   #at = 0;
   #end = 0;
   #validName = true;
+  #fields: string[] = [];
+  /** What the list may yet hold, as the options count it. */
+  #room = 0;
+  readonly #maxLength: number;
 
   constructor(options: HpackDecoderOptions) {
     this.#options = options;
+    this.#maxLength = options.maxFields * 2;
   }
 
   /** Returns `[name, value, …]`, pseudo headers included. A list over the limits is still decoded, but not kept. */
@@ -40,26 +45,30 @@ export class HpackDecoder {
     this.#end = end;
     this.malformed = false;
     this.overflow = false;
-    const { maxListSize, maxFields } = this.#options;
     const fields: string[] = [];
-    let room = maxListSize;
+    this.#fields = fields;
+    this.#room = this.#options.maxListSize;
     while (this.#at < end) {
       const first = block[this.#at];
-      if ((first & 0xe0) === 0x20) {
+      if (first & 0x80) {
+        const { name, value, valid } = this.#indexed(this.#integer(0x7f));
+        this.#take(name, value, valid);
+      } else if ((first & 0xe0) === 0x20) {
         if (fields.length > 0 || this.overflow) throw compressionError('size update after a field');
         this.#updateSize();
-        continue;
-      }
-      const field = first & 0x80 ? this.#indexed(this.#integer(0x7f)) : this.#literal(first);
-      room -= fieldSize(field.name, field.value);
-      if (room < 0 || fields.length >= maxFields * 2) {
-        this.overflow = true;
-        continue;
-      }
-      if (!field.valid) this.malformed = true;
-      fields.push(field.name, field.value);
+      } else this.#literal(first);
     }
     return fields;
+  }
+
+  #take(name: string, value: string, valid: boolean): void {
+    this.#room -= fieldSize(name, value);
+    if (this.#room < 0 || this.#fields.length >= this.#maxLength) {
+      this.overflow = true;
+      return;
+    }
+    if (!valid) this.malformed = true;
+    this.#fields.push(name, value);
   }
 
   #updateSize(): void {
@@ -78,14 +87,14 @@ export class HpackDecoder {
     throw compressionError(`no field has index ${index}`);
   }
 
-  #literal(first: number): TableField {
+  #literal(first: number): void {
     const indexing = (first & 0x40) !== 0;
     const nameIndex = this.#integer(indexing ? 0x3f : 0x0f);
     const name = nameIndex === 0 ? this.#newName() : this.#knownName(nameIndex);
     const value = this.#string();
-    const field = new TableField(name, value, this.#validName, validValue.test(value));
-    if (indexing) this.#table.add(field, fieldSize(name, value));
-    return field;
+    const valid = isValidValue(value);
+    if (indexing) this.#table.add(new TableField(name, value, this.#validName, valid), fieldSize(name, value));
+    this.#take(name, value, this.#validName && valid);
   }
 
   #newName(): string {
@@ -131,6 +140,22 @@ export class HpackDecoder {
     if (this.#at >= this.#end) throw compressionError('header block ends early');
     return this.#block[this.#at++];
   }
+}
+
+/** No control characters but tab, no white space at either end. */
+function isValidValue(value: string): boolean {
+  const { length } = value;
+  if (length === 0) return true;
+  if (isBlank(value.charCodeAt(0)) || isBlank(value.charCodeAt(length - 1))) return false;
+  for (let i = 0; i < length; i++) {
+    const code = value.charCodeAt(i);
+    if ((code < space && code !== tab) || code === 127) return false;
+  }
+  return true;
+}
+
+function isBlank(code: number): boolean {
+  return code === space || code === tab;
 }
 
 function compressionError(message: string): ConnectionError {

@@ -1,4 +1,4 @@
-import { writeLatin1 } from '../../latin1.ts';
+import { copyOf, writeLatin1 } from '../../latin1.ts';
 import { DynamicTable, defaultTableSize, fieldSize, staticTable, staticTableSize } from './table.ts';
 
 /** How a field is put into a header block. */
@@ -37,7 +37,8 @@ class EncodedName {
   readonly indexing: number;
   /** Index in the static table; 0 is none. */
   readonly staticIndex: number;
-  readonly staticValues: ReadonlyMap<string, number> | undefined;
+  /** Values in the static table, from that index on. */
+  readonly staticValues: readonly string[];
   /** Values in the dynamic table, with the serial numbers of their entries. */
   values: Map<string, number> | undefined;
   /** The value used last, which is most often the next one too. */
@@ -47,7 +48,7 @@ class EncodedName {
   newestSerial = -1;
   misses = 0;
 
-  constructor(name: string, staticIndex: number, staticValues: ReadonlyMap<string, number> | undefined) {
+  constructor(name: string, staticIndex = 0, staticValues: readonly string[] = []) {
     this.name = name;
     this.indexing = indexingOf.get(name) ?? Indexing.Always;
     this.staticIndex = staticIndex;
@@ -61,11 +62,12 @@ interface Entry {
   readonly serial: number;
 }
 
-const staticNames = new Map<string, { index: number; values: Map<string, number> }>();
+/** The entries of one name follow each other. */
+const staticNames = new Map<string, { index: number; values: string[] }>();
 for (const [position, { name, value }] of staticTable.entries()) {
-  const known = staticNames.get(name) ?? { index: position + 1, values: new Map<string, number>() };
+  const known = staticNames.get(name) ?? { index: position + 1, values: [] };
   staticNames.set(name, known);
-  if (value !== '') known.values.set(value, position + 1);
+  if (value !== '') known.values.push(value);
 }
 
 /** Most bytes that the representation of a field takes besides its name and value. */
@@ -88,7 +90,7 @@ export class HpackEncoder {
     this.#tableLimit = tableLimit;
     for (const [name, known] of staticNames) this.#names.set(name, new EncodedName(name, known.index, known.values));
     for (const name of indexingOf.keys()) {
-      if (!this.#names.has(name)) this.#names.set(name, new EncodedName(name, 0, undefined));
+      if (!this.#names.has(name)) this.#names.set(name, new EncodedName(name));
     }
     this.setMaxSize(defaultTableSize);
     this.#smallestSize = -1;
@@ -128,19 +130,19 @@ export class HpackEncoder {
   }
 
   #field(text: string, value: string): void {
-    const name = this.#names.get(text) ?? new EncodedName(text, 0, undefined);
+    const name = this.#names.get(text) ?? new EncodedName(copyOf(text));
     if (name.lastValue === value) {
       name.misses = 0;
       this.#integer(0x80, 0x7f, this.#index(name.lastSerial));
       return;
     }
     if (name.indexing === Indexing.Omit) return;
-    const known = name.staticValues?.get(value);
-    if (known !== undefined) {
-      this.#integer(0x80, 0x7f, known);
+    const known = name.staticValues.indexOf(value);
+    if (known >= 0) {
+      this.#integer(0x80, 0x7f, name.staticIndex + known);
       return;
     }
-    const serial = name.values?.get(value);
+    const serial = name.indexing === Indexing.Always ? name.values?.get(value) : undefined;
     if (serial === undefined) {
       this.#literal(name, value);
       return;
@@ -159,7 +161,7 @@ export class HpackEncoder {
     else this.#integer(name.indexing === Indexing.Never ? 0x10 : 0x00, 0x0f, this.#nameIndex(name));
     if (this.#nameIndex(name) === 0) this.#string(name.name);
     this.#string(value);
-    if (index) this.#add(name, value, size);
+    if (index) this.#add(name, copyOf(value), size);
   }
 
   #isWorthIndexing(name: EncodedName): boolean {
