@@ -3,12 +3,11 @@ import { Construct } from 'constructs';
 import { apiVersions, type RateLimitPolicyObject } from '../../runtime/resources/index.ts';
 import type { IPolicyTarget } from '../interfaces.ts';
 import { metadata, nameBelowMesh } from '../metadata.ts';
-import { isUnknown } from '../placeholder.ts';
 import type { Check, Checked } from '../synth/check.ts';
 import { checkDuration, formatDuration } from '../synth/duration.ts';
 import { checkHeaderName, checkRuleNames } from '../synth/rules.ts';
 import { checkOperations, type Operation, renderOperations } from './operation.ts';
-import { checkPolicyTarget, claimPolicy, speaksOnlyTcp, targetRef } from './target-ref.ts';
+import { checkPolicyTarget, claimPolicy, isCount, speaksOnlyTcp, targetRef } from './target-ref.ts';
 
 /** How much, of what. */
 export interface RateLimitProps {
@@ -36,6 +35,8 @@ export interface RateLimitProps {
    */
   readonly to?: readonly Operation[];
 }
+
+const most = 1_000_000_000;
 
 type Limit = RateLimitPolicyObject['spec']['limits'][number];
 
@@ -159,13 +160,9 @@ export class RateLimitPolicy extends Construct implements Checked {
   }
 
   #checkCount(check: Check, what: string, count: number): void {
-    if ((Number.isInteger(count) && count >= 1) || isUnknown(count)) return;
-    check.report(
-      'MW1340',
-      this,
-      `${what} is ${count}; allowed are whole numbers from 1`,
-      'state how many are let through',
-    );
+    if (isCount(count, most)) return;
+    const message = `${what} is ${count}; allowed are whole numbers from 1 to ${most}`;
+    check.report('MW1340', this, message, 'state how many are let through');
   }
 }
 

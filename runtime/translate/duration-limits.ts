@@ -7,7 +7,7 @@ export interface Problem {
   readonly hint: string;
 }
 
-/** Says where a duration is out of its limits, which the API server checks as well. Absent: it may be of any length. */
+/** Says where a duration is out of its limits, which the API server checks as well; without `most` none is too long. */
 export function outOfLimits(
   path: string,
   value: string | undefined,

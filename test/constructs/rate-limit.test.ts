@@ -87,12 +87,17 @@ describe('a rate limit policy', () => {
     [
       'no requests',
       [RateLimit.total({ requests: 0, interval: second })],
-      'MW1340 limit-0: requests is 0; allowed are whole numbers from 1',
+      'MW1340 limit-0: requests is 0; allowed are whole numbers from 1 to 1000000000',
     ],
     [
       'half a request at once',
       [RateLimit.total({ name: 'slow', requests: 1, burst: 0.5, interval: second })],
-      'MW1340 slow: burst is 0.5; allowed are whole numbers from 1',
+      'MW1340 slow: burst is 0.5; allowed are whole numbers from 1 to 1000000000',
+    ],
+    [
+      'more requests than the API server takes',
+      [RateLimit.total({ name: 'all', requests: 1_000_000_001, interval: second })],
+      'MW1340 all: requests is 1000000001; allowed are whole numbers from 1 to 1000000000',
     ],
     [
       'no time',
