@@ -298,10 +298,12 @@ export class Tries implements PoolWaiter, HedgeOwner {
     if (breakers && firstOpen(breakers, 'requests')) return;
     const tried = new Set(this.#tried).add(state);
     const upstream = this.#plan.pick(tried, this.#key, this.#head.headers);
-    if (!upstream || (upstream.state && tried.has(upstream.state))) return;
-    if (!budget.withdraw()) {
+    if (!upstream) return;
+    const isTried = upstream.state !== undefined && tried.has(upstream.state);
+    if (isTried || !budget.withdraw()) {
+      // Nothing is sent to it: where it is on probation, another request is.
       upstream.state?.conduct?.record(undefined);
-      countRefused(this.#context, this.#plan);
+      if (!isTried) countRefused(this.#context, this.#plan);
       return;
     }
     this.#hedged = true;

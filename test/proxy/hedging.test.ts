@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Agent, type ClientRequest, request as httpRequest } from 'node:http';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import type { CircuitBreaker, HttpRule, Resource, RetryBudget } from '../../runtime/model/index.ts';
+import type { CircuitBreaker, HttpRule, OutlierDetection, Resource, RetryBudget } from '../../runtime/model/index.ts';
 import { eventually } from '../support/eventually.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import {
@@ -33,10 +33,12 @@ interface Options {
   readonly rule?: Partial<HttpRule>;
   readonly retryBudget?: RetryBudget;
   readonly circuitBreaker?: CircuitBreaker;
+  readonly outlierDetection?: OutlierDetection;
 }
 
 /** `web` calls `reviews`, which has two replicas with a sidecar each, and says by hand when they answer. */
-async function startReplicas({ replicas = 2, rule = {}, retryBudget, circuitBreaker }: Options = {}) {
+async function startReplicas(options: Options = {}) {
+  const { replicas = 2, rule = {}, retryBudget, circuitBreaker, outlierDetection } = options;
   const authority = await createAuthority();
   const clock = new ManualClock();
   const arrivals: Arrival[] = [];
@@ -67,7 +69,11 @@ async function startReplicas({ replicas = 2, rule = {}, retryBudget, circuitBrea
   const plain = service('reviews', 9080, 'http', [hedged]);
   const reviews: Resource = {
     ...plain,
-    ports: plain.ports.map((port) => ({ ...port, ...(circuitBreaker && { circuitBreaker }) })),
+    ports: plain.ports.map((port) => ({
+      ...port,
+      ...(circuitBreaker && { circuitBreaker }),
+      ...(outlierDetection && { outlierDetection }),
+    })),
     ...(retryBudget && { retryBudget }),
   };
   const endpoints: Resource = {
@@ -200,6 +206,33 @@ describe('a second try', () => {
     only.response.end('only');
     expect((await answer).body.toString()).toBe('only');
     expect(arrivals).toHaveLength(1);
+  });
+
+  it('that finds no other replica leaves one that is on probation to the next request', async () => {
+    const retry = { attempts: 3, codes: [500], backoff: 0 };
+    const { outbound, clock, arrived } = await startReplicas({
+      rule: { retry, hedging: { delay: 2_000 } },
+      outlierDetection: {
+        policy: { kind: 'OutlierDetectionPolicy', namespace: 'shop', name: 'one' },
+        consecutiveErrors: 1,
+        baseEjectionTime: 1_000,
+        maxEjectionTime: 1_000,
+        maxEjectionPercent: 50,
+      },
+    });
+    const answer = send(outbound);
+    const [failing] = await arrived(1);
+    failing.response.writeHead(500).end();
+    const [, other] = await arrived(2);
+    // The ejection is over, but this request has been there.
+    clock.advance(2_000);
+    other.response.end('well');
+    expect((await answer).body.toString()).toBe('well');
+    const next = send(outbound);
+    const [, , probe] = await arrived(3);
+    expect(probe.replica).toBe(failing.replica);
+    probe.response.end('again');
+    expect((await next).body.toString()).toBe('again');
   });
 
   it.each([0, 1])('stands in where try %i fails', async (failing) => {
