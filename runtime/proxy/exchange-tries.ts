@@ -159,8 +159,8 @@ export class Tries implements PoolWaiter, HedgeOwner {
 
   onUnavailable(error: Error): void {
     if (error instanceof Overflow) {
-      // It tells nothing of the endpoint, so neither does the balancer hear of it.
-      this.#leave();
+      // It tells nothing of the endpoint: where it is on probation, another request may go there.
+      this.#leave()?.conduct?.record(undefined);
       if (this.#hedge?.racing) this.#yieldToHedge();
       else this.#refuse(error);
       return;

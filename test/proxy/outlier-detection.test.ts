@@ -1,7 +1,16 @@
 import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import type { Endpoint, OutlierDetection, Protocol, Resource, Service, Timeouts } from '../../runtime/model/index.ts';
+import type {
+  Clock,
+  Endpoint,
+  OutlierDetection,
+  Protocol,
+  Resource,
+  Service,
+  Timeouts,
+} from '../../runtime/model/index.ts';
 import { eventually } from '../support/eventually.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 import {
   closeAll,
   closeLater,
@@ -41,12 +50,18 @@ const endpoints = (each: readonly Partial<Endpoint>[], ports: readonly number[])
 });
 
 /** `web` calls `reviews`, the endpoints of which listen on these ports. */
-async function startCaller(ports: readonly number[], reviews: Service, each: readonly Partial<Endpoint>[] = []) {
+async function startCaller(
+  ports: readonly number[],
+  reviews: Service,
+  each: readonly Partial<Endpoint>[] = [],
+  clock?: Clock,
+) {
   const authority = await createAuthority();
   const outbound = await freePort();
   const client = await startProxy({
     serviceAccount: 'web',
     svid: await svidOf(authority, 'web'),
+    ...(clock && { clock }),
     resources: [reviews, endpoints(each, ports)],
     bootstrap: { outbound: { services: [{ listen: `127.0.0.1:${outbound}`, service: 'shop/reviews', port: 9080 }] } },
   });
@@ -132,6 +147,27 @@ describe('an endpoint that fails', () => {
     await send(outbound);
     expect(reached()).toBe(before + 3);
     expect(client.metrics.registry.expose()).toContain('service="shop/reviews",port="9080"} 0');
+  });
+
+  it('is tried by the next request where a circuit breaker refused the one that was to try it', async () => {
+    const { well } = await startReviews();
+    const moody = await startApp((_request, response) => response.writeHead(503, { connection: 'close' }).end());
+    const clock = new ManualClock();
+    const reviews = judged(service('reviews', 9080, 'http'));
+    const policy = { kind: 'CircuitBreakerPolicy', namespace: 'shop', name: 'waiting' };
+    const waiting = (pending: number) => ({
+      ...reviews,
+      ports: reviews.ports.map((port) => ({ ...port, circuitBreaker: { policy, limits: { pending } } })),
+    });
+    const { answers, ejected, client } = await startCaller([well, moody], waiting(1), [], clock);
+    expect((await answers(4)).sort()).toEqual([200, 200, 503, 503]);
+    clock.advance(2 * base);
+    client.proxy.apply([waiting(0)], 'service', []);
+    expect(await answers(1)).toEqual([503]);
+    expect(ejected()[0].reason).toBe('consecutive-gateway-errors');
+    client.proxy.apply([waiting(1)], 'service', []);
+    expect(await answers(1)).toEqual([503]);
+    expect(ejected()[0].reason).toBe('probation');
   });
 
   it('is never the last one, and all the others', async () => {
