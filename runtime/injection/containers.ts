@@ -95,15 +95,17 @@ export function proxyVariables(
 
 /**
  * Bounds of the heap that leave room for what is not in it: code, buffers of connections, keys. Node would size its
- * heap by the node's memory.
+ * heap by the node's memory. Two threads help compiling and collecting: the memory that each of four takes for it stays
+ * with the process.
  */
 function heapOptions(memoryLimit: string | number | undefined, concurrency: number): string | undefined {
   const bytes = memoryLimit === undefined ? undefined : parseQuantity(String(memoryLimit));
   if (!bytes) return undefined;
   const mebibytes = bytes / 2 ** 20 / concurrency;
-  // Larger ones save no CPU that could be measured (docs/performance.md).
-  const young = Math.min(Math.max(Math.floor(mebibytes / 64), 1), 16);
-  return `--max-old-space-size=${Math.max(Math.floor(mebibytes / 2), 16)} --max-semi-space-size=${young}`;
+  // They are filled under load only. Larger ones save no CPU, but fewer requests meet a collection (docs/performance.md).
+  const young = Math.min(Math.max(Math.floor(mebibytes / 32), 1), 16);
+  const old = Math.max(Math.floor(mebibytes / 2), 16);
+  return `--max-old-space-size=${old} --max-semi-space-size=${young} --v8-pool-size=2`;
 }
 
 function redirectArguments(options: ProxyOptions): readonly string[] {

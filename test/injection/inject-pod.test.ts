@@ -230,20 +230,20 @@ describe('the heap of a proxy', () => {
   };
 
   it.each([
-    ['64Mi', 32, 1],
-    ['128Mi', 64, 2],
-    ['134217728', 64, 2],
-    ['0.5Gi', 256, 8],
-    ['268435456000m', 128, 4],
-    ['1e9', 476, 14],
-    ['1G', 476, 14],
+    ['64Mi', 32, 2],
+    ['128Mi', 64, 4],
+    ['134217728', 64, 4],
+    ['0.5Gi', 256, 16],
+    ['268435456000m', 128, 8],
+    ['1e9', 476, 16],
+    ['1G', 476, 16],
     ['+1Gi', 512, 16],
   ])('leaves half of %s to what is not in it', (limit, old, young) => {
-    expect(heapOf(limit)).toBe(`--max-old-space-size=${old} --max-semi-space-size=${young}`);
+    expect(heapOf(limit)).toBe(`--max-old-space-size=${old} --max-semi-space-size=${young} --v8-pool-size=2`);
   });
 
   it('is shared by the processes of a proxy that has several', () => {
-    expect(heapOf('512Mi', '4')).toBe('--max-old-space-size=64 --max-semi-space-size=2');
+    expect(heapOf('512Mi', '4')).toBe('--max-old-space-size=64 --max-semi-space-size=4 --v8-pool-size=2');
     expect(() => heapOf('128Mi', '4')).toThrow('4 processes need 64Mi each, but the limit is 128Mi');
   });
 
