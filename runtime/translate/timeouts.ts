@@ -1,19 +1,10 @@
 import { parseDuration, type Timeouts } from '../model/index.ts';
-import {
-  describeObject,
-  type GrpcRouteObject,
-  type HttpRouteObject,
-  namespaceOf,
-  type TimeoutPolicyObject,
-} from '../resources/index.ts';
+import type { GrpcRouteObject, HttpRouteObject, TimeoutPolicyObject } from '../resources/index.ts';
 import type { Inventory } from './inventory.ts';
+import { attachToPortsOrRoutes } from './port-or-route.ts';
 import type { Report } from './report.ts';
-import type { ServiceEntries, ServicePortEntry } from './services.ts';
-import { accepted, type ObjectStatus, ownStatus, type Verdict } from './status.ts';
-import { conflictWith, describeTarget, missingRoute, resolveTarget } from './targets.ts';
-
-type Policy = TimeoutPolicyObject;
-type Ref = Policy['spec']['targetRefs'][number];
+import type { ServiceEntries } from './services.ts';
+import type { ObjectStatus } from './status.ts';
 
 /** Tells what TimeoutPolicies say of the rule of a route; of each limit, what names the rule wins over the route. */
 export type RuleTimeoutsOf = (route: HttpRouteObject | GrpcRouteObject, rule: string) => Timeouts;
@@ -25,52 +16,33 @@ export function readTimeoutPolicies(
   report: Report,
   statuses: ObjectStatus[],
 ): RuleTimeoutsOf {
-  const ports = new Map<ServicePortEntry, Policy>();
-  const routes = new Map<string, Policy>();
-
-  /** Why a reference of a policy comes to nothing. */
-  function attach(policy: Policy, ref: Ref, index: number): Verdict | undefined {
-    const target = describeTarget(namespaceOf(policy), ref);
-    if (ref.kind !== 'Service') {
-      return missingRoute(policy, ref, index, inventory, report) ?? claim(policy, target, routes, target);
-    }
-    const { target: found, verdict } = resolveTarget(policy, ref, index, services, report);
-    if (!found) return verdict;
-    const fitting = found.ports.filter(({ protocol }) => protocol !== 'tcp');
-    if (fitting.length === 0) {
-      const message = `${target} speaks tcp, which has no requests`;
-      report('MW1320', policy, { message, hint: 'limit its silence with tcpIdleTimeout of the Mesh' });
-      return { holds: false, reason: 'Invalid', message };
-    }
-    let problem: Verdict | undefined;
-    for (const port of fitting) {
-      const conflict = claim(policy, port, ports, `port ${port.port} of ${target}`);
-      problem ??= conflict;
-      if (!conflict) port.timeouts = toTimeouts(policy);
-    }
-    return problem;
-  }
-
-  function claim<K>(policy: Policy, key: K, owners: Map<K, Policy>, what: string): Verdict | undefined {
-    const conflict = conflictWith(owners.get(key), policy, what, report);
-    if (!conflict) owners.set(key, policy);
-    return conflict;
-  }
-
-  for (const policy of inventory.all('TimeoutPolicy')) {
-    const problems = policy.spec.targetRefs.flatMap((ref, index) => attach(policy, ref, index) ?? []);
-    const unresolved = problems.find(({ reason }) => reason === 'TargetNotFound');
-    statuses.push(ownStatus(policy, problems[0] ?? accepted, unresolved));
-  }
+  const policiesOf = attachToPortsOrRoutes(
+    inventory.all('TimeoutPolicy'),
+    {
+      fits: (_policy, { protocol }) => protocol !== 'tcp',
+      refuse(policy, target) {
+        const message = `${target} speaks tcp, which has no requests`;
+        report('MW1320', policy, { message, hint: 'limit its silence with tcpIdleTimeout of the Mesh' });
+        return { holds: false, reason: 'Invalid', message };
+      },
+      attach(policy, port) {
+        port.timeouts = toTimeouts(policy);
+      },
+    },
+    inventory,
+    services,
+    report,
+    statuses,
+  );
   return (route, rule) => {
-    const whole = describeObject(route);
-    return { ...toTimeouts(routes.get(whole)), ...toTimeouts(routes.get(`${whole} ${rule}`)) };
+    const { ofRoute, ofRule } = policiesOf(route, rule);
+    return { ...toTimeouts(ofRoute), ...toTimeouts(ofRule) };
   };
 }
 
 const fields = ['request', 'backendRequest', 'streamIdle', 'maxStreamDuration'] as const;
 
-function toTimeouts(policy: Policy | undefined): Timeouts {
+function toTimeouts(policy: TimeoutPolicyObject | undefined): Timeouts {
   if (!policy) return {};
   const stated = fields.filter((field) => policy.spec[field] !== undefined);
   return Object.fromEntries(stated.map((field) => [field, parseDuration(policy.spec[field]!)]));
