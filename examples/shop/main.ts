@@ -22,6 +22,7 @@ import {
   Route,
   Service,
   synth,
+  TimeoutPolicy,
 } from 'meshwright';
 
 const app = new App();
@@ -125,6 +126,9 @@ new RateLimitPolicy(cart, 'limits', {
 
 // How much may be under way: when ratings are slow, callers are told so at once instead of piling up.
 new CircuitBreakerPolicy(ratings, 'limits', { target: ratings, maxRequests: 500, maxPendingRequests: 100 });
+
+// How long callers wait for reviews, whatever version answers.
+new TimeoutPolicy(reviews, 'time', { target: reviews, request: Duration.seconds(5), streamIdle: Duration.seconds(3) });
 
 // A replica that fails time and again is left alone for a while.
 new OutlierDetectionPolicy(reviews, 'v1-outliers', { target: reviews.version('v1'), consecutiveGatewayErrors: 5 });

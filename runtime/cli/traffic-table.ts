@@ -11,25 +11,29 @@ export function formatServiceStats(stats: readonly ServiceStats[]): string {
   return formatTable(['SERVICE', 'VERSION', ...trafficTitles], rows);
 }
 
-/** What circuit breakers and outlier detection do has columns where they do something. */
+/** What circuit breakers, limits of time and outlier detection do has columns where they do something. */
 export function formatEdges(edges: readonly EdgeStats[]): string {
   const isStrained = edges.some(({ refused, ejected }) => (refused ?? ejected) !== undefined);
+  const isLate = edges.some(({ timedOut }) => timedOut !== undefined);
   const rows = edges.map((edge) => [
     edge.source,
     edge.service,
     edge.target === edge.service ? '-' : edge.target,
     edge.protocol,
     ...trafficCells(edge),
-    ...(isStrained
-      ? [edge.refused === undefined ? '-' : `${edge.refused.toFixed(1)}/s`, `${edge.ejected ?? '-'}`]
-      : []),
+    ...(isStrained ? [perSecond(edge.refused), `${edge.ejected ?? '-'}`] : []),
+    ...(isLate ? [perSecond(edge.timedOut)] : []),
   ]);
-  const strain = isStrained ? ['REFUSED', 'EJECTED'] : [];
+  const strain = [...(isStrained ? ['REFUSED', 'EJECTED'] : []), ...(isLate ? ['TIMED OUT'] : [])];
   return formatTable(['FROM', 'TO', 'TARGET', 'PROTOCOL', ...trafficTitles, ...strain], rows);
 }
 
 export function trafficCells({ rps, success, p50, p99, mtls }: Traffic): string[] {
   return [rps.toFixed(1), share(success), milliseconds(p50), milliseconds(p99), share(mtls)];
+}
+
+function perSecond(value: number | undefined): string {
+  return value === undefined ? '-' : `${value.toFixed(1)}/s`;
 }
 
 function share(value: number | undefined): string {

@@ -37,10 +37,6 @@ export interface Upstream {
 /** A limit of time, as metrics name it. */
 export type TimeLimit = keyof Timeouts | 'grpc-timeout';
 
-export function countTimeout({ metrics }: ProxyContext, { service, route }: ExchangePlan, limit: TimeLimit): void {
-  metrics.timeouts.with(service, route ?? '', limit).add(1);
-}
-
 /** What is done with the requests of one rule and backend: made when configuration arrives, shared by all of them. */
 export interface ExchangePlan {
   readonly direction: 'inbound' | 'outbound' | 'gateway';
@@ -64,6 +60,8 @@ export interface ExchangePlan {
   readonly outage?: string;
   /** Counts what one of the {@link breakers} did not let through. */
   countRefusal?(breaker: Breaker, limit: BreakerLimit): void;
+  /** Counts what a limit of time ended. */
+  countTimeout?(limit: TimeLimit): void;
   /**
    * Counts a finished exchange, or an upgrade when it is answered. Status 0 means that no response was sent; calls of
    * gRPC have a status of their own.

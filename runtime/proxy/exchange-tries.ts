@@ -19,7 +19,7 @@ import type {
 } from '../net/index.ts';
 import { BreakerEntry } from './breaker-entry.ts';
 import { brokenOff, type Failure, noEndpoint, notConnected, Overflow, overflown, tooSlow } from './exchange-failure.ts';
-import { countTimeout, type ExchangePlan, type ProxyContext, type Upstream } from './exchange-plan.ts';
+import type { ExchangePlan, ProxyContext, Upstream } from './exchange-plan.ts';
 import { countRefused, delayOfNextTry, failureOfAnswer, failureOfCall, readsStatus } from './exchange-retry.ts';
 import { Hedge, type HedgeOwner } from './hedge.ts';
 import type { RequestBody } from './request-body.ts';
@@ -280,7 +280,7 @@ export class Tries implements PoolWaiter, HedgeOwner {
   }
 
   #onTimeout(limit: number): void {
-    countTimeout(this.#context, this.#plan, 'backendRequest');
+    this.#plan.countTimeout?.('backendRequest');
     if (this.#answered !== undefined) {
       this.#owner.onLateResponse(limit);
       return;

@@ -8,7 +8,7 @@ import type {
   ServerStream,
 } from '../net/index.ts';
 import { type Failure, type ResponseFlag, silent, tooSlow } from './exchange-failure.ts';
-import { type ChangeResponse, countTimeout, type ExchangePlan, type ProxyContext } from './exchange-plan.ts';
+import type { ChangeResponse, ExchangePlan, ProxyContext } from './exchange-plan.ts';
 import { Tries, type TriesOwner } from './exchange-tries.ts';
 import { Call, statusFields, statusOfReply, statusOfTrailers } from './grpc.ts';
 import { withoutInternal } from './header-names.ts';
@@ -230,7 +230,7 @@ export class Exchange implements TriesOwner {
   }
 
   #onSilence(limit: number): void {
-    if (this.#timeouts.streamIdle) countTimeout(this.#context, this.#plan, 'streamIdle');
+    if (this.#timeouts.streamIdle) this.#plan.countTimeout?.('streamIdle');
     // Who has the whole request owes an answer; before, it may be the caller who says nothing.
     this.#abandon(!this.#tunnel && this.body.ended);
     const reply = silent(limit);
@@ -253,7 +253,7 @@ export class Exchange implements TriesOwner {
   #onTimeout(limit: number): void {
     const { request, maxStreamDuration } = this.#timeouts;
     const name = limit === request ? 'request' : limit === maxStreamDuration ? 'maxStreamDuration' : 'grpc-timeout';
-    countTimeout(this.#context, this.#plan, this.#tunnel ? 'maxStreamDuration' : name);
+    this.#plan.countTimeout?.(this.#tunnel ? 'maxStreamDuration' : name);
     if (this.#tunnel) {
       this.#abandon(false);
       this.#endTunnel(`the tunnel lasted longer than ${limit} ms`, 'UMSDR');

@@ -80,7 +80,7 @@ export class ProxyMetrics {
   readonly timeouts = this.registry.counter(
     'meshwright_timeouts_total',
     'Exchanges, and tries where the limit is theirs, that a limit of time ended.',
-    ['service', 'route', 'limit'],
+    ['source', 'service', 'target', 'route', 'limit'],
   );
   readonly activeRequests: Value = this.registry
     .gauge('http_server_active_requests', 'Requests under way in both directions.')

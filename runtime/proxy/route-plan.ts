@@ -18,7 +18,7 @@ import {
 } from '../model/index.ts';
 import type { HeaderList } from '../net/index.ts';
 import type { Cluster } from './cluster.ts';
-import type { ExchangePlan, ProxyContext, Upstream } from './exchange-plan.ts';
+import type { ExchangePlan, ProxyContext, TimeLimit, Upstream } from './exchange-plan.ts';
 import { faultyUpstream } from './fault.ts';
 import { DurationSeries } from './metrics.ts';
 
@@ -116,6 +116,10 @@ export class RoutePlan implements ExchangePlan {
     const { breakerRefusals } = this.#context.metrics;
     const labels = [this.#source, this.service, this.target ?? '', describeReference(settings.policy), limit];
     breakerRefusals.with(...labels).add(1);
+  }
+
+  countTimeout(limit: TimeLimit): void {
+    this.#context.metrics.timeouts.with(this.#source, this.service, this.target ?? '', this.route, limit).add(1);
   }
 
   /** What the balancer reads of a request; `caller` is the client's address at a gateway. */

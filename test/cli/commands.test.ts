@@ -161,6 +161,18 @@ describe('stat and edges', () => {
     expect(stdout).toMatch(/^shop\/web +shop\/reviews +- .* 1\.3\/s +2$/m);
   });
 
+  it('show what takes too long, where that is so', async () => {
+    const [edge] = answers['/api/v1/edges'] as object[];
+    const former = answers['/api/v1/edges'];
+    answers['/api/v1/edges'] = [edge, { ...edge, target: 'shop/reviews', timedOut: 0.5 }];
+    await using api = await controller();
+    const { stdout } = await meshwright(['edges', '--admin', api.admin]);
+    answers['/api/v1/edges'] = former;
+    expect(stdout).toMatch(/MTLS +TIMED OUT\n/);
+    expect(stdout).toMatch(/^shop\/web +shop\/reviews +shop\/reviews-v1 .* -$/m);
+    expect(stdout).toMatch(/^shop\/web +shop\/reviews +- .* 0\.5\/s$/m);
+  });
+
   it('print data as it came with -o json', async () => {
     await using api = await controller();
     const { stdout } = await meshwright(['stat', '--admin', api.admin, '-o', 'json']);

@@ -25,6 +25,14 @@ it('explains which rate limits count a request', async () => {
   expect(other).toContain('- limit filling of RateLimitPolicy shop/cart-limits: not so: method is POST or PUT');
 });
 
+it('explains how long a request may take', async () => {
+  const toReviews = ['--from', 'shop/web', '--to', 'http://reviews:9080/reviews/1', ...inShop];
+  const { stdout } = await meshwright(['explain', ...toReviews]);
+  expect(stdout).toContain('  timeout   5000 ms\n  timeout   3000 ms without a byte\n');
+  const { stdout: json } = await meshwright(['simulate', ...toReviews, '-o', 'json']);
+  expect(JSON.parse(json).timeouts).toEqual({ request: 5000, streamIdle: 3000 });
+});
+
 it('explains which circuit breakers a request has to pass, and who judges the endpoints it goes to', async () => {
   const toRatings = ['--from', 'shop/reviews-v2', '--to', 'http://ratings:9080/ratings/1'];
   const { stdout } = await meshwright(['explain', ...toRatings, ...inShop]);

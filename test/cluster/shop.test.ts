@@ -216,7 +216,7 @@ describe('under steady load, without a failed request', () => {
 describe('what the control plane knows of it', () => {
   it('accepts every route and policy', async () => {
     const kinds =
-      'httproutes,accesspolicies,loadbalancingpolicies,ratelimitpolicies,faultpolicies,circuitbreakerpolicies,outlierdetectionpolicies';
+      'httproutes,accesspolicies,loadbalancingpolicies,ratelimitpolicies,faultpolicies,circuitbreakerpolicies,outlierdetectionpolicies,timeoutpolicies';
     interface Status {
       readonly conditions?: readonly { readonly type: string; readonly status: string }[];
       readonly parents?: readonly { readonly conditions: readonly { type: string; status: string }[] }[];

@@ -120,7 +120,7 @@ describe('Traffic', () => {
     ]);
   });
 
-  it('tells of each edge what breakers refused and how many endpoints are ejected, and of others nothing', () => {
+  it('tells of each edge what breakers refused, what took too long and how many endpoints are ejected, and of others nothing', () => {
     const traffic = new Traffic();
     const sidecar = () => {
       const metrics = new ProxyMetrics();
@@ -135,20 +135,23 @@ describe('Traffic', () => {
       const eject = (count: number) => {
         metrics.ejected.with('shop/web', 'shop/reviews-v1', '9080').value = count;
       };
-      return { refuse, eject, expose: () => metrics.registry.expose() };
+      const end = (count: number) =>
+        metrics.timeouts.with('shop/web', 'shop/reviews', 'shop/reviews-v1', 'canary', 'request').add(count);
+      return { refuse, eject, end, expose: () => metrics.registry.expose() };
     };
     const [one, two] = [sidecar(), sidecar()];
     one.refuse(50);
     traffic.record('one', one.expose(), 0);
     traffic.record('two', two.expose(), 0);
     one.refuse(10);
+    one.end(6);
     one.eject(2);
     two.refuse(4);
     two.eject(1);
     traffic.record('one', one.expose(), 2000);
     traffic.record('two', two.expose(), 2000);
     const [v1, v2] = traffic.edges();
-    expect(v1).toMatchObject({ target: 'shop/reviews-v1', refused: 7, ejected: 2 });
+    expect(v1).toMatchObject({ target: 'shop/reviews-v1', refused: 7, timedOut: 3, ejected: 2 });
     expect(v2).toMatchObject({ target: 'shop/reviews-v2' });
     expect(Object.keys(v2)).not.toEqual(expect.arrayContaining(['refused']));
     one.eject(0);

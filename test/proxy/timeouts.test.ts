@@ -44,7 +44,7 @@ async function startCalls(timeouts: Timeouts, change: UntypedServiceImplementati
 }
 
 const count = (limit: string, route: string) =>
-  `meshwright_timeouts_total{service="shop/reviews",route="${route}",limit="${limit}"} 1`;
+  `meshwright_timeouts_total{source="shop/web",service="shop/reviews",target="shop/reviews",route="${route}",limit="${limit}"} 1`;
 const ownRoute = 'Service shop/reviews default';
 
 describe('a policy that limits the time of a service', () => {

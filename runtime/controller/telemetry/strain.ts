@@ -4,15 +4,18 @@ import type { Sample } from './prometheus-text.ts';
 export interface Strain {
   /** Tries, or TCP streams, a second that circuit breakers refused. */
   readonly refused?: number;
+  /** Requests, or tries, a second that took longer than a limit of time allows. */
+  readonly timedOut?: number;
   /** Endpoints that outlier detection has ejected now: the most of any one proxy. */
   readonly ejected?: number;
 }
 
 const refusals = 'meshwright_circuit_breaker_refused_total';
+const timeouts = 'meshwright_timeouts_total';
 const ejections = 'meshwright_ejected_endpoints';
 
 /** The metrics that it is read from. */
-export const strainMetrics: ReadonlySet<string> = new Set([refusals, ejections]);
+export const strainMetrics: ReadonlySet<string> = new Set([refusals, timeouts, ejections]);
 
 /** What one proxy exposed of {@link strainMetrics} at first and at last, and how many seconds lie between. */
 export interface StrainWindow {
@@ -23,16 +26,20 @@ export interface StrainWindow {
 
 /** Looks up the strain on a target of a source, among several proxies. */
 export function strainOn(windows: readonly StrainWindow[], source: string, target: string): Strain {
-  let refused = 0;
-  let ejected = 0;
-  for (const { first, last, seconds } of windows) {
-    const before = total(first, refusals, source, 'target', target);
-    const after = total(last, refusals, source, 'target', target);
-    // A proxy that began anew counts from zero.
-    if (seconds > 0) refused += (after >= before ? after - before : after) / seconds;
-    ejected = Math.max(ejected, total(last, ejections, source, 'service', target));
-  }
-  return { ...(refused > 0 && { refused }), ...(ejected > 0 && { ejected }) };
+  const rate = (name: string) => windows.reduce((sum, window) => sum + rateIn(window, name, source, target), 0);
+  const refused = rate(refusals);
+  const timedOut = rate(timeouts);
+  const ejected = Math.max(0, ...windows.map(({ last }) => total(last, ejections, source, 'service', target)));
+  return { ...(refused > 0 && { refused }), ...(timedOut > 0 && { timedOut }), ...(ejected > 0 && { ejected }) };
+}
+
+/** How much a counter rose in a second. */
+function rateIn({ first, last, seconds }: StrainWindow, name: string, source: string, target: string): number {
+  if (seconds <= 0) return 0;
+  const before = total(first, name, source, 'target', target);
+  const after = total(last, name, source, 'target', target);
+  // A proxy that began anew counts from zero.
+  return (after >= before ? after - before : after) / seconds;
 }
 
 function total(samples: readonly Sample[], name: string, source: string, label: string, target: string): number {
