@@ -91,8 +91,10 @@ class DirectWriter implements SocketWriter {
   readonly #onDrain: () => void;
   /** TLS encrypts a write, or copies it, before it returns. */
   readonly #encrypts: boolean;
-  /** For the next write; one that did not end at once cannot serve again before it has. */
+  /** For the next write. */
   #spare: WriteRequest | undefined;
+  /** The last that did not end at once: Node needs it until its callback is over, and would abort the process. */
+  #resting: WriteRequest | undefined;
   #writing = false;
   /** What waits for the write that has not ended. */
   #queue: Chunk[] = [];
@@ -139,6 +141,8 @@ class DirectWriter implements SocketWriter {
       return;
     }
     this.#release();
+    this.#spare ??= this.#resting;
+    this.#resting = request;
     const queue = this.#queue;
     this.#pending = 0;
     if (queue.length > 0) {
@@ -146,7 +150,6 @@ class DirectWriter implements SocketWriter {
       [this.#lenders, this.#waitingLenders] = [this.#waitingLenders, this.#lenders];
       if (this.#giveAll(queue)) for (const chunk of queue) this.#pending += chunk.length;
     }
-    this.#spare ??= request;
     if (this.#ending && !this.#writing) this.#socket.end();
     if (!this.#blocked || (this.#encrypts ? this.#pending >= tlsHighWaterMark / 2 : this.#writing)) return;
     this.#blocked = false;

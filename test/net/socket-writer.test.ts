@@ -111,6 +111,27 @@ describe.each<Transport>(['plain text', 'TLS'])('a connection over %s', (transpo
     expect(drained.count).toBe(1);
   });
 
+  it('takes a write from whoever hears that its peer reads again, at once, soon and later', async () => {
+    const { reader, connection } = await dial(transport);
+    const chunk = Buffer.alloc(65_536, 'chunk ');
+    let written = 0;
+    const write = (): boolean => {
+      if (written === 1000) return false;
+      written++;
+      return connection.write(chunk);
+    };
+    const fill = (): void => {
+      while (write());
+      if (written === 1000) connection.end();
+    };
+    const ways = [fill, () => process.nextTick(fill), () => queueMicrotask(fill), () => setImmediate(fill)];
+    let drains = 0;
+    connection.handler = { onData() {}, onEnd() {}, onDrain: () => ways[drains++ % ways.length](), onClose() {} };
+    fill();
+    expect((await readToEnd(reader)) === chunk.toString('latin1').repeat(1000)).toBe(true);
+    expect(drains).toBeGreaterThan(ways.length);
+  });
+
   it('keeps the order where something had been written before it was one', async () => {
     const first = Buffer.alloc(4_000_000, 'before ');
     const { reader, connection } = await dial(transport, (socket) => socket.write(first));
