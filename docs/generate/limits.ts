@@ -55,7 +55,8 @@ worker of a proxy with several has all of a limit for itself. The admin port kee
 
 const rest = `
 A peer that opens and resets HTTP/2 streams over and over, or sends floods of control frames, loses its connection
-whatever the limits.
+whatever the limits. Heads that are not complete yet take 16 MiB on all connections together, and 4 KiB on each beyond that:
+who begins longer ones then gets 503.
 
 ## Overload
 

@@ -36,6 +36,12 @@ describe('a match', () => {
       request('/', { headers: ['x-a', '1', 'x-b', '3', 'x-a', '2'] }),
       true,
     ],
+    ...[4096, 4097].map((length): [string, HttpMatch, HttpRequest, boolean] => [
+      `a pattern is tried on a value of ${length} characters`,
+      match(prefix('/'), { headers: [{ name: 'x-a', value: { kind: 'regex', value: 'a*' } }] }),
+      request('/', { headers: ['x-a', 'a'.repeat(length)] }),
+      length === 4096,
+    ]),
     [
       'of several conditions on a header the first counts',
       match(prefix('/'), { headers: [is('x-a', '1'), is('x-a', '2')] }),
