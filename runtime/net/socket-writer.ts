@@ -7,6 +7,8 @@ import type { Lender } from './connection.ts';
 const highWaterMark = 65_536;
 /** TLS never takes a write at once: what one turn of the event loop writes waits for the next, and must not count. */
 const tlsHighWaterMark = 524_288;
+/** Node copies several buffers into new memory before it encrypts them: such large ones go one by one. */
+const largeWrite = 65_536;
 
 /** Writes to an open socket. */
 export interface SocketWriter {
@@ -98,11 +100,12 @@ class DirectWriter implements SocketWriter {
   #writing = false;
   /** What waits for the write that has not ended. */
   #queue: Chunk[] = [];
-  /** Of what is being written, and of what waits. */
-  #lenders: Lender[] = [];
-  #waitingLenders: Lender[] = [];
-  /** Bytes not taken yet. */
+  /** One for each chunk that is being written, and that waits. */
+  #lenders: (Lender | undefined)[] = [];
+  #waitingLenders: (Lender | undefined)[] = [];
+  /** Bytes not taken yet, and those of them that are being written. */
   #pending = 0;
+  #written = 0;
   #blocked = false;
   #ending = false;
 
@@ -119,9 +122,10 @@ class DirectWriter implements SocketWriter {
       lender?.release();
       return true;
     }
-    if (lender) (this.#writing ? this.#waitingLenders : this.#lenders).push(lender);
+    (this.#writing ? this.#waitingLenders : this.#lenders).push(lender);
     if (this.#writing) this.#queue.push(data);
-    else if (!this.#give(data)) return true;
+    else if (this.#give(data)) this.#written = data.length;
+    else return true;
     this.#pending += data.length;
     if (this.#pending >= (this.#encrypts ? tlsHighWaterMark : highWaterMark)) this.#blocked = true;
     return !this.#blocked;
@@ -143,17 +147,31 @@ class DirectWriter implements SocketWriter {
     this.#release();
     this.#spare ??= this.#resting;
     this.#resting = request;
-    const queue = this.#queue;
-    this.#pending = 0;
-    if (queue.length > 0) {
-      this.#queue = [];
-      [this.#lenders, this.#waitingLenders] = [this.#waitingLenders, this.#lenders];
-      if (this.#giveAll(queue)) for (const chunk of queue) this.#pending += chunk.length;
+    this.#pending -= this.#written;
+    this.#written = 0;
+    if (this.#queue.length > 0) {
+      const next = this.#takeWaiting();
+      let bytes = 0;
+      for (const chunk of next) bytes += chunk.length;
+      if (this.#giveAll(next)) this.#written = bytes;
+      else this.#pending -= bytes;
     }
     if (this.#ending && !this.#writing) this.#socket.end();
     if (!this.#blocked || (this.#encrypts ? this.#pending >= tlsHighWaterMark / 2 : this.#writing)) return;
     this.#blocked = false;
     this.#onDrain();
+  }
+
+  /** What of the queue is written next. */
+  #takeWaiting(): readonly Chunk[] {
+    const queue = this.#queue;
+    if (this.#encrypts && queue[0].length >= largeWrite) {
+      this.#lenders.push(this.#waitingLenders.shift());
+      return [queue.shift()!];
+    }
+    this.#queue = [];
+    [this.#lenders, this.#waitingLenders] = [this.#waitingLenders, this.#lenders];
+    return queue;
   }
 
   /** Whether the write goes on after this; TLS never takes all at once. */
@@ -203,7 +221,7 @@ class DirectWriter implements SocketWriter {
   }
 
   #release(): void {
-    for (const lender of this.#lenders) lender.release();
+    for (const lender of this.#lenders) lender?.release();
     this.#lenders.length = 0;
   }
 
