@@ -88,7 +88,7 @@ async function serve(chunks: readonly Buffer[]) {
     },
   };
   const server = createHttp2Server(connection, handler, options({}, new ManualClock()));
-  for (const chunk of chunks) connection.handler.onData(chunk);
+  for (const chunk of chunks) connection.receive(chunk);
   await new Promise(setImmediate);
   const states = seen.map((request) => ({ head: request.head, ...outcome(request) }));
   const said = faults(connection, 0);
@@ -139,7 +139,7 @@ test('the client hears the same answers however the bytes are cut', async () => 
           return response;
         });
         await new Promise(setImmediate);
-        for (const chunk of chunks) connection.handler.onData(chunk);
+        for (const chunk of chunks) connection.receive(chunk);
         await new Promise(setImmediate);
         const states = heard.map((response) => {
           const { informational, head } = response;

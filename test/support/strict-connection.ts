@@ -2,6 +2,22 @@ import type { Connection, ConnectionHandler, Lender } from '../../runtime/net/co
 
 const garbage = 0xa5;
 
+/** Calls `take` with a copy of the chunk that is garbage after the call. */
+export function lend(chunk: Buffer, take: (lent: Buffer) => void): void {
+  const lent = Buffer.from(chunk);
+  take(lent);
+  lent.fill(garbage);
+}
+
+/** What a connection keeps that takes all at once: what was lent for it is garbage then. */
+export function borrow(data: Buffer, lender: Lender | undefined): Buffer {
+  if (!lender) return data;
+  const taken = Buffer.from(data);
+  data.fill(garbage);
+  lender.release();
+  return taken;
+}
+
 /**
  * Takes what is lent at its word: what a handler is given is garbage after the call, and so is what a writer lent once
  * that is released, late. Throws where bytes change that the connection still refers to.
@@ -23,11 +39,7 @@ class StrictConnection implements Connection {
 
   set handler(handler: ConnectionHandler) {
     this.#inner.handler = {
-      onData(chunk) {
-        const lent = Buffer.from(chunk);
-        handler.onData(lent);
-        lent.fill(garbage);
-      },
+      onData: (chunk) => lend(chunk, (lent) => handler.onData(lent)),
       onEnd: () => handler.onEnd(),
       onDrain: () => handler.onDrain(),
       onClose: (error) => handler.onClose(error),

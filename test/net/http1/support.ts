@@ -1,6 +1,6 @@
 import { connect, createServer, type Socket } from 'node:net';
 import { systemClock } from '../../../runtime/model/index.ts';
-import type { Connection, ConnectionHandler } from '../../../runtime/net/connection.ts';
+import type { Connection, ConnectionHandler, Lender } from '../../../runtime/net/connection.ts';
 import {
   defaultHttpLimits,
   type HeaderList,
@@ -15,7 +15,7 @@ import {
 } from '../../../runtime/net/http.ts';
 import { createHttp1Server, type Http1ServerHandler } from '../../../runtime/net/http1/index.ts';
 import { type Listener, listenPlain } from '../../../runtime/net/listener.ts';
-import { strict } from '../../support/strict-connection.ts';
+import { borrow, strict } from '../../support/strict-connection.ts';
 
 const unattended: ConnectionHandler = { onData() {}, onEnd() {}, onDrain() {}, onClose() {} };
 
@@ -35,8 +35,8 @@ export class MemoryConnection implements Connection {
     return this.writes.map((each) => each.toString('latin1')).join('');
   }
 
-  write(data: Buffer | string): boolean {
-    this.writes.push(data);
+  write(data: Buffer | string, lender?: Lender): boolean {
+    this.writes.push(typeof data === 'string' ? data : borrow(data, lender));
     return this.takesMore;
   }
 

@@ -311,10 +311,10 @@ describe('what a request may cost is bounded', () => {
       },
     };
     createHttp2Server(connection, handler, options());
-    connection.handler.onData(Buffer.concat([preface, frame(type.settings, 0, 0)]));
+    connection.receive(Buffer.concat([preface, frame(type.settings, 0, 0)]));
     connection.writable = false;
     for (let i = 0; i < 10_000 && !connection.paused; i++) {
-      connection.handler.onData(request(2 * i + 1));
+      connection.receive(request(2 * i + 1));
       await new Promise(setImmediate);
     }
     expect(connection.paused).toBe(true);

@@ -132,7 +132,7 @@ describe('what arises in one turn of the event loop', () => {
     const connection = new MemoryConnection();
     const client = createHttp2Client(connection, owner, options());
     const settings = Buffer.from('000400100000000500010000', 'hex');
-    connection.handler.onData(
+    connection.receive(
       Buffer.concat([frame(type.settings, 0, 0, settings), frame(type.window, 0, 0, uint32(1_000_000))]),
     );
     const stream = client.request(post('/'), false, new RecordedResponse());
@@ -152,7 +152,7 @@ describe('what arises in one turn of the event loop', () => {
     const connection = new MemoryConnection();
     const client = createHttp2Client(connection, owner, options());
     const endless = Buffer.from('00047fffffff', 'hex');
-    connection.handler.onData(
+    connection.receive(
       Buffer.concat([frame(type.settings, 0, 0, endless), frame(type.window, 0, 0, uint32(0x7fff_0000))]),
     );
     const response = new RecordedResponse();
@@ -167,19 +167,19 @@ describe('what arises in one turn of the event loop', () => {
   test('is shared by the streams in turn when there is more than the peer takes', async () => {
     const connection = new MemoryConnection();
     const client = createHttp2Client(connection, owner, options());
-    connection.handler.onData(frame(type.settings, 0, 0));
+    connection.receive(frame(type.settings, 0, 0));
     const streams = [1, 2, 3].map(() => client.request(post('/'), false, new RecordedResponse()));
     for (const stream of streams) stream.write(Buffer.alloc(60_000));
     await new Promise(setImmediate);
     connection.written = [];
-    connection.handler.onData(Buffer.concat([1, 3, 5].map((id) => frame(type.window, 0, id, uint32(1_000_000)))));
-    connection.handler.onData(frame(type.window, 0, 0, uint32(60_000)));
+    connection.receive(Buffer.concat([1, 3, 5].map((id) => frame(type.window, 0, id, uint32(1_000_000)))));
+    connection.receive(frame(type.window, 0, 0, uint32(60_000)));
     await new Promise(setImmediate);
     const served = splitFrames(Buffer.concat(connection.written)).map(({ streamId }) => streamId);
     expect(new Set(served)).toEqual(new Set([3, 5]));
     for (const stream of streams) stream.write(Buffer.alloc(60_000));
     connection.written = [];
-    connection.handler.onData(frame(type.window, 0, 0, uint32(200_000)));
+    connection.receive(frame(type.window, 0, 0, uint32(200_000)));
     await new Promise(setImmediate);
     expect(new Set(splitFrames(Buffer.concat(connection.written)).map(({ streamId }) => streamId))).toEqual(
       new Set([1, 3, 5]),
@@ -236,7 +236,7 @@ describe('the server', () => {
       },
     };
     const server = createHttp2Server(connection, handler, options());
-    for (const chunk of chunks) connection.handler.onData(chunk);
+    for (const chunk of chunks) connection.receive(chunk);
     const seen = requests.map(({ head, text, ended, trailers, resetReason }) => ({
       head,
       text,

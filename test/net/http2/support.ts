@@ -11,6 +11,7 @@ import {
   defaultHttpLimits,
   type HeaderList,
   type HttpLimits,
+  type Lender,
   type RequestHead,
   type RequestReceiver,
   type ResetReason,
@@ -20,7 +21,7 @@ import {
   type ServerStream,
   socketConnection,
 } from '../../../runtime/net/index.ts';
-import { strict } from '../../support/strict-connection.ts';
+import { borrow, lend, strict } from '../../support/strict-connection.ts';
 
 export function options(limits: Partial<HttpLimits> = {}, clock: Clock = systemClock): Http2Options {
   return { limits: { ...defaultHttpLimits, ...limits }, clock };
@@ -164,7 +165,7 @@ export async function openSocket(port: number): Promise<Socket> {
   return socket;
 }
 
-/** A connection whose other end is the test: what was written is in `written`, what arrives is given to `handler`. */
+/** A connection whose other end is the test: what was written is in `written`, what arrives is to be given to {@link receive}. */
 export class MemoryConnection implements Connection {
   handler!: ConnectionHandler;
   readonly peerIdentity = undefined;
@@ -174,9 +175,13 @@ export class MemoryConnection implements Connection {
   paused = false;
   ended = false;
 
-  write(data: Buffer | string): boolean {
-    this.written.push(Buffer.from(data as Buffer));
+  write(data: Buffer | string, lender?: Lender): boolean {
+    this.written.push(borrow(data as Buffer, lender));
     return this.writable;
+  }
+
+  receive(chunk: Buffer): void {
+    lend(chunk, (lent) => this.handler.onData(lent));
   }
 
   end(): void {

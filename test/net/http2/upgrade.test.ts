@@ -147,7 +147,7 @@ function openUpgrade(limits = {}, clock = new ManualClock()) {
   const written = () => splitFrames(Buffer.concat(connection.written).subarray(preface.length));
   const heads = () => written().filter((frame) => frame.type === type.headers);
   const receive = async (...frames: Buffer[]) => {
-    connection.handler.onData(Buffer.concat(frames));
+    connection.receive(Buffer.concat(frames));
     await turn();
   };
   return { connection, client, response, stream, events, turn, written, heads, receive, clock };
