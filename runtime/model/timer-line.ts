@@ -32,7 +32,7 @@ class TimerLine {
       while (this.first && this.first.due - now < 1) this.first.fire();
     } finally {
       this.#armed = false;
-      if (this.first) this.#arm(this.first.due - performance.now());
+      if (this.first) this.#arm(Math.max(0, this.first.due - performance.now()));
       else lines.delete(this.#delay);
     }
   }
