@@ -74,7 +74,7 @@ export class Output implements TurnEnd {
 
   #open(): WriteBuffer {
     if (this.#buffer) return this.#buffer;
-    const buffer = WriteBuffer.take();
+    const buffer = new WriteBuffer();
     buffer.addText(this.#text);
     this.#text = '';
     this.#buffer = buffer;

@@ -10,6 +10,9 @@ const tlsHighWaterMark = 524_288;
 /** Node copies several buffers into new memory before it encrypts them: such large ones go one by one. */
 const largeWrite = 65_536;
 
+/** Up to this size, what is lent is copied where it has to wait. */
+const smallChunk = 4096;
+
 /** Writes to an open socket. */
 export interface SocketWriter {
   /** Returns false when the peer reads too slowly: `onDrain` is called when all was taken. Strings are latin1. */
@@ -122,10 +125,12 @@ class DirectWriter implements SocketWriter {
       lender?.release();
       return true;
     }
-    (this.#writing ? this.#waitingLenders : this.#lenders).push(lender);
-    if (this.#writing) this.#queue.push(data);
-    else if (this.#give(data)) this.#written = data.length;
-    else return true;
+    if (this.#writing) this.#enqueue(data, lender);
+    else {
+      this.#lenders.push(lender);
+      if (!this.#give(data)) return true;
+      this.#written = data.length;
+    }
     this.#pending += data.length;
     if (this.#pending >= (this.#encrypts ? tlsHighWaterMark : highWaterMark)) this.#blocked = true;
     return !this.#blocked;
@@ -172,6 +177,14 @@ class DirectWriter implements SocketWriter {
     this.#queue = [];
     [this.#lenders, this.#waitingLenders] = [this.#waitingLenders, this.#lenders];
     return queue;
+  }
+
+  /** What waits may do so for long: a few bytes must not keep a large buffer meanwhile. */
+  #enqueue(data: Chunk, lender: Lender | undefined): void {
+    const isSmall = lender !== undefined && typeof data !== 'string' && data.length <= smallChunk;
+    this.#queue.push(isSmall ? Buffer.from(data) : data);
+    this.#waitingLenders.push(isSmall ? undefined : lender);
+    if (isSmall) lender.release();
   }
 
   /** Whether the write goes on after this; TLS never takes all at once. */

@@ -1,40 +1,67 @@
 import type { Connection, Lender } from './connection.ts';
 import { writeLatin1 } from './latin1.ts';
 
+/** Memory of one size, of which so much is kept for the next who needs it. */
+class Pool {
+  readonly #size: number;
+  readonly #most: number;
+  readonly #free: Buffer[] = [];
+
+  constructor(size: number, bytes: number) {
+    this.#size = size;
+    this.#most = bytes / size;
+  }
+
+  take(): Buffer {
+    return this.#free.pop() ?? Buffer.allocUnsafeSlow(this.#size);
+  }
+
+  give(bytes: Buffer): void {
+    if (this.#free.length < this.#most) this.#free.push(bytes);
+  }
+}
+
+/** What most connections write in a turn of the event loop: hundreds of them may do so in the same one. */
+const smallSize = 16_384;
 /** What one write takes at most: 16 full records of TLS. */
 const size = 262_144;
-const maxPooled = 8;
-const pool: WriteBuffer[] = [];
+const small = new Pool(smallSize, 8_388_608);
+const large = new Pool(size, 2_097_152);
 
-const State = { filling: 0, lent: 1, pooled: 2 } as const;
+const State = { filling: 0, lent: 1, over: 2 } as const;
 
 /**
- * Collects what leaves in one write. One is taken when there is something to write, and is back when that was taken, so
- * that few serve all connections, and none of them is garbage.
+ * Collects what leaves in one write. Its memory is taken when there is something to write, and is back when that was
+ * taken, so that little of it serves all connections, and none of it is garbage.
  */
 export class WriteBuffer implements Lender {
-  readonly bytes: Buffer;
+  /** Another one after {@link reserve}. */
+  bytes: Buffer;
   used = 0;
   #state: number = State.filling;
 
-  private constructor(size: number) {
-    this.bytes = Buffer.allocUnsafeSlow(size);
+  /** An empty one with room for so many bytes. */
+  constructor(atLeast = smallSize) {
+    this.bytes = memoryFor(atLeast);
   }
 
-  /** An empty one with room for so many bytes, and mostly for many more. */
-  static take(atLeast = size): WriteBuffer {
-    const pooled = atLeast <= size ? pool.pop() : undefined;
-    if (!pooled) return new WriteBuffer(Math.max(atLeast, size));
-    pooled.#state = State.filling;
-    return pooled;
-  }
-
+  /** How much more it takes. */
   get room(): number {
-    return this.bytes.length - this.used;
+    return Math.max(size, this.bytes.length) - this.used;
+  }
+
+  /** Has memory for so many more bytes, for which there is room. */
+  reserve(more: number): void {
+    if (this.used + more <= this.bytes.length) return;
+    const { bytes } = this;
+    this.bytes = memoryFor(this.used + more);
+    bytes.copy(this.bytes, 0, 0, this.used);
+    giveBack(bytes);
   }
 
   /** Takes of a chunk what there is room for, from `start` on; returns how much that is. */
   add(chunk: Buffer, start: number): number {
+    this.reserve(Math.min(chunk.length - start, this.room));
     const taken = chunk.copy(this.bytes, this.used, start);
     this.used += taken;
     return taken;
@@ -42,6 +69,7 @@ export class WriteBuffer implements Lender {
 
   /** Takes latin1 text, for which there is room. */
   addText(text: string): void {
+    this.reserve(text.length);
     this.used += writeLatin1(this.bytes, text, this.used);
   }
 
@@ -52,17 +80,26 @@ export class WriteBuffer implements Lender {
   }
 
   release(): void {
-    if (this.#state === State.lent) this.#pool();
+    if (this.#state === State.lent) this.#end();
   }
 
   /** Drops what was collected; this is not to be used any more. */
   drop(): void {
-    if (this.#state === State.filling) this.#pool();
+    if (this.#state === State.filling) this.#end();
   }
 
-  #pool(): void {
-    this.#state = State.pooled;
-    this.used = 0;
-    if (pool.length < maxPooled && this.bytes.length === size) pool.push(this);
+  #end(): void {
+    this.#state = State.over;
+    giveBack(this.bytes);
   }
+}
+
+function memoryFor(bytes: number): Buffer {
+  if (bytes <= smallSize) return small.take();
+  return bytes <= size ? large.take() : Buffer.allocUnsafeSlow(bytes);
+}
+
+function giveBack(bytes: Buffer): void {
+  if (bytes.length === smallSize) small.give(bytes);
+  else if (bytes.length === size) large.give(bytes);
 }

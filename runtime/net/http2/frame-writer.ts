@@ -182,7 +182,8 @@ export class FrameWriter implements TurnEnd {
     }
     this.#lastFrame = -1;
     if (this.#buffer && this.#buffer.room < size) this.#write(this.#buffer);
-    this.#buffer ??= WriteBuffer.take(size);
+    if (this.#buffer) this.#buffer.reserve(size);
+    else this.#buffer = new WriteBuffer(size);
     return this.#buffer;
   }
 

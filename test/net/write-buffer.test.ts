@@ -1,0 +1,86 @@
+import { describe, expect, it } from '@jest/globals';
+import type { Connection, ConnectionHandler, Lender } from '../../runtime/net/connection.ts';
+import { FrameWriter } from '../../runtime/net/http2/frame-writer.ts';
+import { Output } from '../../runtime/net/output.ts';
+import { WriteBuffer } from '../../runtime/net/write-buffer.ts';
+
+/** Takes what is written at once, as a socket mostly does, and remembers in which memory it was. */
+class TakingConnection implements Connection {
+  declare handler: ConnectionHandler;
+  readonly peerIdentity = undefined;
+  readonly remoteAddress = '127.0.0.1:1';
+  readonly taken: Buffer[] = [];
+  readonly #memory: Set<ArrayBufferLike>;
+
+  constructor(memory: Set<ArrayBufferLike>) {
+    this.#memory = memory;
+  }
+
+  write(data: Buffer | string, lender?: Lender): boolean {
+    if (typeof data !== 'string') this.#memory.add(data.buffer);
+    this.taken.push(typeof data === 'string' ? Buffer.from(data, 'latin1') : Buffer.from(data));
+    lender?.release();
+    return true;
+  }
+
+  end(): void {}
+  destroy(): void {}
+  pause(): void {}
+  resume(): void {}
+}
+
+const bytesIn = (memory: Set<ArrayBufferLike>): number =>
+  [...memory].reduce((bytes, { byteLength }) => bytes + byteLength, 0);
+const turnEnd = () => new Promise((resolve) => setImmediate(resolve));
+
+describe('what connections write in one turn', () => {
+  it('takes little memory for each where that is little, and the same memory in each turn', async () => {
+    const memory = new Set<ArrayBufferLike>();
+    const listener = { onWrite() {}, onFlush() {} };
+    const writers = Array.from({ length: 300 }, () => new FrameWriter(new TakingConnection(memory), 4096, listener));
+    for (let turn = 0; turn < 5; turn++) {
+      for (const [stream, writer] of writers.entries()) {
+        writer.headers(stream, [':status', '200'], [], false);
+        writer.data(stream, Buffer.alloc(500, stream), 0, 500);
+      }
+      await turnEnd();
+    }
+    expect(bytesIn(memory)).toBeLessThanOrEqual(300 * 16_384);
+  });
+
+  it('is whole and in order, however it grows', async () => {
+    const connection = new TakingConnection(new Set());
+    const output = new Output(connection);
+    const expected: Buffer[] = [];
+    for (const size of [100, 9000, 3000, 20, 7000, 120_000, 1, 200_000, 16_384, 262_144, 600_000, 5]) {
+      const chunk = Buffer.alloc(size, `${size} `);
+      expected.push(chunk);
+      if (size < 1000) output.text(chunk.toString('latin1'));
+      else output.bytes(chunk);
+    }
+    await turnEnd();
+    expect(Buffer.concat(connection.taken).equals(Buffer.concat(expected))).toBe(true);
+    expect(Math.max(...connection.taken.map((each) => each.length))).toBe(262_144);
+  });
+
+  it('is in memory of its own until it was taken, and only once in what is free', () => {
+    const first = new WriteBuffer();
+    first.addText('first');
+    let lent: Buffer | undefined;
+    const slow = {
+      write: (data: Buffer) => {
+        lent = data;
+        return false;
+      },
+    };
+    first.writeTo(slow as unknown as Connection);
+    first.drop();
+    const second = new WriteBuffer();
+    second.addText('second');
+    expect(lent?.toString()).toBe('first');
+    first.release();
+    first.release();
+    const [third, fourth] = [new WriteBuffer(), new WriteBuffer()];
+    expect(third.bytes === fourth.bytes).toBe(false);
+  });
+});
