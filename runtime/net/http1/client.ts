@@ -10,7 +10,7 @@ import type {
   ResetReason,
   ResponseReceiver,
 } from '../http.ts';
-import { IdleLimit, usableFor } from '../idle-limit.ts';
+import { IdleLimit } from '../idle-limit.ts';
 import { readLatin1 } from '../latin1.ts';
 import { Output } from '../output.ts';
 import { BodyReader, type BodySink } from './body-reader.ts';
@@ -18,6 +18,7 @@ import { type ClientExchange, Http1ClientStream } from './client-stream.ts';
 import { Deadline } from './deadline.ts';
 import { checkPartialHead, findHeadEnd, HeadParser } from './head-parser.ts';
 import { MessageWriter } from './message-writer.ts';
+import { PeerPatience } from './peer-patience.ts';
 import { UpgradeOffer } from './upgrade.ts';
 
 export interface Http1ClientOptions {
@@ -53,21 +54,13 @@ class Http1Client implements ClientConnection, ConnectionHandler, BodySink, Clie
   readonly #output: Output;
   readonly #writer: MessageWriter;
   readonly #deadline: Deadline;
+  readonly #patience: PeerPatience;
 
   #closed = false;
   #retired = false;
   #draining = false;
   #input: Buffer = noBytes;
   #paused = false;
-  readonly #idle: IdleLimit;
-  /** What the peer said of its own patience with this connection, in milliseconds. */
-  #keepAlive = Number.POSITIVE_INFINITY;
-  /** It has carried a response: how long peers wait for a first request is another matter. */
-  #used = false;
-  /** It is used no more, and shows how long the peer keeps it. */
-  #parked = false;
-  /** Milliseconds that it had been idle then. */
-  #parkedAfter = 0;
 
   #receiver: ResponseReceiver | undefined;
   #stream: Http1ClientStream | undefined;
@@ -91,17 +84,15 @@ class Http1Client implements ClientConnection, ConnectionHandler, BodySink, Clie
     this.#reader = new BodyReader(limits);
     this.#output = new Output(connection);
     this.#writer = new MessageWriter(this.#output);
-    this.#idle = idle ?? new IdleLimit(limits.idleTimeout);
     this.#deadline = new Deadline(clock, Math.min(limits.idleTimeout, limits.streamIdleTimeout), () => this.#expire());
+    this.#patience = new PeerPatience(idle ?? new IdleLimit(limits.idleTimeout), limits.idleTimeout, this.#deadline);
     this.#deadline.set(limits.idleTimeout);
     connection.handler = this;
   }
 
   get capacity(): number {
-    if (this.#stream !== undefined || this.#closed || this.#draining || this.#parked) return 0;
-    const usable = this.#usableFor;
-    // Timers may be late.
-    return !this.#used || usable >= this.#limits.idleTimeout || this.#deadline.elapsed < usable ? 1 : 0;
+    if (this.#stream !== undefined || this.#closed || this.#draining) return 0;
+    return this.#patience.lasts ? 1 : 0;
   }
 
   get active(): number {
@@ -283,8 +274,7 @@ class Http1Client implements ClientConnection, ConnectionHandler, BodySink, Clie
     else if (parser.contentLength >= 0) reader.beginLength(parser.contentLength);
     else reader.beginUntilClose();
     this.#keep = !parser.close && !reader.endsWithConnection;
-    const timeout = parser.keepAlive === '' ? null : /(?:^|[ ,;])timeout=(\d{1,9})/i.exec(parser.keepAlive);
-    if (timeout !== null) this.#keepAlive = usableFor(Number(timeout[1]) * 1000);
+    if (parser.keepAlive !== '') this.#patience.hear(parser.keepAlive);
     this.#receiver?.onResponse({ status, headers }, reader.done);
   }
 
@@ -313,8 +303,7 @@ class Http1Client implements ClientConnection, ConnectionHandler, BodySink, Clie
     this.#revoke();
     if (keep) {
       this.pauseReader(false);
-      this.#used = true;
-      this.#deadline.set(Math.max(0, this.#usableFor));
+      this.#patience.beginIdle();
     } else this.#shut();
     if (tellEnd) receiver?.onEnd(this.#reader.trailers);
     if (!keep) this.#retire();
@@ -336,42 +325,14 @@ class Http1Client implements ClientConnection, ConnectionHandler, BodySink, Clie
   #expire(): void {
     if (this.#closed) this.#connection.destroy();
     else if (this.#stream !== undefined) this.#lose('cancelled');
-    else if (!this.#used || !this.#park()) this.#close();
-  }
-
-  /** Milliseconds it may be idle and still be used. */
-  get #usableFor(): number {
-    return Math.min(this.#keepAlive, this.#idle.current, this.#limits.idleTimeout);
-  }
-
-  /** Stays open, unused, where that teaches something. Returns false where it is to be closed. */
-  #park(): boolean {
-    const idle = this.#deadline.elapsed + this.#parkedAfter;
-    if (this.#parked) {
-      this.#endProbe(idle);
-      return false;
-    }
-    if (idle >= this.#keepAlive) return false;
-    const until = this.#idle.beginProbe();
-    if (until === undefined) return false;
-    this.#parked = true;
-    this.#parkedAfter = idle;
-    this.#deadline.set(Math.max(0, until - idle));
-    return true;
-  }
-
-  #endProbe(idle?: number): void {
-    if (!this.#parked) return;
-    this.#parked = false;
-    this.#idle.endProbe(idle);
+    else if (!this.#patience.probe()) this.#close();
   }
 
   /** Breaks off whatever is under way. */
   #lose(reason: ResetReason): void {
     // Of a connection that breaks under a request nobody knows whether the peer had lost patience.
-    if (reason === 'connection' && this.#used && !this.#draining && this.#stream === undefined && !this.#closed) {
-      this.#idle.onClosed(this.#deadline.elapsed + this.#parkedAfter);
-    }
+    if (reason === 'connection' && !this.#draining && this.#stream === undefined && !this.#closed)
+      this.#patience.learn();
     const receiver = this.#receiver;
     const safe = this.#unsent && (reason === 'connection' || reason === 'protocol');
     this.#revoke();
@@ -389,7 +350,7 @@ class Http1Client implements ClientConnection, ConnectionHandler, BodySink, Clie
   #shut(error?: Error): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#endProbe();
+    this.#patience.stop();
     this.#deadline.stop();
     this.#connection.destroy(error);
   }
