@@ -19,7 +19,7 @@ import {
 } from './mesh.ts';
 
 /** Bytes that say whose they are, and where they belong. */
-export function bytesOf(owner: number, size: number): Buffer {
+function bytesOf(owner: number, size: number): Buffer {
   const words = new Uint32Array(Math.ceil(size / 8) * 2);
   for (let i = 0; i < words.length; i += 2) {
     words[i] = owner;
@@ -54,7 +54,7 @@ class Check {
 }
 
 /** What an exchange is: all that it needs is in the path, so that the application knows it as well. */
-export interface Errand {
+interface Errand {
   readonly owner: number;
   readonly size: number;
   /** Milliseconds the reader waits before it reads. */
@@ -64,7 +64,7 @@ export interface Errand {
 }
 
 /** Everything that was found wrong, on either side. */
-export interface Findings {
+interface Findings {
   readonly wrong: string[];
   whole: number;
   broken: number;
@@ -96,7 +96,7 @@ function watch(stream: Readable, check: Check, { late, breakAt }: Errand, findin
 }
 
 /** An application that checks what it gets and answers with what its caller expects. */
-export function application(findings: Findings) {
+function application(findings: Findings) {
   const tried = new Set<number>();
   return (request: IncomingMessage, response: ServerResponse): void => {
     const url = new URL(request.url!, 'http://app');
@@ -129,7 +129,7 @@ export function application(findings: Findings) {
 
 const quiet = <T extends Duplex | Writable>(stream: T): T => stream.on('error', () => {}) as T;
 
-export function overHttp1(port: number, method: string, way: string, errand: Errand, findings: Findings) {
+function overHttp1(port: number, method: string, way: string, errand: Errand, findings: Findings) {
   const { owner, size } = errand;
   const path = `/${way}?owner=${owner}&size=${size}`;
   const { promise, resolve } = Promise.withResolvers<void>();
@@ -151,7 +151,7 @@ export function overHttp1(port: number, method: string, way: string, errand: Err
 }
 
 /** Several exchanges on one connection. */
-export async function overHttp2(port: number, method: string, way: string, errands: Errand[], findings: Findings) {
+async function overHttp2(port: number, method: string, way: string, errands: Errand[], findings: Findings) {
   const session = connectHttp2(`http://127.0.0.1:${port}`).on('error', () => {});
   await Promise.all(
     errands.map((errand) => {
@@ -173,7 +173,7 @@ export async function overHttp2(port: number, method: string, way: string, erran
 }
 
 /** Bytes there and back, through a stream of TCP or a tunnel that an upgrade opened. */
-export function overTunnel(port: number, upgrade: boolean, errand: Errand, findings: Findings): Promise<void> {
+function overTunnel(port: number, upgrade: boolean, errand: Errand, findings: Findings): Promise<void> {
   const { owner, size } = errand;
   const bytes = bytesOf(owner, size);
   const socket = quiet(connect({ port, host: '127.0.0.1', allowHalfOpen: true }));
@@ -201,11 +201,11 @@ export function overTunnel(port: number, upgrade: boolean, errand: Errand, findi
 }
 
 /** Gives back every byte, of a connection or of a tunnel. */
-export const echo = (socket: Duplex): void => {
+const echo = (socket: Duplex): void => {
   quiet(socket).pipe(socket);
 };
 
-export async function startEchoing(closeLater: (close: () => Promise<void>) => void): Promise<number> {
+async function startEchoing(closeLater: (close: () => Promise<void>) => void): Promise<number> {
   const sockets = new Set<Socket>();
   const server = createTcpServer({ allowHalfOpen: true }, (socket) => {
     sockets.add(socket);
@@ -220,7 +220,7 @@ export async function startEchoing(closeLater: (close: () => Promise<void>) => v
 }
 
 /** As {@link application}, over HTTP/2 in plain text. */
-export async function startHttp2Application(findings: Findings, closeLater: (close: () => Promise<void>) => void) {
+async function startHttp2Application(findings: Findings, closeLater: (close: () => Promise<void>) => void) {
   const sessions = new Set<{ destroy(): void }>();
   const server = createHttp2Server({ maxSessionMemory: 1000 }, (request, response) =>
     application(findings)(request as unknown as IncomingMessage, response as unknown as ServerResponse),
@@ -235,7 +235,7 @@ export async function startHttp2Application(findings: Findings, closeLater: (clo
 }
 
 /** Accepts every upgrade, and gives back what comes then. */
-export async function startTunnels(closeLater: (close: () => Promise<void>) => void): Promise<number> {
+async function startTunnels(closeLater: (close: () => Promise<void>) => void): Promise<number> {
   const sockets = new Set<Socket>();
   const server = createTcpServer({ allowHalfOpen: true }, (socket) => {
     sockets.add(quiet(socket));
@@ -263,7 +263,7 @@ export async function startTunnels(closeLater: (close: () => Promise<void>) => v
 }
 
 /** `web` calls the application through its own sidecar and one of two at the other end. */
-export async function startMesh(app: number, protocol: Protocol, rules: readonly HttpRule[] = [], copies?: number) {
+async function startMesh(app: number, protocol: Protocol, rules: readonly HttpRule[] = [], copies?: number) {
   const authority = await createAuthority();
   const replicas: number[] = [];
   for (let i = 0; i < 2; i++) {
