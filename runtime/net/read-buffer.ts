@@ -40,8 +40,8 @@ export function takeReads(socket: Socket, take: (chunk: Buffer) => void): void {
   inner[slots.callback] = (bytes: number): boolean => {
     const chunk = sharedBuffer.subarray(0, bytes);
     // TLS gives all that one read held, though the socket was paused meanwhile: with its handshake comes what was said next.
-    if (socket.isPaused() || socket.readableLength > 0) socket.push(Buffer.from(chunk));
-    else take(chunk);
+    if (socket.isPaused() || socket.readableLength > 0) return socket.push(Buffer.from(chunk));
+    take(chunk);
     return true;
   };
   inner._handle.useUserBuffer(sharedBuffer);

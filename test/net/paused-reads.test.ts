@@ -9,22 +9,27 @@ import { eventually } from '../support/eventually.ts';
 
 /** A connection that was paused the moment it was there, as one is that waits for another. */
 async function pausedAtOnce(dial: (port: number) => Socket, tls?: { readonly key: string; readonly cert: string }) {
-  const { promise, resolve } = Promise.withResolvers<Connection>();
+  const { promise, resolve } = Promise.withResolvers<{ connection: Connection; socket: Socket }>();
   const take = (socket: Socket): void => {
     const connection = socketConnection(socket);
     connection.pause();
-    resolve(connection);
+    resolve({ connection, socket });
   };
   const server = tls ? createTlsServer({ ...tls, allowHalfOpen: true }, take) : createTcpServer(take);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const client = dial((server.address() as AddressInfo).port);
-  return { connection: await promise, close: () => [client.destroy(), server.close()] };
+  const close = () => [client.destroy(), server.close()];
+  return { ...(await promise), close };
+}
+
+/** Time for what is under way to come. */
+async function someTurns(): Promise<void> {
+  for (let turn = 0; turn < 50; turn++) await new Promise((done) => setImmediate(done));
 }
 
 async function heardLater(connection: Connection, expected: string): Promise<string> {
-  // Time for what is under way to come.
-  for (let turn = 0; turn < 20; turn++) await new Promise((done) => setImmediate(done));
+  await someTurns();
   let heard = '';
   const nothing = () => {};
   const onData = (chunk: Buffer): void => {
@@ -60,6 +65,22 @@ describe('a connection that is paused', () => {
     };
     const { connection, close } = await pausedAtOnce(dial);
     expect(await heardLater(connection, 'plain words')).toBe('plain words');
+    close();
+  });
+
+  it.each(['plain text', 'TLS'])('leaves what comes beyond a read to the kernel, over %s', async (transport) => {
+    const { key, certChainPem: cert } = await svidOf(await createAuthority(), 'web');
+    const isTls = transport === 'TLS';
+    const dial = (port: number) => {
+      const options = { port, host: '127.0.0.1', rejectUnauthorized: false };
+      const sender = isTls ? connectTls(options) : connectTcp(options);
+      sender.on('error', () => {}).write(Buffer.alloc(20_000_000));
+      return sender;
+    };
+    const { connection, socket, close } = await pausedAtOnce(dial, isTls ? { key, cert } : undefined);
+    await someTurns();
+    expect(socket.bytesRead).toBeLessThan(200_000);
+    connection.destroy();
     close();
   });
 });
