@@ -20,7 +20,7 @@ async function pausedAtOnce(dial: (port: number) => Socket, tls?: { readonly key
   await once(server, 'listening');
   const client = dial((server.address() as AddressInfo).port);
   const close = () => [client.destroy(), server.close()];
-  return { ...(await promise), close };
+  return { ...(await promise), client, close };
 }
 
 /** Time for what is under way to come. */
@@ -28,17 +28,34 @@ async function someTurns(): Promise<void> {
   for (let turn = 0; turn < 50; turn++) await new Promise((done) => setImmediate(done));
 }
 
-async function heardLater(connection: Connection, expected: string): Promise<string> {
-  await someTurns();
-  let heard = '';
+function listenTo(connection: Connection): { text: string } {
+  const heard = { text: '' };
   const nothing = () => {};
   const onData = (chunk: Buffer): void => {
-    heard += chunk.toString('latin1');
+    heard.text += chunk.toString('latin1');
   };
   connection.handler = { onData, onEnd: nothing, onDrain: nothing, onClose: nothing };
-  connection.resume();
-  await eventually(() => heard.length >= expected.length);
   return heard;
+}
+
+/** What it hears when it goes on, after another connection has heard something else. */
+async function heardLater(connection: Connection, expected: string): Promise<string> {
+  await someTurns();
+  const other = await pausedAtOnce((port) => {
+    const socket = connectTcp(port, '127.0.0.1');
+    socket.on('error', () => {});
+    return socket;
+  });
+  const elsewhere = listenTo(other.connection);
+  other.connection.resume();
+  const strange = '?'.repeat(expected.length);
+  other.client.write(strange);
+  await eventually(() => elsewhere.text === strange);
+  other.close();
+  const heard = listenTo(connection);
+  connection.resume();
+  await eventually(() => heard.text.length >= expected.length);
+  return heard.text;
 }
 
 describe('a connection that is paused', () => {

@@ -229,6 +229,14 @@ describe('A client', () => {
     expect(heard).toEqual({ capacity: 0, retired: 1 });
   });
 
+  test('reads an answer that comes byte by byte', async () => {
+    const connection = new MemoryConnection();
+    const fetched = send(watch(connection).client);
+    await turn();
+    for (const byte of ok) connection.receive(byte);
+    expect(fetched).toMatchObject({ head: { status: 200, headers: ['content-length', '2'] }, body: 'ok', ended: true });
+  });
+
   test('never takes an answer that came before its request', async () => {
     const idle = new MemoryConnection();
     const { heard } = watch(idle);
