@@ -272,6 +272,16 @@ describe('requests of HTTP/2 that become HTTP/1.1', () => {
     );
   }
 
+  it.each(['inbound', 'gateway'] as const)(
+    'paths, at the %s: the application hears what access was decided by',
+    async (door) => {
+      const peer = await RawPeer.connect(mesh.ports[door]);
+      peer.send(requestFrame(1, fieldsWith(':path', '/a/.././x//good')));
+      await peer.receive(frameType.headers, 1);
+      expect(app.heard.map(({ line }) => line)).toEqual(['GET /x/good']);
+    },
+  );
+
   it('prototype pollution: a header __proto__ is a header', async () => {
     const peer = await RawPeer.connect(mesh.ports.inbound);
     peer.send(requestFrame(1, [...requestFields, '__proto__', 'polluted']));
