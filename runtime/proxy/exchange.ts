@@ -8,7 +8,7 @@ import type {
   ServerStream,
 } from '../net/index.ts';
 import { type Failure, type ResponseFlag, silent, tooSlow } from './exchange-failure.ts';
-import type { ChangeResponse, ExchangePlan, ProxyContext } from './exchange-plan.ts';
+import type { ChangeResponse, ExchangePlan, ProxyContext, TimeLimit } from './exchange-plan.ts';
 import { Tries, type TriesOwner } from './exchange-tries.ts';
 import { Call, statusFields, statusOfReply, statusOfTrailers } from './grpc.ts';
 import { withoutInternal } from './header-names.ts';
@@ -30,8 +30,9 @@ export class Exchange implements TriesOwner {
   readonly #tries: Tries;
   readonly #call: Call | undefined;
   readonly #timeouts: Timeouts;
-  /** Milliseconds it may take, from its route or its caller. */
-  readonly #limit: number | undefined;
+  /** Milliseconds it may take, and which of the limits of its route and its caller that is. */
+  #limit: number | undefined;
+  #limitName: TimeLimit = 'request';
   #timer: Timer | undefined;
   /** An upgrade has made a tunnel of it. */
   #tunnel = false;
@@ -72,7 +73,9 @@ export class Exchange implements TriesOwner {
     this.#call = Call.of(head);
     this.#timeouts = plan.timeouts;
     const { request, maxStreamDuration } = plan.timeouts;
-    this.#limit = shorter(shorter(request || undefined, maxStreamDuration || undefined), this.#call?.timeout);
+    this.#limitTo(request || undefined, 'request');
+    this.#limitTo(maxStreamDuration || undefined, 'maxStreamDuration');
+    this.#limitTo(this.#call?.timeout, 'grpc-timeout');
   }
 
   /** Starts the first try and returns who takes the request's body. */
@@ -82,9 +85,9 @@ export class Exchange implements TriesOwner {
     // Nothing of a tunnel passes before both ends agreed on it.
     if (this.#head.upgrade !== undefined) this.#downstream.pause();
     const limit = this.#limit;
-    if (limit !== undefined) this.#timer = this.#context.clock.schedule(limit, () => this.#onTimeout(limit));
+    if (limit !== undefined) this.#timer = this.#context.clock.schedule(limit, () => this.#onTimeout());
     if (this.#timeouts.streamIdle) this.#limitSilence(this.#timeouts.streamIdle);
-    if (limit === 0) this.#onTimeout(limit);
+    if (limit === 0) this.#onTimeout();
     else this.#tries.start();
     return new RequestSide(this);
   }
@@ -195,8 +198,8 @@ export class Exchange implements TriesOwner {
   }
 
   onLateResponse(limit: number): void {
-    this.#abandon(!this.#isCallersLimit(limit));
-    this.#breakOff(`the response took longer than ${limit} ms`, this.#flagOf(limit));
+    this.#abandon(true);
+    this.#breakOff(tooLate(limit), 'UT');
   }
 
   /** Callers of gRPC can be told even now. */
@@ -221,8 +224,11 @@ export class Exchange implements TriesOwner {
     this.#plan.observe(this.#status, elapsed / 1000, undefined);
     this.#tunnel = true;
     if (!this.#silence) this.#limitSilence(limits.tcpIdleTimeout);
-    const { maxStreamDuration: limit } = this.#timeouts;
-    if (limit) this.#timer = clock.schedule(Math.max(0, limit - elapsed), () => this.#onTimeout(limit));
+    const { maxStreamDuration } = this.#timeouts;
+    if (!maxStreamDuration) return;
+    this.#limit = maxStreamDuration;
+    this.#limitName = 'maxStreamDuration';
+    this.#timer = clock.schedule(Math.max(0, maxStreamDuration - elapsed), () => this.#onTimeout());
   }
 
   #limitSilence(limit: number): void {
@@ -234,56 +240,45 @@ export class Exchange implements TriesOwner {
     // Who has the whole request owes an answer; before, it may be the caller who says nothing.
     this.#abandon(!this.#tunnel && this.body.ended);
     const reply = silent(limit);
+    this.#expire(reply, reply.details, 'SI');
+  }
+
+  #onTimeout(): void {
+    const limit = this.#limit!;
+    const name = this.#limitName;
+    this.#plan.countTimeout?.(name);
+    // Whose caller waits for less than its rule allows gives up, as others do by breaking off.
+    const isCallers = name === 'grpc-timeout' && limit !== this.#timeouts.backendRequest;
+    this.#abandon(!this.#tunnel && !isCallers);
+    const details = this.#tunnel ? `the tunnel lasted longer than ${limit} ms` : tooLate(limit);
+    this.#expire(tooSlow(this.#tries.target, limit).reply, details, name === 'maxStreamDuration' ? 'UMSDR' : 'UT');
+  }
+
+  /** Answers with `reply`, or where that is too late ends with `details`, since a limit of time was reached. */
+  #expire(reply: LocalReply, details: string, flag: ResponseFlag): void {
     if (this.#tunnel) {
-      this.#endTunnel(reply.details, 'SI');
+      this.#flag = flag;
+      this.#downstream.reset('cancelled');
+      this.#finish(details);
     } else if (this.#responseStarted) {
-      this.#breakOff(reply.details, 'SI');
+      this.#breakOff(details, flag);
     } else {
-      this.#flag = 'SI';
+      this.#flag = flag;
       this.#reply(reply);
     }
   }
 
-  #endTunnel(details: string, flag: ResponseFlag): void {
-    this.#flag = flag;
-    this.#downstream.reset('cancelled');
-    this.#finish(details);
-  }
-
-  #onTimeout(limit: number): void {
-    const { request, maxStreamDuration } = this.#timeouts;
-    const name = limit === request ? 'request' : limit === maxStreamDuration ? 'maxStreamDuration' : 'grpc-timeout';
-    this.#plan.countTimeout?.(this.#tunnel ? 'maxStreamDuration' : name);
-    if (this.#tunnel) {
-      this.#abandon(false);
-      this.#endTunnel(`the tunnel lasted longer than ${limit} ms`, 'UMSDR');
-      return;
-    }
-    if (this.#responseStarted) {
-      this.onLateResponse(limit);
-      return;
-    }
-    this.#abandon(!this.#isCallersLimit(limit));
-    const { reply } = tooSlow(this.#tries.target, limit);
-    this.#flag = this.#flagOf(limit);
-    this.#reply(reply);
-  }
-
-  #flagOf(limit: number): ResponseFlag {
-    const { request, maxStreamDuration } = this.#timeouts;
-    return limit === maxStreamDuration && limit !== request ? 'UMSDR' : 'UT';
+  /** The shortest limit holds; of equal ones the first that was said. */
+  #limitTo(limit: number | undefined, name: TimeLimit): void {
+    if (limit === undefined || limit >= (this.#limit ?? Number.POSITIVE_INFINITY)) return;
+    this.#limit = limit;
+    this.#limitName = name;
   }
 
   /** `failed` says whether the endpoint is to blame. */
   #abandon(failed: boolean): void {
     this.#tries.stop();
     this.#tries.end(failed);
-  }
-
-  /** Whose caller waits for less than its rule allows gives up, as others do by breaking off. */
-  #isCallersLimit(limit: number): boolean {
-    const { request, backendRequest, maxStreamDuration } = this.#timeouts;
-    return limit === this.#call?.timeout && ![request, backendRequest, maxStreamDuration].includes(limit);
   }
 
   #reply(reply: LocalReply, outside = reply.details): void {
@@ -356,6 +351,6 @@ class RequestSide implements RequestReceiver {
   }
 }
 
-function shorter(a: number | undefined, b: number | undefined): number | undefined {
-  return a === undefined || b === undefined ? (a ?? b) : Math.min(a, b);
+function tooLate(limit: number): string {
+  return `the response took longer than ${limit} ms`;
 }
