@@ -1,27 +1,9 @@
 import * as z from 'zod';
-import { objectMeta, objectName } from './metadata.ts';
-import { groups } from './names.ts';
-import { apiVersion, status, targetRefs } from './policy.ts';
+import { objectMeta } from './metadata.ts';
+import { apiVersion, portOrRouteRef, status, targetRefs } from './policy.ts';
 import { withRule } from './rule.ts';
 
-const target = withRule(
-  z.strictObject({
-    group: z.enum(['', groups.gateway]).describe('The core group, which is empty, for a Service; else that of routes.'),
-    kind: z.enum(['Service', 'HTTPRoute', 'GRPCRoute']),
-    name: objectName.describe('A Service or route of the same namespace.'),
-    sectionName: z
-      .string()
-      .min(1)
-      .max(253)
-      .describe('Name of one port of the Service, or of one rule of the route. Absent: each port; all rules together.')
-      .optional(),
-  }),
-  {
-    message: `group must be empty for a Service, and ${groups.gateway} for a route`,
-    cel: "(self.kind == 'Service') == (self.group == '')",
-    holds: ({ group, kind }) => (kind === 'Service') === (group === ''),
-  },
-);
+const target = portOrRouteRef('each port; all rules together');
 
 const most = z.int().min(1).max(1_000_000_000);
 

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { type GrpcStatus, grpcStatusCodes } from '../model/index.ts';
 import { conditions, objectName } from './metadata.ts';
-import { apiVersions } from './names.ts';
+import { apiVersions, groups } from './names.ts';
 import { duration } from './routes.ts';
 import { admission, withRule } from './rule.ts';
 
@@ -24,6 +24,29 @@ export const serviceRef = z.strictObject({
 export const servicePortRef = serviceRef.extend({
   sectionName: text.min(1).max(63).describe('Name of one port of the Service. Absent: all ports.').optional(),
 });
+
+/** A Service, a port of it, a route, or a rule of it; `sectionless` is what one without `sectionName` means. */
+export function portOrRouteRef(sectionless: string) {
+  return withRule(
+    z.strictObject({
+      group: z
+        .enum([groups.core, groups.gateway])
+        .describe('The core group, which is empty, for a Service; else that of routes.'),
+      kind: z.enum(['Service', 'HTTPRoute', 'GRPCRoute']),
+      name: objectName.describe('A Service or route of the same namespace.'),
+      sectionName: text
+        .min(1)
+        .max(253)
+        .describe(`Name of one port of the Service, or of one rule of the route. Absent: ${sectionless}.`)
+        .optional(),
+    }),
+    {
+      message: `group must be empty for a Service, and ${groups.gateway} for a route`,
+      cel: "(self.kind == 'Service') == (self.group == '')",
+      holds: ({ group, kind }) => (kind === 'Service') === (group === groups.core),
+    },
+  );
+}
 
 /** A duration within limits, which the API server checks; who reads files is told by translation. */
 export function durationFrom(least: string, most: string) {

@@ -1,29 +1,11 @@
 import * as z from 'zod';
 import { parseDuration } from '../model/index.ts';
-import { objectMeta, objectName } from './metadata.ts';
-import { groups } from './names.ts';
-import { apiVersion, status, targetRefs } from './policy.ts';
+import { objectMeta } from './metadata.ts';
+import { apiVersion, portOrRouteRef, status, targetRefs } from './policy.ts';
 import { duration } from './routes.ts';
 import { withRule } from './rule.ts';
 
-const target = withRule(
-  z.strictObject({
-    group: z.enum(['', groups.gateway]).describe('The core group, which is empty, for a Service; else that of routes.'),
-    kind: z.enum(['Service', 'HTTPRoute', 'GRPCRoute']),
-    name: objectName.describe('A Service or route of the same namespace.'),
-    sectionName: z
-      .string()
-      .min(1)
-      .max(253)
-      .describe('Name of one port of the Service, or of one rule of the route. Absent: all ports; all rules.')
-      .optional(),
-  }),
-  {
-    message: `group must be empty for a Service, and ${groups.gateway} for a route`,
-    cel: "(self.kind == 'Service') == (self.group == '')",
-    holds: ({ group, kind }) => (kind === 'Service') === (group === ''),
-  },
-);
+const target = portOrRouteRef('all ports; all rules');
 
 const spec = withRule(
   z.strictObject({
