@@ -1,10 +1,11 @@
 import { ApiObject, type Duration } from 'cdk8s';
 import { Construct } from 'constructs';
+import { timeLimits } from '../../runtime/model/index.ts';
 import { apiVersions, type TimeoutPolicyObject } from '../../runtime/resources/index.ts';
 import type { IPolicyTarget, IRouteTarget } from '../interfaces.ts';
 import { metadata, nameBelowMesh } from '../metadata.ts';
 import type { Check, Checked } from '../synth/check.ts';
-import { formatDuration } from '../synth/duration.ts';
+import { formatDuration, isGatewayDuration } from '../synth/duration.ts';
 import { reportLiteral } from '../synth/outputs.ts';
 import {
   checkPolicyTarget,
@@ -54,9 +55,6 @@ export interface TimeoutPolicyProps {
   readonly maxStreamDuration?: Duration;
 }
 
-const limits = ['request', 'backendRequest', 'streamIdle', 'maxStreamDuration'] as const;
-const longest = 99_999 * 3_600_000;
-
 /**
  * How long requests to a service, or by a route, may take, for HTTP and gRPC alike. When the time is over the caller gets
  * 504, for gRPC `DEADLINE_EXCEEDED`; an answer that has begun is broken off. What a rule of a `Route` states itself wins.
@@ -73,7 +71,7 @@ export class TimeoutPolicy extends Construct implements Checked {
   constructor(scope: Construct, id: string, props: TimeoutPolicyProps) {
     super(scope, id);
     this.#props = props;
-    const stated = limits.filter((limit) => props[limit] !== undefined);
+    const stated = timeLimits.filter((limit) => props[limit] !== undefined);
     const spec: Spec = {
       targetRefs: [serviceOrRouteRef(props.target)],
       ...Object.fromEntries(stated.map((limit) => [limit, formatDuration(props[limit]!)])),
@@ -90,10 +88,10 @@ export class TimeoutPolicy extends Construct implements Checked {
   _check(check: Check): void {
     const { target, request, backendRequest } = this.#props;
     claimPolicy(check, this, 'TimeoutPolicy');
-    if (limits.every((limit) => this.#props[limit] === undefined)) {
-      this.#refuse(check, 'it limits nothing', `state ${limits.join(', or ')}`);
+    if (timeLimits.every((limit) => this.#props[limit] === undefined)) {
+      this.#refuse(check, 'it limits nothing', `state ${timeLimits.join(', or ')}`);
     }
-    for (const limit of limits) this.#checkDuration(check, limit, this.#props[limit]);
+    for (const limit of timeLimits) this.#checkDuration(check, limit, this.#props[limit]);
     const [all, one] = [request, backendRequest].map((duration) => duration?.toMilliseconds({ integral: false }));
     if (all && one !== undefined && one > all) {
       const message = `one try may take ${one} ms, longer than all tries together (${all} ms)`;
@@ -119,7 +117,7 @@ export class TimeoutPolicy extends Construct implements Checked {
       reportLiteral(check, this, what);
       return;
     }
-    if (Number.isInteger(length) && length >= 0 && length <= longest) return;
+    if (isGatewayDuration(length)) return;
     const message = `${what} is ${length} ms; allowed are whole milliseconds up to 99999 hours, and 0 for no limit`;
     this.#refuse(check, message, 'use for example Duration.seconds(2)');
   }

@@ -23,13 +23,18 @@ export function formatDuration(duration: Duration): string {
   return text || '0s';
 }
 
+/** Whether the Gateway API has it: whole milliseconds, and not too many (GEP-2257). */
+export function isGatewayDuration(milliseconds: number): boolean {
+  return Number.isInteger(milliseconds) && milliseconds >= 0 && milliseconds <= maxHours * 3_600_000;
+}
+
 export function checkDuration(check: Check, construct: IConstruct, what: string, duration: Duration): void {
   const milliseconds = duration.toMilliseconds({ integral: false });
   if (Number.isNaN(milliseconds)) {
     reportLiteral(check, construct, what);
     return;
   }
-  if (Number.isInteger(milliseconds) && milliseconds > 0 && milliseconds <= maxHours * 3_600_000) return;
+  if (isGatewayDuration(milliseconds) && milliseconds > 0) return;
   check.report(
     'MW1245',
     construct,

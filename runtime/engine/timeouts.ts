@@ -1,4 +1,4 @@
-import type { Timeouts } from '../model/index.ts';
+import { type Timeouts, timeLimits } from '../model/index.ts';
 
 /**
  * The limits of what a rule sends on: of each the one that stands nearest, that of the rule, of the port it is sent to,
@@ -10,10 +10,5 @@ export function nearestTimeouts(rule: Timeouts, target: Timeouts | undefined, as
 
 /** Whether two limit the same. */
 export function sameTimeouts(a: Timeouts, b: Timeouts): boolean {
-  return (
-    a.request === b.request &&
-    a.backendRequest === b.backendRequest &&
-    a.streamIdle === b.streamIdle &&
-    a.maxStreamDuration === b.maxStreamDuration
-  );
+  return timeLimits.every((limit) => a[limit] === b[limit]);
 }

@@ -104,6 +104,14 @@ export interface Timeouts {
   readonly maxStreamDuration?: number;
 }
 
+/** Each limit of {@link Timeouts}. */
+export const timeLimits = [
+  'request',
+  'backendRequest',
+  'streamIdle',
+  'maxStreamDuration',
+] as const satisfies readonly (keyof Timeouts)[];
+
 /**
  * When a failed try is repeated. Only requests that are safe to repeat are: idempotent methods (RFC 9110 section
  * 9.2.2), or any method when the peer certainly did not process it (connection failure, refused stream).

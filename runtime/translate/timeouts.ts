@@ -1,4 +1,4 @@
-import { parseDuration, type Timeouts } from '../model/index.ts';
+import { parseDuration, type Timeouts, timeLimits } from '../model/index.ts';
 import type { GrpcRouteObject, HttpRouteObject, TimeoutPolicyObject } from '../resources/index.ts';
 import type { Inventory } from './inventory.ts';
 import { attachToPortsOrRoutes } from './port-or-route.ts';
@@ -40,10 +40,8 @@ export function readTimeoutPolicies(
   };
 }
 
-const fields = ['request', 'backendRequest', 'streamIdle', 'maxStreamDuration'] as const;
-
 function toTimeouts(policy: TimeoutPolicyObject | undefined): Timeouts {
   if (!policy) return {};
-  const stated = fields.filter((field) => policy.spec[field] !== undefined);
-  return Object.fromEntries(stated.map((field) => [field, parseDuration(policy.spec[field]!)]));
+  const stated = timeLimits.filter((limit) => policy.spec[limit] !== undefined);
+  return Object.fromEntries(stated.map((limit) => [limit, parseDuration(policy.spec[limit]!)]));
 }
