@@ -43,6 +43,9 @@ export type ResetReason =
   /** Ours: a fault on this side. */
   | 'internal';
 
+/** Interim responses to one request, at most: they pass on without waiting for whoever reads them. */
+export const maxInformational = 32;
+
 /** Receives the body of a message. After `onEnd` or `onReset` nothing more is called. */
 export interface BodyReceiver {
   /** The chunk is lent for the call: who keeps any of it copies that. */

@@ -1,14 +1,15 @@
 import type { Clock } from '../../model/index.ts';
 import type { Connection, ConnectionHandler } from '../connection.ts';
-import type {
-  ClientConnection,
-  ClientConnectionOwner,
-  ClientStream,
-  HeaderList,
-  HttpLimits,
-  RequestHead,
-  ResetReason,
-  ResponseReceiver,
+import {
+  type ClientConnection,
+  type ClientConnectionOwner,
+  type ClientStream,
+  type HeaderList,
+  type HttpLimits,
+  maxInformational,
+  type RequestHead,
+  type ResetReason,
+  type ResponseReceiver,
 } from '../http.ts';
 import { IdleLimit } from '../idle-limit.ts';
 import { readLatin1 } from '../latin1.ts';
@@ -41,7 +42,6 @@ export function createHttp1Client(
 }
 
 const noBytes = Buffer.alloc(0);
-const maxInformational = 32;
 /** Milliseconds the peer has to close after both ends of a tunnel. */
 const lingerTime = 2000;
 

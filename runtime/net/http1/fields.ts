@@ -127,17 +127,6 @@ export function isFieldName(name: string): boolean {
   return lowerCaseToken.test(name);
 }
 
-/** No control characters but tab, and nothing that latin1 would truncate into one. */
-export function isValueCharacter(code: number): boolean {
-  return code < 32 ? code === 9 : code !== 127 && code < 256;
-}
-
-export function isFieldValue(text: string, start = 0, end = text.length): boolean {
-  // Twice as fast as a regular expression on values of this length.
-  for (let i = start; i < end; i++) if (!isValueCharacter(text.charCodeAt(i))) return false;
-  return true;
-}
-
 /** The field of a well-known name in lower-case. */
 export function knownField(name: string): KnownField | undefined {
   return known.get(name);

@@ -1,21 +1,18 @@
-import { parseContentLength } from '../content-length.ts';
+import { isBlank, isFieldValue, isValueCharacter, parseDigits } from '../field-value.ts';
 import type { HeaderList, HttpLimits } from '../http.ts';
 import {
   authorityOf,
   FieldRole,
   fieldIn,
   isAuthority,
-  isFieldValue,
   isMethod,
   isProtectedField,
   isTarget,
   isToken,
-  isValueCharacter,
   nextHash,
   tokenCharacters,
 } from './fields.ts';
 
-const tab = 9;
 const lineFeed = 10;
 const carriageReturn = 13;
 const space = 32;
@@ -79,7 +76,7 @@ export class HeadParser {
     const lineEnd = endOfLine(text);
     const version = this.#parseVersion(text, 0, 8);
     if (version !== 0) return version;
-    const status = parseContentLength(text.slice(9, 12));
+    const status = parseDigits(text.slice(9, 12));
     if (text.charCodeAt(8) !== space || status < 100) return 400;
     if (lineEnd > 12 && text.charCodeAt(12) !== space) return 400;
     if (lineEnd < 12 || !isFieldValue(text, 13, lineEnd)) return 400;
@@ -155,7 +152,7 @@ export class HeadParser {
         this.#host = value;
         return true;
       case FieldRole.contentLength: {
-        const length = parseContentLength(value);
+        const length = parseDigits(value);
         if (length < 0 || this.contentLength >= 0) return false;
         this.contentLength = length;
         this.headers.push('content-length', value.length > 1 && value.startsWith('0') ? String(length) : value);
@@ -276,8 +273,4 @@ function endOfLine(text: string): number {
 
 function isLineEnd(text: string, at: number): boolean {
   return text.charCodeAt(at) === carriageReturn && text.charCodeAt(at + 1) === lineFeed;
-}
-
-function isBlank(code: number): boolean {
-  return code === space || code === tab;
 }

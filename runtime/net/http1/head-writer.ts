@@ -1,5 +1,5 @@
+import { isValueCharacter } from '../field-value.ts';
 import { readLatin1 } from '../latin1.ts';
-import { isValueCharacter } from './fields.ts';
 
 const size = 8192;
 const shared = Buffer.allocUnsafeSlow(size);

@@ -1,7 +1,7 @@
-import { parseContentLength } from '../content-length.ts';
+import { isFieldValue, parseDigits } from '../field-value.ts';
 import type { HeaderList, RequestHead, ResponseHead } from '../http.ts';
 import type { Output } from '../output.ts';
-import { FieldRole, isAuthority, isFieldName, isFieldValue, isMethod, isTarget, knownField } from './fields.ts';
+import { FieldRole, isAuthority, isFieldName, isMethod, isTarget, knownField } from './fields.ts';
 import { HeadWriter } from './head-writer.ts';
 import { statusLine } from './status-line.ts';
 import type { UpgradeOffer, UpgradeRequest } from './upgrade.ts';
@@ -176,7 +176,7 @@ export class MessageWriter {
       } else if (field.role !== FieldRole.ordinary) {
         if (field.role === FieldRole.te) writer.text('connection: te\r\n');
         else if (field.role === FieldRole.contentLength) {
-          const length = parseContentLength(value);
+          const length = parseDigits(value);
           if (length < 0 || this.#framing === Framing.length) return false;
           if (dropLength) continue;
           this.#framing = Framing.length;

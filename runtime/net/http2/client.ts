@@ -1,13 +1,14 @@
 import type { Timer } from '../../model/index.ts';
 import type { Connection } from '../connection.ts';
-import type {
-  ClientConnection,
-  ClientConnectionOwner,
-  ClientStream,
-  HeaderList,
-  RequestHead,
-  ResetReason,
-  ResponseReceiver,
+import {
+  type ClientConnection,
+  type ClientConnectionOwner,
+  type ClientStream,
+  type HeaderList,
+  maxInformational,
+  type RequestHead,
+  type ResetReason,
+  type ResponseReceiver,
 } from '../http.ts';
 import { AwaitedStream } from './awaited-stream.ts';
 import { ErrorCode, maxStreamId, protocolError } from './frame.ts';
@@ -31,8 +32,6 @@ export interface Http2ClientOptions extends Http2Options {
 
 /** Streams we open before the server has said how many it takes (RFC 9113 section 6.5.2 recommends no less). */
 const assumedStreams = 100;
-/** Interim responses to one request, as over HTTP/1.1: they pass on without waiting for whoever reads them. */
-const maxInformational = 32;
 const keepalivePing = Buffer.from('are you?', 'latin1');
 
 class Http2ClientStream extends Http2Stream implements ClientStream {

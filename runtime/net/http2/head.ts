@@ -1,4 +1,4 @@
-import { parseContentLength } from '../content-length.ts';
+import { parseDigits } from '../field-value.ts';
 import type { HeaderList, RequestHead, ResponseHead } from '../http.ts';
 import { isUpgradeToken } from '../upgrade-token.ts';
 
@@ -132,7 +132,7 @@ export class HeadReader {
           continue;
         case Known.ContentLength:
           if (this.contentLength >= 0) return false;
-          this.contentLength = parseContentLength(value);
+          this.contentLength = parseDigits(value);
           if (this.contentLength < 0) return false;
           break;
         case Known.Cookie:

@@ -1,3 +1,4 @@
+import { isBlank, isFieldValue } from '../../field-value.ts';
 import { readLatin1 } from '../../latin1.ts';
 import { ConnectionError, ErrorCode } from '../frame.ts';
 import { decodeHuffman } from './huffman.ts';
@@ -13,8 +14,6 @@ export interface HpackDecoderOptions {
 
 /** Lower-case token, with a colon in front for pseudo headers (RFC 9113 section 8.2.1). */
 const validName = /^:?[!#$%&'*+\-.^_`|~0-9a-z]+$/;
-const tab = 9;
-const space = 32;
 
 /** HPACK, receiving side (RFC 7541). One for a connection: its state follows every header block. */
 export class HpackDecoder {
@@ -142,20 +141,11 @@ export class HpackDecoder {
   }
 }
 
-/** No control characters but tab, no white space at either end. */
+/** What a field's value may be, and no white space at either end (RFC 9113 section 8.2.1). */
 function isValidValue(value: string): boolean {
   const { length } = value;
   if (length === 0) return true;
-  if (isBlank(value.charCodeAt(0)) || isBlank(value.charCodeAt(length - 1))) return false;
-  for (let i = 0; i < length; i++) {
-    const code = value.charCodeAt(i);
-    if ((code < space && code !== tab) || code === 127) return false;
-  }
-  return true;
-}
-
-function isBlank(code: number): boolean {
-  return code === space || code === tab;
+  return !isBlank(value.charCodeAt(0)) && !isBlank(value.charCodeAt(length - 1)) && isFieldValue(value);
 }
 
 function compressionError(message: string): ConnectionError {
