@@ -1,5 +1,6 @@
 import { fork } from 'node:child_process';
 import { type Logger, pino } from 'pino';
+import { bootstrapVariable } from '../model/index.ts';
 import {
   type Bootstrap,
   parseBootstrap,
@@ -10,9 +11,6 @@ import {
 } from '../proxy/index.ts';
 import { CommandError, exitCode, usageError } from './exit-code.ts';
 import { report } from './report.ts';
-
-/** Where a pod's definition has the bootstrap document, so that Kubernetes can put the pod's name and address in. */
-export const bootstrapVariable = 'MESHWRIGHT_BOOTSTRAP';
 
 export interface ServeOptions {
   readonly config?: string;

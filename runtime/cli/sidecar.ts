@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
-import { bootstrapVariable, serve } from './serve.ts';
+import { bootstrapVariable } from '../model/index.ts';
+import { serve } from './serve.ts';
 
 export const command = new Command('sidecar')
   .option('--config <file>', `its bootstrap document; else that of the environment variable ${bootstrapVariable}`)

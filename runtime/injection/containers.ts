@@ -1,15 +1,9 @@
+import { bootstrapVariable } from '../model/index.ts';
 import { proxyContainer } from '../resources/index.ts';
 import { podVariables } from './bootstrap.ts';
 import type { ProxyOptions, ProxyResources } from './proxy-options.ts';
 import { parseQuantity } from './quantity.ts';
-import {
-  bootstrapVariable,
-  type InjectionSettings,
-  proxyPorts,
-  proxyUser,
-  proxyVolumeMounts,
-  redirectContainer,
-} from './settings.ts';
+import { type InjectionSettings, proxyPorts, proxyUser, proxyVolumeMounts, redirectContainer } from './settings.ts';
 
 export interface Variable {
   readonly name: string;

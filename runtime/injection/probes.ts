@@ -1,6 +1,7 @@
 import * as z from 'zod';
+import { bootstrapVariable } from '../model/index.ts';
 import type { ContainerView, HttpGetView, ProbeView } from './pod-view.ts';
-import { bootstrapVariable, proxyPorts } from './settings.ts';
+import { proxyPorts } from './settings.ts';
 
 /** A probe of the app that its proxy makes, as its bootstrap document has it. */
 type ProbeTarget = z.infer<typeof probeTarget>;

@@ -26,9 +26,6 @@ export const proxyUser = 1337;
 /** Sets up the redirection, and ends. */
 export const redirectContainer = 'meshwright-redirect';
 
-/** Holds the proxy's bootstrap document, as JSON. */
-export const bootstrapVariable = 'MESHWRIGHT_BOOTSTRAP';
-
 /** In every namespace of the mesh: the certificates that the controller's must chain to. */
 export const trustBundle = { configMap: 'meshwright-root', key: 'root.pem' } as const;
 

@@ -1,7 +1,7 @@
-import type { Finding } from '../model/index.ts';
+import { bootstrapVariable, type Finding } from '../model/index.ts';
 import { labels, proxyContainer, workloadName } from '../resources/index.ts';
 import type { ContainerView, PodView } from './pod-view.ts';
-import { bootstrapVariable, type InjectionSettings } from './settings.ts';
+import type { InjectionSettings } from './settings.ts';
 
 type Labels = Readonly<Record<string, string>>;
 

@@ -1,4 +1,5 @@
 export * from './access.ts';
+export * from './bootstrap.ts';
 export * from './catalogue.ts';
 export * from './circuit-breaker.ts';
 export * from './clock.ts';
