@@ -226,18 +226,12 @@ function serialize(entry: AccessLogEntry, line: LineWriter): void {
   line.put(beginning(entry.timestamp));
   direction.write(line, entry.direction);
   method.write(line, entry.method);
-  line.put(text.authority);
-  line.quoted(entry.authority);
-  line.put(text.path);
-  line.quoted(entry.path);
-  line.put(text.status);
-  line.integer(entry.status);
-  line.put(text.duration);
-  line.decimal(entry.duration_ms);
-  line.put(text.received);
-  line.integer(entry.bytes_received);
-  line.put(text.sent);
-  line.integer(entry.bytes_sent);
+  line.put(text.authority).quoted(entry.authority);
+  line.put(text.path).quoted(entry.path);
+  line.put(text.status).integer(entry.status);
+  line.put(text.duration).decimal(entry.duration_ms);
+  line.put(text.received).integer(entry.bytes_received);
+  line.put(text.sent).integer(entry.bytes_sent);
   source.write(line, entry.source);
   service.write(line, entry.service);
   if (entry.grpc_status !== undefined) callStatus.write(line, entry.grpc_status);
@@ -245,19 +239,10 @@ function serialize(entry: AccessLogEntry, line: LineWriter): void {
   if (entry.route !== undefined) route.write(line, entry.route);
   if (entry.upstream !== undefined) upstream.write(line, entry.upstream);
   if (entry.fault !== undefined) fault.write(line, entry.fault);
-  if (entry.request_id !== undefined) {
-    line.put(text.requestId);
-    line.quoted(entry.request_id);
-  }
-  if (entry.retries !== undefined) {
-    line.put(text.retries);
-    line.integer(entry.retries);
-  }
+  if (entry.request_id !== undefined) line.put(text.requestId).quoted(entry.request_id);
+  if (entry.retries !== undefined) line.put(text.retries).integer(entry.retries);
   if (entry.response_flags !== undefined) flags.write(line, entry.response_flags);
-  if (entry.error !== undefined) {
-    line.put(text.error);
-    line.quoted(entry.error);
-  }
+  if (entry.error !== undefined) line.put(text.error).quoted(entry.error);
   line.put(entry.mtls ? text.encrypted : text.plain);
 }
 

@@ -17,11 +17,12 @@ export class LineWriter {
     this.length = 0;
   }
 
-  /** Text that was made bytes before. */
-  put(text: Uint8Array): void {
+  /** Text that was made bytes before; its value may follow in the same statement. */
+  put(text: Uint8Array): this {
     this.#reserve(text.length);
     this.bytes.set(text, this.length);
     this.length += text.length;
+    return this;
   }
 
   /** A string with its quotation marks, whatever is in it. */
