@@ -14,6 +14,7 @@ import {
 } from '../resources/index.ts';
 import type { Inventory } from './inventory.ts';
 import type { Report } from './report.ts';
+import { orEverything, ruleName } from './route-rules.ts';
 import type { ServiceEntries, ServiceEntry, ServicePortEntry } from './services.ts';
 import type { Verdict } from './status.ts';
 
@@ -87,8 +88,7 @@ export function missingRoute(
     const message = `${describeTarget(namespaceOf(policy), { kind, name })} is not there`;
     return notFound(policy, index, message, 'correct the name, or add the route', report);
   }
-  const rules: readonly { readonly name?: string }[] = route.spec.rules?.length ? route.spec.rules : [{}];
-  const names = rules.map(ruleName);
+  const names = orEverything<{ readonly name?: string }>(route.spec.rules).map(ruleName);
   if (sectionName === undefined || names.includes(sectionName)) return undefined;
   const message = `${describeObject(route)} has no rule named ${sectionName}`;
   return notFound(policy, index, message, `its rules are ${names.join(', ')}`, report);
@@ -98,11 +98,6 @@ export function missingRoute(
 export function describeTarget(namespace: string, { kind, name, sectionName }: TargetRef): string {
   const object = describeReference({ kind, namespace, name });
   return kind === 'Service' || sectionName === undefined ? object : `${object} ${sectionName}`;
-}
-
-/** How policies, logs and metrics call a rule of a route: one without a name by its place. */
-export function ruleName({ name }: { readonly name?: string }, index: number): string {
-  return name ?? `rule-${index}`;
 }
 
 /** Why a policy cannot hold for `what`: another of its kind, which is older, already does. */

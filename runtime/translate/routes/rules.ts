@@ -13,8 +13,8 @@ import type { GrpcRouteObject, HttpRouteFilter, HttpRouteObject, HttpRouteRule }
 import type { RouteCircuitBreakers } from '../circuit-breakers.ts';
 import type { Report } from '../report.ts';
 import { type RuleRetriesOf, retryBackoff } from '../retries.ts';
+import { orEverything, ruleName } from '../route-rules.ts';
 import { referenceTo, resolvedRefs, type Verdict } from '../status.ts';
-import { ruleName } from '../targets.ts';
 import type { RuleTimeoutsOf } from '../timeouts.ts';
 import { type BackendContext, type BackendProblem, resolveBackend, weightedBackend } from './backends.ts';
 import { translateFilters } from './filters.ts';
@@ -115,14 +115,12 @@ export function compileRequestRoute(
 /** The rules of either kind in one shape; no rules, or no matches, mean everything. */
 function rulesOf(route: RequestRouteObject): { rule: HttpRouteRule; matches: HttpMatch[] }[] {
   if (route.kind === 'GRPCRoute') {
-    const rules = route.spec.rules?.length ? route.spec.rules : [{}];
-    return rules.map((rule) => {
-      const { matches, ...rest } = rule as NonNullable<typeof route.spec.rules>[number];
-      return { rule: rest, matches: (matches?.length ? matches : [{}]).map(grpcMatch) };
-    });
+    return orEverything(route.spec.rules).map(({ matches, ...rule }) => ({
+      rule,
+      matches: orEverything(matches).map(grpcMatch),
+    }));
   }
-  const rules: HttpRouteRule[] = route.spec.rules?.length ? route.spec.rules : [{}];
-  return rules.map((rule) => ({ rule, matches: (rule.matches?.length ? rule.matches : [{}]).map(httpMatch) }));
+  return orEverything(route.spec.rules).map((rule) => ({ rule, matches: orEverything(rule.matches).map(httpMatch) }));
 }
 
 function contradiction(
