@@ -1,33 +1,39 @@
 const pageSize = 16_384;
 const smallestPage = 256;
 const maxPooled = 64;
-const pool: Page[] = [];
+const pool: Buffer[] = [];
+const none = Buffer.alloc(0);
 
 /** A part of what is held. */
 export class Page {
-  readonly bytes: Buffer;
+  bytes: Buffer;
   start = 0;
   end = 0;
 
-  private constructor(size: number) {
-    this.bytes = size < pageSize ? Buffer.allocUnsafe(size) : Buffer.allocUnsafeSlow(size);
+  private constructor(bytes: Buffer) {
+    this.bytes = bytes;
   }
 
   /** An empty one, for about so many bytes. */
   static take(wanted: number): Page {
-    if (wanted * 2 <= pageSize) return new Page(Math.max(wanted, smallestPage));
-    return pool.pop() ?? new Page(pageSize);
+    if (wanted * 2 <= pageSize) return new Page(Buffer.allocUnsafe(Math.max(wanted, smallestPage)));
+    return new Page(pool.pop() ?? Buffer.allocUnsafeSlow(pageSize));
   }
 
   get view(): Buffer {
     return this.bytes.subarray(this.start, this.end);
   }
 
-  /** Nobody reads it any more. */
+  /**
+   * Nobody reads it any more. It lets go of its memory, so that who frees it again, or reads it yet, cannot reach what
+   * is another connection's by then.
+   */
   free(): void {
+    const { bytes } = this;
+    this.bytes = none;
     this.start = 0;
     this.end = 0;
-    if (this.bytes.length === pageSize && pool.length < maxPooled) pool.push(this);
+    if (bytes.length === pageSize && pool.length < maxPooled) pool.push(bytes);
   }
 }
 

@@ -61,6 +61,25 @@ describe('bytes that are held', () => {
     );
   });
 
+  test('are never where those of two others are, even if a page is freed twice, or read after that', () => {
+    const size = 16_384;
+    const hold = (letter: string) => {
+      const held = new HeldBytes();
+      held.add(Buffer.alloc(size, letter));
+      return held;
+    };
+    const page = hold('a').shift()!;
+    page.free();
+    page.free();
+    const [first, second] = [hold('b'), hold('c')];
+    page.free();
+    const third = hold('d');
+    expect([first, second, third].map((held) => all(held).toString())).toEqual(
+      ['b', 'c', 'd'].map((letter) => letter.repeat(size)),
+    );
+    expect(page.view).toHaveLength(0);
+  });
+
   test('cost little more than what they are, however they came', () => {
     const held = new HeldBytes();
     for (let i = 0; i < 10_000; i++) held.add(Buffer.from('x'));
