@@ -15,39 +15,33 @@ export function usableFor(timeout: number): number {
  * open beyond the limit, unused, to see when the peer closes it.
  */
 export class IdleLimit {
-  readonly #most: number;
-  #current: number;
+  /** Nobody knows of a limit yet. */
+  #current = Number.POSITIVE_INFINITY;
   #probing = false;
 
-  /** `most` is the limit as long as nothing is known, in milliseconds; it is never more. */
-  constructor(most: number) {
-    this.#most = most;
-    this.#current = most;
-  }
-
-  /** Milliseconds. */
+  /** Milliseconds; how long we keep connections ourselves is another matter. */
   get current(): number {
     return this.#current;
   }
 
   /** The peer closed a connection that had been idle for so many milliseconds. */
   onClosed(idle: number): void {
-    this.#current = Math.min(this.#most, usableFor(idle));
+    this.#current = usableFor(idle);
   }
 
   /**
    * Milliseconds of idleness after which a connection that is used no more has shown that the limit is too low; call
-   * {@link endProbe} in any case. `undefined`: close it.
+   * {@link endProbe} in any case. `undefined`: close it. `most`: what we allow ourselves, in milliseconds.
    */
-  beginProbe(): number | undefined {
-    if (this.#probing || this.#current >= this.#most) return undefined;
+  beginProbe(most: number): number | undefined {
+    if (this.#probing || this.#current >= most) return undefined;
     this.#probing = true;
-    return Math.max(2 * this.#current, this.#current + step);
+    return Math.min(most, Math.max(2 * this.#current, this.#current + step));
   }
 
   /** `idle`: milliseconds it has stood; absent where the peer closed it, or nobody knows. */
   endProbe(idle?: number): void {
     this.#probing = false;
-    if (idle !== undefined) this.#current = Math.min(this.#most, Math.max(this.#current, idle));
+    if (idle !== undefined) this.#current = Math.max(this.#current, idle);
   }
 }

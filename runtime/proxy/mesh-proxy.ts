@@ -170,8 +170,8 @@ export class MeshProxy {
     if (outbound.proxy) await this.#listenPlain(parseHostPort(outbound.proxy), (accepted) => out.acceptProxy(accepted));
     for (const { listen, port } of gateway) {
       const stack = new GatewayListener({ ...shared, clusters: this.#clusters, routing: this.#routing, source, port });
-      const { limits } = this.#context;
-      const proxyHeader = () => (this.#view.listener(port)?.listener.proxyProtocol ? limits.connectTimeout : undefined);
+      const proxyHeader = () =>
+        this.#view.listener(port)?.listener.proxyProtocol ? this.#context.limits.connectTimeout : undefined;
       await listenInBothFamilies(listen, (address) =>
         this.#listenPlain({ ...address, proxyHeader }, (accepted) => stack.accept(accepted)),
       );

@@ -80,7 +80,7 @@ export class PeerLink {
     const context = this.#context;
     const { clock } = context;
     const http2 = peer.identity !== undefined || protocol === 'http2' || protocol === 'grpc';
-    const idle = new IdleLimit(context.limits.http.idleTimeout);
+    const idle = new IdleLimit();
     // A pool may outlive the limits that it began with.
     return new ConnectionPool({
       get maxConnections() {

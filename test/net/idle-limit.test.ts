@@ -11,12 +11,12 @@ const ok = 'HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n';
 /** Connections to one peer, which closes each after `patience` milliseconds of idleness. */
 function peerWith(patience: number) {
   const clock = new ManualClock();
-  const idle = new IdleLimit(most);
-  const peer = { patience };
+  const idle = new IdleLimit();
+  const peer = { patience, most };
   const open = async () => {
     const connection = new MemoryConnection();
     const owner = { onCapacity() {}, onRetire() {} };
-    const client = createHttp1Client(connection, owner, { limits: limits({ idleTimeout: most }), clock, idle });
+    const client = createHttp1Client(connection, owner, { limits: limits({ idleTimeout: peer.most }), clock, idle });
     const head = { method: 'GET', scheme: 'http' as const, authority: 'a', path: '/', headers: [] };
     let answered = 0;
     const ask = async () => {
@@ -34,8 +34,8 @@ function peerWith(patience: number) {
 
 describe('connections that may be idle', () => {
   test('as long as the proxy allows, where nothing is known of the peer', () => {
-    expect(new IdleLimit(most).current).toBe(most);
-    expect(new IdleLimit(most).beginProbe()).toBeUndefined();
+    expect(new IdleLimit().current).toBe(Number.POSITIVE_INFINITY);
+    expect(new IdleLimit().beginProbe(most)).toBeUndefined();
   });
 
   test('are used for less than the peer kept one', async () => {
@@ -111,16 +111,43 @@ describe('connections that may be idle', () => {
     broken.client.request({ method: 'GET', scheme: 'http', authority: 'a', path: '/', headers: [] }, true, fetched);
     await turn();
     broken.connection.handler.onEnd();
-    expect([fetched.reset, idle.current]).toEqual(['connection', most]);
+    expect([fetched.reset, idle.current]).toEqual(['connection', Number.POSITIVE_INFINITY]);
   });
 
-  test('never get a limit beyond what is allowed, nor one at which the peer has closed', () => {
+  test('follow what the proxy allows, lower and higher, however long the peer is known', async () => {
+    const { clock, idle, peer, open } = peerWith(10 * most);
+    const usedFor = async () => {
+      const { client } = await open();
+      let usable = 0;
+      for (; client.capacity > 0; usable += 1000) clock.advance(1000);
+      return usable;
+    };
+    expect(await usedFor()).toBe(most);
+    peer.most = 10_000;
+    expect(await usedFor()).toBe(10_000);
+    peer.most = 3 * most;
+    expect(await usedFor()).toBe(3 * most);
+    idle.onClosed(5000);
+    for (let round = 0; round < 10; round++) await usedFor().then(() => clock.advance(3 * most));
+    expect(await usedFor()).toBe(3 * most);
+  });
+
+  test('never stay, to learn more, for longer than the proxy allows', async () => {
+    const { clock, idle, open } = peerWith(10 * most);
+    idle.onClosed(0.8 * most);
+    const { connection } = await open();
+    clock.advance(most - 1);
+    expect(connection.destroyed).toBe(false);
+    clock.advance(1);
+    expect([connection.destroyed, idle.current]).toEqual([true, most]);
+  });
+
+  test('are not used for as long as the peer has closed one after', () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 0, max: 2 * most }), { minLength: 1 }), (closings) => {
-        const idle = new IdleLimit(most);
+        const idle = new IdleLimit();
         for (const age of closings) idle.onClosed(age);
         const last = closings[closings.length - 1];
-        expect(idle.current).toBeLessThanOrEqual(most);
         if (last > 0) expect(idle.current).toBeLessThan(last);
       }),
     );

@@ -128,6 +128,15 @@ describe('a gateway behind a load balancer that tells of its clients', () => {
     expect(refused(gateway)).toBe(2);
   });
 
+  it('follows a change of that time with the next connection', async () => {
+    const { listen, gateway } = await startGateway({ proxyProtocol: true }, { connectTimeout: 60_000 });
+    const workload = gateway.proxy.resources.find(({ kind }) => kind === 'workload');
+    if (workload?.kind !== 'workload') throw new Error('there is no workload');
+    gateway.proxy.apply([{ ...workload, limits: { connectTimeout: 50 } }], 'workload', []);
+    expect(await talk(listen)).toBe('');
+    expect(refused(gateway)).toBe(1);
+  });
+
   it('takes no header where none was declared: nobody can pretend to be somebody else', async () => {
     const { listen, gateway } = await startGateway({});
     expect(await talk(listen, proxied('203.0.113.7', 40_000), get)).not.toContain('for 203.0.113.7');

@@ -85,7 +85,7 @@ class Http1Client implements ClientConnection, ConnectionHandler, BodySink, Clie
     this.#output = new Output(connection);
     this.#writer = new MessageWriter(this.#output);
     this.#deadline = new Deadline(clock, Math.min(limits.idleTimeout, limits.streamIdleTimeout), () => this.#expire());
-    this.#patience = new PeerPatience(idle ?? new IdleLimit(limits.idleTimeout), limits.idleTimeout, this.#deadline);
+    this.#patience = new PeerPatience(idle ?? new IdleLimit(), limits.idleTimeout, this.#deadline);
     this.#deadline.set(limits.idleTimeout);
     connection.handler = this;
   }

@@ -54,7 +54,7 @@ export class PeerPatience {
       return false;
     }
     if (idle >= this.#said) return false;
-    const until = this.#learned.beginProbe();
+    const until = this.#learned.beginProbe(this.#limit);
     if (until === undefined) return false;
     this.#probing = true;
     this.#idleBefore = idle;
