@@ -53,6 +53,7 @@ export {
 } from './route-rule.ts';
 export { Service, type ServiceProps } from './service.ts';
 export { ServiceBase, ServiceVersion } from './service-base.ts';
+export type { StrangerProps } from './strangers.ts';
 export * from './synth/index.ts';
 export { Target } from './target.ts';
 export { TlsRoute, type TlsRouteParent, type TlsRouteProps } from './tls-route.ts';

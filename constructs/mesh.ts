@@ -5,6 +5,7 @@ import { apiVersions, labels, type MeshObject } from '../runtime/resources/index
 import { checkLimits, formatLimits, type MeshLimits } from './limits.ts';
 import { metadata } from './metadata.ts';
 import { isUnknown } from './placeholder.ts';
+import { checkStrangers, formatStrangers, type StrangerProps } from './strangers.ts';
 import type { Check, Checked } from './synth/check.ts';
 import { checkNamespace, claimObject, quote } from './synth/rules.ts';
 import { validate } from './synth/validate.ts';
@@ -29,6 +30,12 @@ export interface MeshProps {
    * @default - each has a default of its own
    */
   readonly limits?: MeshLimits;
+
+  /**
+   * What is believed of callers without identity: clients of gateways, and who sends plain text.
+   * @default - nothing that they say of their own clients
+   */
+  readonly strangers?: StrangerProps;
 
   /**
    * The namespace its services live in.
@@ -66,6 +73,7 @@ export class Mesh extends Chart implements Checked {
   /** Whether plain text from outside the mesh is refused. */
   readonly mtls: MtlsMode;
   readonly #limits: MeshLimits;
+  readonly #strangers: StrangerProps;
 
   constructor(scope: Construct, id: string, props: MeshProps = {}) {
     const namespace = props.namespace ?? id;
@@ -74,11 +82,14 @@ export class Mesh extends Chart implements Checked {
     this.trustDomain = props.trustDomain;
     this.mtls = props.mtls ?? 'strict';
     this.#limits = props.limits ?? {};
+    this.#strangers = props.strangers ?? {};
+    const strangers = formatStrangers(this.#strangers);
 
     const spec: MeshObject['spec'] = {
       ...(this.trustDomain === undefined ? {} : { trustDomain: this.trustDomain }),
       mtls: this.mtls === 'strict' ? 'Strict' : 'Permissive',
       ...(Object.keys(this.#limits).length > 0 ? { limits: formatLimits(this.#limits) } : {}),
+      ...(Object.keys(strangers).length > 0 ? { strangers } : {}),
     };
     new ApiObject(this, 'Resource', {
       apiVersion: apiVersions.meshwright,
@@ -94,6 +105,7 @@ export class Mesh extends Chart implements Checked {
     checkNamespace(check, this, this.namespace);
     claimObject(check, this, 'Mesh', this.namespace, meshObjectName);
     checkLimits(check, this, this.#limits);
+    checkStrangers(check, this, this.#strangers);
     const { trustDomain } = this;
     if (
       trustDomain !== undefined &&

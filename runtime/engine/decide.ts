@@ -23,6 +23,7 @@ import type { CompiledCors } from './cors.ts';
 import type { CorsDecision, Decision, ReceiverDecision, SimulatedRequest, TargetDecision } from './decision.ts';
 import { explainAccess, explainRoute } from './explain.ts';
 import { compileFaults, explainFaults, type FaultConsideration, faultyTargets } from './fault.ts';
+import { fieldsOfStranger, withoutForwarded } from './forwarded-fields.ts';
 import { applyHeaderChange } from './headers.ts';
 import { compileKey, createBalancer, explainBalancing } from './load-balancing/index.ts';
 import { formatTarget, normalizePath } from './path.ts';
@@ -85,7 +86,10 @@ function decideAtGateway(mesh: MeshSnapshot, simulated: SimulatedRequest): Decis
   const caller = { mesh, principal: principalOf(proxy), zone: proxy.zone };
   return listener.protocol === 'tls'
     ? decideConnection(caller, listener.connections, simulated)
-    : decideHttp(caller, listener.router, simulated);
+    : decideHttp(caller, listener.router, simulated, (headers) =>
+        // Where clients are, and so whether they are trusted, nobody knows here.
+        fieldsOfStranger(headers, { forwarded: false, underscores: proxy.strangers?.underscores === 'keep' }),
+      );
 }
 
 /** Who sends to the receivers. */
@@ -99,9 +103,15 @@ interface Caller {
   readonly asked?: BackendTarget;
 }
 
-function decideHttp(caller: Caller, router: Router, simulated: SimulatedRequest): Decision {
-  const request = toRequest(simulated);
-  if (!request) return refuse(400, `the path ${simulated.path} is malformed`);
+function decideHttp(
+  caller: Caller,
+  router: Router,
+  simulated: SimulatedRequest,
+  taken = (headers: readonly string[]) => headers,
+): Decision {
+  const said = toRequest(simulated);
+  if (!said) return refuse(400, `the path ${simulated.path} is malformed`);
+  const request = { ...said, headers: taken(said.headers) };
   const preflight = routePreflight(router, request);
   if (preflight) return decidePreflight(router, preflight);
   const route = explainRoute(router, request);
@@ -296,7 +306,12 @@ function decideReceiver(
   }
   const asked: RateLimitRequest =
     request && inbound.protocol !== 'tcp'
-      ? { principal, method: request.method, path: normalizePath(formatTarget(request)), headers: request.headers }
+      ? {
+          principal,
+          method: request.method,
+          path: normalizePath(formatTarget(request)),
+          headers: principal ? request.headers : withoutForwarded(request.headers),
+        }
       : { principal };
   const access = explainAccess(compileAccess(workload.access, inbound), asked);
   const { allowed, reason } = access.decision;

@@ -45,6 +45,7 @@ export {
   type FaultInjector,
   faultyTargets,
 } from './fault.ts';
+export { fieldsOfStranger, type Trust, withHyphens, withoutForwarded } from './forwarded-fields.ts';
 export { applyHeaderChange } from './headers.ts';
 export {
   type BalancingDecision,

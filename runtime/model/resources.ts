@@ -121,6 +121,14 @@ export interface InboundPort {
   readonly proxyProtocol?: true;
 }
 
+/** What is believed of callers without identity: the clients of a gateway, and who sends plain text. */
+export interface StrangerSettings {
+  /** Networks (`10.0.0.0/8`) of proxies outside the mesh, whose word on their own clients is passed on. */
+  readonly trustedProxies?: readonly string[];
+  /** Fields with `_` in their names pass gateways; they are removed where this is absent. */
+  readonly underscores?: 'keep';
+}
+
 /** What the proxy beside a workload must do. One discovery resource, named `namespace/name`. */
 export interface Workload {
   readonly kind: 'workload';
@@ -143,6 +151,8 @@ export interface Workload {
   readonly rateLimits?: readonly RateLimitPolicy[];
   /** Absent where none is stated. */
   readonly limits?: StatedLimits;
+  /** Absent where nothing of it is stated. */
+  readonly strangers?: StrangerSettings;
   /** Services it may call; `all` where it declares nothing. */
   readonly calls: readonly QualifiedName[] | 'all';
   /** The gateway this workload is the proxy of. */

@@ -1,3 +1,4 @@
+import { withoutForwarded } from '../engine/index.ts';
 import type { Timeouts, Timer } from '../model/index.ts';
 import type {
   HeaderList,
@@ -11,7 +12,6 @@ import { type Failure, type ResponseFlag, silent, tooSlow } from './exchange-fai
 import type { ChangeResponse, ExchangePlan, ProxyContext, TimeLimit } from './exchange-plan.ts';
 import { Tries, type TriesOwner } from './exchange-tries.ts';
 import { Call, statusFields, statusOfReply, statusOfTrailers } from './grpc.ts';
-import { withoutInternal } from './header-names.ts';
 import { IdleWatch } from './idle-watch.ts';
 import { type LocalReply, replyLocally } from './reply.ts';
 import { RequestBody } from './request-body.ts';
@@ -165,7 +165,7 @@ export class Exchange implements TriesOwner {
   onRequestEnd(trailers: HeaderList | undefined): void {
     if (this.#done) return;
     // Proxies speak of callers in heads only; applications may not tell trailers from those.
-    this.body.end(trailers && withoutInternal(trailers), this.#tries.stream);
+    this.body.end(trailers && withoutForwarded(trailers), this.#tries.stream);
     if (this.#responseEnded) this.#finish(undefined);
   }
 

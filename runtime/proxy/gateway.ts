@@ -1,17 +1,11 @@
-import type {
-  Accepted,
-  HeaderList,
-  Http1ServerHandler,
-  RequestHead,
-  RequestReceiver,
-  ServerStream,
-} from '../net/index.ts';
+import type { Trust } from '../engine/index.ts';
+import type { Accepted, Http1ServerHandler, RequestHead, RequestReceiver, ServerStream } from '../net/index.ts';
 import { Forwarder, type ForwarderParts } from './forwarder.ts';
-import { withoutInternal } from './header-names.ts';
 import { answerLocally } from './local-answer.ts';
 import type { MeshView } from './mesh-view.ts';
 import type { Routing } from './routing.ts';
 import type { Servers } from './servers.ts';
+import { admitStranger, type Strangers } from './strangers.ts';
 
 export interface GatewayParts extends ForwarderParts {
   readonly view: MeshView;
@@ -37,7 +31,7 @@ export class GatewayListener {
     const { connection } = accepted;
     const configured = view.listener(port);
     if (configured?.listener.protocol !== 'tls') {
-      this.#acceptHttp(accepted);
+      this.#acceptHttp(accepted, configured?.listener.proxyProtocol === true);
       return;
     }
     servers.keep(accepted);
@@ -46,11 +40,19 @@ export class GatewayListener {
   }
 
   /** Clients speak HTTP/1.1, or HTTP/2 from their first byte on. */
-  #acceptHttp(accepted: Accepted): void {
-    const { servers } = this.#parts;
+  #acceptHttp(accepted: Accepted, proxied: boolean): void {
+    const { servers, view } = this.#parts;
     const { remoteAddress } = accepted.connection;
+    let strangers: Strangers | undefined;
+    let trust: Trust;
     const handler: Http1ServerHandler = {
-      onRequest: (head, stream, end) => this.#handle(head, stream, end, remoteAddress),
+      onRequest: (head, stream, end) => {
+        if (strangers !== view.strangers) {
+          strangers = view.strangers;
+          trust = { forwarded: strangers.trusts(remoteAddress, proxied), underscores: strangers.keepsUnderscores };
+        }
+        return this.#handle(head, stream, end, remoteAddress, trust);
+      },
       onHttp2(connection, bytes) {
         servers.upgradeToHttp(connection, 'http2', handler);
         connection.handler.onData(bytes);
@@ -59,7 +61,7 @@ export class GatewayListener {
     servers.serveHttp(accepted, 'http1', handler);
   }
 
-  #handle(head: RequestHead, stream: ServerStream, end: boolean, remoteAddress: string): RequestReceiver {
+  #handle(head: RequestHead, stream: ServerStream, end: boolean, remoteAddress: string, trust: Trust): RequestReceiver {
     const { context, view, routing, source, port } = this.#parts;
     const configured = view.listener(port);
     if (configured?.listener.protocol !== 'http') {
@@ -68,7 +70,7 @@ export class GatewayListener {
       const reply = { status: 503, error: 'destination_unavailable' as const, details };
       return answerLocally(context, scope, head, stream, reply, remoteAddress);
     }
-    head.headers = atTrustBoundary(head, remoteAddress);
+    admitStranger(head, remoteAddress, trust);
     const scope = {
       direction: 'gateway' as const,
       router: configured.listener.router,
@@ -78,11 +80,4 @@ export class GatewayListener {
     };
     return routing.handle(scope, head, stream, end, remoteAddress);
   }
-}
-
-function atTrustBoundary(head: RequestHead, remoteAddress: string): HeaderList {
-  const kept = withoutInternal(head.headers);
-  const host = remoteAddress.slice(0, remoteAddress.lastIndexOf(':'));
-  kept.push('x-forwarded-for', host, 'x-forwarded-proto', head.scheme, 'x-forwarded-host', head.authority);
-  return kept;
 }

@@ -5,6 +5,7 @@ import {
   type RateLimitRefusal,
   type RetryAllowance,
   rateLimitFields,
+  withHyphens,
 } from '../engine/index.ts';
 import {
   type CallStatus,
@@ -19,7 +20,6 @@ import type { Accepted, RequestHead, RequestReceiver, ServerHandler, ServerStrea
 import { type HostPort, parseHostPort } from './bootstrap.ts';
 import { Exchange } from './exchange.ts';
 import type { ChangeResponse, ExchangePlan, ProxyContext, Upstream } from './exchange-plan.ts';
-import { withHyphens } from './header-names.ts';
 import { answerLocally } from './local-answer.ts';
 import type { CompiledInbound, MeshView } from './mesh-view.ts';
 import { DurationSeries } from './metrics.ts';
@@ -28,6 +28,7 @@ import type { Pools } from './pools.ts';
 import type { LocalReply } from './reply.ts';
 import { malformedPath } from './routing.ts';
 import type { Servers } from './servers.ts';
+import { admitStranger } from './strangers.ts';
 import { joinTcp, TcpMeter, turnAway } from './tcp.ts';
 
 export interface InboundParts {
@@ -44,7 +45,6 @@ export interface InboundParts {
 
 const unknownCaller = 'unknown';
 const clientCertificateHeader = 'x-forwarded-client-cert';
-const forwardedForHeader = 'x-forwarded-for';
 /** Callers told apart in metrics; more than any workload has. */
 const maxCallers = 1000;
 
@@ -56,6 +56,8 @@ interface Caller {
   readonly source: string;
   /** What the application is told of the certificate. */
   readonly certificate: string | undefined;
+  /** Without identity, but what it says of its own clients is passed on. */
+  readonly trusted: boolean;
 }
 
 /** Requests of one caller to one port of the application. */
@@ -115,7 +117,7 @@ export class Inbound {
       // Peers that know of requests say by ALPN that they speak HTTP/2, whatever the application does. Others bring
       // the bytes of their own application, as their Service does not say what the port speaks.
       const version = accepted.protocol === 'h2' || inbound.protocol !== 'http' ? 'http2' : 'http1';
-      servers.serveHttp(accepted, version, this.#handlerFor(caller, remoteAddress));
+      servers.serveHttp(accepted, version, this.#handlerFor(caller, remoteAddress, inbound.proxyProtocol));
     }
   }
 
@@ -144,15 +146,19 @@ export class Inbound {
   }
 
   /** Who calls is the same for all requests of a connection, and so is their plan while the workload is. */
-  #handlerFor(id: SpiffeId | undefined, remoteAddress: string): ServerHandler {
+  #handlerFor(id: SpiffeId | undefined, remoteAddress: string, proxied: boolean): ServerHandler {
     const name = id && formatSpiffeId(id);
-    const caller = { id, source: name ?? remoteAddress, certificate: name && `URI=${name}` };
-    let workload = this.#parts.view.workload;
+    const { view } = this.#parts;
+    const common = { id, source: name ?? remoteAddress, certificate: name && `URI=${name}` };
+    const trusts = () => id === undefined && view.strangers.trusts(remoteAddress, proxied);
+    let caller: Caller = { ...common, trusted: trusts() };
+    let workload = view.workload;
     let plan = this.#plan(id);
     return {
       onRequest: (head: RequestHead, stream: ServerStream, end: boolean): RequestReceiver => {
-        if (workload !== this.#parts.view.workload) {
-          workload = this.#parts.view.workload;
+        if (workload !== view.workload) {
+          workload = view.workload;
+          caller = { ...common, trusted: trusts() };
           plan = this.#plan(id);
         }
         return this.#handle(caller, plan, head, stream, end);
@@ -173,6 +179,9 @@ export class Inbound {
       plan.observe(403, 0);
       return answerLocally(context, plan, head, stream, { status: 403, error: 'http_request_denied', details }, source);
     }
+    // Before anything counts by what it says.
+    if (principal) setClientCertificate(head, caller.certificate!);
+    else admitStranger(head, source, { forwarded: caller.trusted, underscores: true });
     const { method, headers } = head;
     const { rateLimiter } = inbound!;
     let change: ChangeResponse | undefined;
@@ -185,8 +194,6 @@ export class Inbound {
       if (told?.length) change = (response) => [...response, ...told];
     }
     head.path = formatTarget(path);
-    setClientCertificate(head, caller.certificate);
-    if (!principal && inbound?.proxyProtocol) setForwardedFor(head, source);
     return new Exchange(context, plan, stream, head, end, source, undefined, change).start();
   }
 
@@ -256,15 +263,9 @@ function sourceLabel(caller: SpiffeId | undefined): string {
 }
 
 /** Tells the application who calls, and nobody else can: what came under that name is dropped. */
-function setClientCertificate(head: RequestHead, certificate: string | undefined): void {
+function setClientCertificate(head: RequestHead, certificate: string): void {
   removeField(head, clientCertificateHeader);
-  if (certificate !== undefined) head.headers.push(clientCertificateHeader, certificate);
-}
-
-/** Tells the application where a client is, as the proxy before us says; what clients say of that is dropped. */
-function setForwardedFor(head: RequestHead, address: string): void {
-  removeField(head, forwardedForHeader);
-  head.headers.push(forwardedForHeader, address.slice(0, address.lastIndexOf(':')));
+  head.headers.push(clientCertificateHeader, certificate);
 }
 
 function removeField(head: RequestHead, name: string): void {

@@ -33,6 +33,7 @@ import {
   type Workload,
 } from '../model/index.ts';
 import { Breakers } from './breakers.ts';
+import { Strangers } from './strangers.ts';
 
 /** A port of a service, ready to route. */
 export interface CompiledPort {
@@ -89,6 +90,7 @@ export class MeshView {
   readonly #clock: Clock;
   #rateLimits: ReadonlyMap<number, RateLimiter> = new Map();
   #workload: Workload | undefined;
+  #strangers = new Strangers();
 
   /** `namespace` is where callers are: short host names (`reviews`) and consumer routes are those of it. */
   constructor(namespace: string, observers: readonly MeshViewObserver[], clock: Clock) {
@@ -99,6 +101,11 @@ export class MeshView {
 
   get workload(): Workload | undefined {
     return this.#workload;
+  }
+
+  /** What is believed of callers without identity; another one when that may have changed. */
+  get strangers(): Strangers {
+    return this.#strangers;
   }
 
   /** Everything in force, in the form it arrived. */
@@ -203,11 +210,13 @@ export class MeshView {
         };
       case 'workload': {
         const rateLimits = compileRateLimits(resource.rateLimits ?? [], resource.ports, this.#clock, this.#rateLimits);
+        const strangers = new Strangers(resource.strangers);
         const ports = resource.ports.map(
           (port) => [port.port, compileInbound(resource, port, rateLimits.get(port.port))] as const,
         );
         return () => {
           this.#workload = resource;
+          this.#strangers = strangers;
           this.#rateLimits = rateLimits;
           replaceAll(this.#inbound, ports);
         };

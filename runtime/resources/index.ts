@@ -46,5 +46,6 @@ export type {
   TcpRouteObject,
   TlsRouteObject,
 } from './routes.ts';
+export { isNetwork, maxTrustedProxies } from './strangers.ts';
 export type { TimeoutPolicyObject } from './timeout.ts';
 export { workloadName } from './workload-name.ts';

@@ -3,6 +3,7 @@ import { limits } from './limits.ts';
 import { objectMeta, objectName } from './metadata.ts';
 import { apiVersion, operation, servicePortRef, status, targetRefs } from './policy.ts';
 import { admission, exactlyOne } from './rule.ts';
+import { strangers } from './strangers.ts';
 
 const text = z.string();
 
@@ -28,6 +29,7 @@ export const mesh = z.strictObject({
         .describe('Whether plain text from outside the mesh is refused in this namespace. Strict where absent.')
         .optional(),
       limits: limits.describe('Bounds of the proxies of this namespace.').optional(),
+      strangers: strangers.optional(),
     })
     .describe('What holds for the workloads of a namespace.'),
   status: status.optional(),

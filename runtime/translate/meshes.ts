@@ -1,4 +1,4 @@
-import { type MtlsMode, parseDuration, type StatedLimits } from '../model/index.ts';
+import { type MtlsMode, parseDuration, type StatedLimits, type StrangerSettings } from '../model/index.ts';
 import { defaultTrustDomain, describeObject, type MeshObject, namespaceOf } from '../resources/index.ts';
 import type { Inventory } from './inventory.ts';
 import type { Report } from './report.ts';
@@ -12,6 +12,8 @@ export interface MeshSettings {
   mtlsOf(namespace: string): MtlsMode;
   /** Of the Mesh of a namespace; `undefined` where it states none. */
   limitsOf(namespace: string): StatedLimits | undefined;
+  /** Of the Mesh of a namespace; `undefined` where it says nothing of them. */
+  strangersOf(namespace: string): StrangerSettings | undefined;
 }
 
 /**
@@ -38,7 +40,19 @@ export function readMeshes(
     trustDomain,
     mtlsOf: (namespace) => (byNamespace.get(namespace)?.spec.mtls === 'Permissive' ? 'permissive' : 'strict'),
     limitsOf: (namespace) => readLimits(byNamespace.get(namespace)?.spec.limits),
+    strangersOf: (namespace) => readStrangers(byNamespace.get(namespace)?.spec.strangers),
   };
+}
+
+function readStrangers({
+  trustedProxies = [],
+  underscores,
+}: MeshObject['spec']['strangers'] = {}): StrangerSettings | undefined {
+  const settings: StrangerSettings = {
+    ...(trustedProxies.length > 0 && { trustedProxies }),
+    ...(underscores === 'Keep' && { underscores: 'keep' }),
+  };
+  return Object.keys(settings).length > 0 ? settings : undefined;
 }
 
 function readLimits(stated: MeshObject['spec']['limits'] = {}): StatedLimits | undefined {

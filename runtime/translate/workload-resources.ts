@@ -11,7 +11,7 @@ import type { WorkloadEntry } from './workloads.ts';
 /** `calls` are those of the gateway it serves, where it serves one. */
 export function toWorkload(
   entry: WorkloadEntry,
-  { trustDomain, limitsOf }: MeshSettings,
+  { trustDomain, limitsOf, strangersOf }: MeshSettings,
   modes: MtlsModes,
   calls: Workload['calls'],
   report: Report,
@@ -20,6 +20,7 @@ export function toWorkload(
   const service = bestKnownService(entry);
   const mtls = modes.ofWorkload(entry);
   const limits = limitsOf(namespace);
+  const strangers = strangersOf(namespace);
   return {
     kind: 'workload',
     name,
@@ -44,6 +45,7 @@ export function toWorkload(
     access,
     ...(rateLimits.length ? { rateLimits } : {}),
     ...(limits ? { limits } : {}),
+    ...(strangers ? { strangers } : {}),
     calls,
     ...(gateway ? { gateway: qualifiedName(namespace, gateway) } : {}),
   };

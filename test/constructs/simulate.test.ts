@@ -141,6 +141,24 @@ describe('simulate', () => {
     );
   });
 
+  test.each(['x_canary', 'x-real-ip'])('knows that a gateway takes no %s from its clients', (name) => {
+    const { mesh, web, reviews } = smallMesh();
+    const gateway = new Gateway(mesh, 'edge', { listeners: { http: { port: 80 } } });
+    new Route(mesh, 'shop', {
+      parent: gateway,
+      rules: [{ match: [Header.is(name, 'a')], to: reviews }, { to: web }],
+    });
+    expect(simulate(mesh, { to: gateway, headers: { [name]: 'a' } })).toRouteTo(web);
+  });
+
+  test('knows that it does where the mesh lets underscores pass', () => {
+    const mesh = new Mesh(new App(), 'shop', { strangers: { underscores: 'keep' } });
+    const web = new Service(mesh, 'web', { ports: http, workload });
+    const gateway = new Gateway(mesh, 'edge', { listeners: { http: { port: 80 } } });
+    new Route(mesh, 'shop', { parent: gateway, rules: [{ match: [Header.is('x_canary', 'a')], to: web }] });
+    expect(simulate(mesh, { to: gateway, headers: { x_canary: 'a' } })).toRouteTo(web);
+  });
+
   test('asks ahead for a page of another origin', () => {
     const { mesh, web } = smallMesh();
     const gateway = new Gateway(mesh, 'edge', { listeners: { http: { port: 80 } } });

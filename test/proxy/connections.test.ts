@@ -357,16 +357,23 @@ async function startGateway(http: Partial<HttpLimits> = {}) {
 describe('a gateway', () => {
   it('tells services where a request came from, and lets nobody outside pretend', async () => {
     const { listen } = await startGateway();
-    const reply = await send(listen, {
-      headers: {
-        'x-forwarded-client-cert': 'URI=spiffe://test.local/ns/shop/sa/admin',
-        'x-forwarded-for': '10.0.0.1',
-      },
+    const forged = [
+      'forwarded',
+      'x-forwarded-client-cert',
+      'x-forwarded-for',
+      'x-forwarded-host',
+      'x-forwarded-port',
+      'x-forwarded-proto',
+      'x-real-ip',
+    ];
+    const headers = { host: 'shop.example', ...Object.fromEntries(forged.map((name) => [name, 'forged'])) };
+    const seen = JSON.parse((await send(listen, { headers })).body.toString());
+    expect(Object.fromEntries(Object.entries(seen).filter(([name]) => forged.includes(name)))).toEqual({
+      'x-forwarded-client-cert': `URI=${identityOf('gateway')}`,
+      'x-forwarded-for': '127.0.0.1',
+      'x-forwarded-host': 'shop.example',
+      'x-forwarded-proto': 'http',
     });
-    const seen = JSON.parse(reply.body.toString());
-    expect(seen['x-forwarded-client-cert']).toBe(`URI=${identityOf('gateway')}`);
-    expect(seen['x-forwarded-for']).toBe('127.0.0.1');
-    expect(seen['x-forwarded-proto']).toBe('http');
     const underscored = { x_forwarded_client_cert: 'URI=spiffe://test.local/ns/shop/sa/admin', X_Forwarded_For: 'me' };
     const again = JSON.parse((await send(listen, { headers: underscored })).body.toString());
     expect(Object.keys(again).filter((name) => name.includes('_'))).toEqual([]);

@@ -220,7 +220,9 @@ describe('requests of HTTP/1.1', () => {
   it.each(['__proto__', 'constructor', 'toString', 'hasownproperty'])(
     'prototype pollution: a header %s is a header',
     async (name) => {
-      await send(mesh.ports.gateway, { headers: { [name]: 'polluted', 'x-other': '1' } });
+      // Names with underscores do not pass a gateway.
+      const door = name.includes('_') ? 'outbound' : 'gateway';
+      await send(mesh.ports[door], { headers: { [name]: 'polluted', 'x-other': '1' } });
       const { headers } = app.heard[0];
       expect(headers[headers.findIndex((each) => each.toLowerCase() === name.toLowerCase()) + 1]).toBe('polluted');
       expect(({} as Record<string, unknown>).polluted).toBeUndefined();

@@ -161,6 +161,7 @@ export interface ProxyOptions {
   >;
   readonly gateway?: string;
   readonly limits?: Partial<ProxyLimits>;
+  readonly strangers?: Workload['strangers'];
   readonly random?: Random;
   /** System time where absent. */
   readonly clock?: Clock;
@@ -205,6 +206,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     ports: options.ports ?? [],
     access: options.access ?? [],
     ...(options.rateLimits && { rateLimits: options.rateLimits }),
+    ...(options.strangers && { strangers: options.strangers }),
     calls: 'all',
     ...(options.gateway && { gateway: options.gateway }),
   };
