@@ -9,6 +9,8 @@ import {
   decide,
   describeDetection,
   type FaultConsideration,
+  type ForwardedRequest,
+  forwardedTo,
   type MeshSnapshot,
   type ReceiverDecision,
   type SimulatedRequest,
@@ -99,8 +101,8 @@ export interface Simulation {
   readonly location?: string;
   /** Whether a page of the request's `origin` may read the answer; absent where the rule says nothing of origins. */
   readonly cors?: CorsDecision;
-  /** Path and headers as the target sees them; absent where it is not sent on. */
-  readonly forwarded?: { readonly path: string; readonly headers: Readonly<Record<string, string>> };
+  /** As the target sees it; where it has several, as the first of them does. Absent where it is not sent on. */
+  readonly forwarded?: ForwardedRequest;
   /** The reasons, from the first proxy to the last: what decided, and why the other rules did not. */
   readonly why: readonly string[];
   /** All of it, as the engine says it. */
@@ -206,7 +208,7 @@ function workloadOf(caller: ICaller, snapshot: MeshSnapshot): QualifiedName {
 
 function describe(decision: Decision, simulated: SimulatedRequest, snapshot: MeshSnapshot): Simulation {
   const { outcome, rule, connection, targets, timeouts, retry, hedging, mirrors, location, cors } = decision;
-  const forwarded = targets.find(({ request }) => request)?.request;
+  const [forwarded] = targets.flatMap((target) => forwardedTo(target) ?? []);
   const access = accessOf(decision, simulated, snapshot);
   return {
     outcome,
@@ -227,7 +229,7 @@ function describe(decision: Decision, simulated: SimulatedRequest, snapshot: Mes
     mirrors,
     location,
     cors,
-    forwarded: forwarded && { path: forwarded.path, headers: headerRecord(forwarded.headers) },
+    forwarded,
     why: reasonsOf(decision),
     decision,
   };
@@ -325,15 +327,6 @@ function describeLimits({ workload, limits = [] }: ReceiverDecision): string[] {
     const verb = counted ? 'counts it' : 'does not count it';
     return `${workload} ${verb} for ${limit.name} of ${describeReference(policy)}: ${reason}`;
   });
-}
-
-function headerRecord(list: readonly string[]): Record<string, string> {
-  const record: Record<string, string> = {};
-  for (let index = 0; index < list.length; index += 2) {
-    const [name, value] = [list[index], list[index + 1]];
-    record[name] = name in record ? `${record[name]}, ${value}` : value;
-  }
-  return record;
 }
 
 function nameOf(name: QualifiedName): string {

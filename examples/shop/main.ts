@@ -19,6 +19,7 @@ import {
   Port,
   RateLimit,
   RateLimitPolicy,
+  RetryPolicy,
   Route,
   Service,
   synth,
@@ -77,19 +78,38 @@ new Route(reviews, 'canary', {
   parent: reviews,
   rules: [
     { name: 'canary', match: [Header.is('x-canary', 'always')], to: reviews.version('v3') },
-    { name: 'split', to: reviews.split({ v1: 80, v2: 15, v3: 5 }) },
+    // v3 also gets copies of one request in twenty. Nobody sees what it answers to them.
+    { name: 'split', to: reviews.split({ v1: 80, v2: 15, v3: 5 }), mirror: { to: reviews.version('v3'), percent: 5 } },
   ],
 });
 
 new Route(catalog, 'deadline', {
   parent: catalog,
-  rules: [{ to: catalog, timeout: Duration.seconds(1) }],
+  // When one replica is slow, the other is asked as well.
+  rules: [{ to: catalog, timeout: Duration.seconds(1), hedge: { after: Duration.millis(300) } }],
+});
+
+// Old programs ask for /v1/products; the catalog has never heard of it.
+new Route(catalog, 'old', {
+  parent: catalog,
+  rules: [
+    {
+      name: 'v1',
+      match: [Path.prefix('/v1')],
+      to: catalog,
+      rewrite: { path: PathChange.prefix('/') },
+      requestHeaders: { set: { 'x-api-version': 'v1' } },
+    },
+  ],
 });
 
 new Route(ratings, 'patience', {
   parent: ratings,
   rules: [{ to: ratings, timeout: Duration.seconds(2), retry: { attempts: 2, codes: [503] } }],
 });
+
+// Ratings are flaky; if they fail for good, retries must not keep them down.
+new RetryPolicy(ratings, 'retries', { target: ratings, budget: { percent: 30 } });
 
 // A user's requests stay with one replica.
 new LoadBalancingPolicy(catalog, 'by-user', {
@@ -136,7 +156,10 @@ new OutlierDetectionPolicy(reviews, 'v1-outliers', { target: reviews.version('v1
 // What goes wrong on purpose, for tests that ask for it.
 new FaultPolicy(ratings, 'trouble', {
   target: ratings,
-  faults: [Fault.abort(503, { name: 'down', match: [Header.is('x-fault', 'ratings-down')] })],
+  faults: [
+    Fault.abort(503, { name: 'down', match: [Header.is('x-fault', 'ratings-down')] }),
+    Fault.delay(Duration.millis(500), { name: 'slow', match: [Header.is('x-fault', 'ratings-slow')] }),
+  ],
 });
 
 // The way in.
@@ -153,6 +176,8 @@ new Route(gateway, 'storefront', {
     {
       name: 'web',
       to: web,
+      // Only services ask for faults, never who comes from outside.
+      requestHeaders: { remove: ['x-fault'] },
       responseHeaders: { set: { 'x-powered-by': 'meshwright' }, remove: ['server'] },
       cors: { allowOrigins: ['https://*.shop.example'], maxAge: Duration.hours(1) },
     },

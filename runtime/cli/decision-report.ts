@@ -1,11 +1,13 @@
 import {
   type AccessConsideration,
   abortStatus,
+  type BalancingDecision,
   type BreakerConsideration,
   type Decision,
   describeDetection,
+  describeHeaderChange,
   type FaultConsideration,
-  formatTarget,
+  forwardedTo,
   type RateLimitConsideration,
   type ReceiverDecision,
   type RouteConsideration,
@@ -13,7 +15,13 @@ import {
   type TargetDecision,
   type Verdict,
 } from '../engine/index.ts';
-import { describeReference, type ObjectReference, type OutlierDetection, type Timeouts } from '../model/index.ts';
+import {
+  describeReference,
+  type ObjectReference,
+  type OutlierDetection,
+  type Rewrite,
+  type Timeouts,
+} from '../model/index.ts';
 
 /** A decision as data: names instead of the compiled objects that made it. */
 export function summarise(decision: Decision) {
@@ -27,33 +35,33 @@ export function summarise(decision: Decision) {
     rule: rule?.name,
     location,
     cors,
-    targets: targets.map(
-      ({ target, probability, status, problem, request, retryBudget, faults, receivers, ...held }) => ({
-        service: target?.service,
-        port: target?.port,
+    targets: targets.map((decided) => ({
+      service: decided.target?.service,
+      port: decided.target?.port,
+      probability: decided.probability,
+      status: decided.status,
+      problem: decided.problem,
+      forwarded: forwardedTo(decided),
+      responseHeaders: decided.responseHeaders,
+      balancing: decided.balancing && summariseBalancing(decided.balancing),
+      retryBudget: retry && decided.retryBudget,
+      faults: decided.faults?.filter(({ probability }) => probability > 0).map(summariseFault),
+      circuitBreakers: decided.circuitBreakers?.map(summariseBreaker),
+      outlierDetection: decided.outlierDetection && describeReference(decided.outlierDetection.policy),
+      timeouts: decided.timeouts && !sameTimeouts(decided.timeouts, timeouts) ? decided.timeouts : undefined,
+      receivers: decided.receivers.map(({ workload, probability, mtls, allowed, reason, access, limits }) => ({
+        workload,
         probability,
-        status,
-        problem,
-        path: request && formatTarget(request),
-        retryBudget: retry && retryBudget,
-        faults: faults?.filter(({ probability }) => probability > 0).map(summariseFault),
-        circuitBreakers: held.circuitBreakers?.map(summariseBreaker),
-        outlierDetection: held.outlierDetection && describeReference(held.outlierDetection.policy),
-        timeouts: held.timeouts && !sameTimeouts(held.timeouts, timeouts) ? held.timeouts : undefined,
-        receivers: receivers.map(({ workload, probability, mtls, allowed, reason, access, limits }) => ({
-          workload,
-          probability,
-          mtls,
-          allowed,
-          reason,
-          policy: access?.decision.policy && describeReference(access.decision.policy),
-          rule: access?.decision.rule?.name,
-          limits: limits
-            ?.filter(({ counted }) => counted)
-            .map(({ policy, limit }) => ({ policy: describeReference(policy), limit: limit.name })),
-        })),
-      }),
-    ),
+        mtls,
+        allowed,
+        reason,
+        policy: access?.decision.policy && describeReference(access.decision.policy),
+        rule: access?.decision.rule?.name,
+        limits: limits
+          ?.filter(({ counted }) => counted)
+          .map(({ policy, limit }) => ({ policy: describeReference(policy), limit: limit.name })),
+      })),
+    })),
     timeouts,
     retry,
     hedging,
@@ -122,6 +130,10 @@ export function summariseReasons({ route, targets }: Decision) {
   };
 }
 
+function summariseBalancing({ balancer, key }: BalancingDecision) {
+  return { kind: balancer.kind, policy: balancer.policy && describeReference(balancer.policy), key };
+}
+
 function summariseBreaker({ policy, target, limits, reason }: BreakerConsideration) {
   return { policy: describeReference(policy), target, limits, reason };
 }
@@ -132,13 +144,14 @@ function summariseFault({ policy, fault, probability, reason }: FaultConsiderati
 
 /** Where a request goes, for people. */
 export function formatDecision(decision: Decision): string {
-  const { location, cors, timeouts, retry, hedging, mirrors, targets } = decision;
+  const { location, cors, rule, timeouts, retry, hedging, mirrors, targets } = decision;
   const status = statusOf(decision);
   const lines = [`${status === undefined ? '' : `${status}: `}${decision.reason}`];
   if (location) lines.push(`  location  ${location}`);
   if (cors) lines.push(`  cors      ${cors.reason}`);
   for (const target of targets) {
     lines.push(`  ${percent(target.probability)}  ${describeTarget(target)}`);
+    lines.push(...describeChanges(target, rule?.rewrite).map((change) => `         ${change}`));
     for (const fault of target.faults ?? []) if (fault.probability > 0) lines.push(`       ${describeFault(fault)}`);
     lines.push(...target.receivers.map((receiver) => `         ${describeReceiver(receiver)}`));
   }
@@ -209,6 +222,24 @@ function describeLimit({ policy, limit, counted, reason }: RateLimitConsideratio
 function describeTarget({ target, status, problem }: TargetDecision): string {
   const where = target ? `${target.service}:${target.port}` : 'nowhere';
   return problem ? `${where}, answered ${status}: ${problem}` : where;
+}
+
+/** What a rule makes of a request that is sent on, and of its answer. */
+function describeChanges(target: TargetDecision, rewrite: Rewrite | undefined): string[] {
+  const sent = forwardedTo(target);
+  if (!sent) return [];
+  const rewritten = [
+    ...(rewrite?.path ? [`path ${sent.path}`] : []),
+    ...(rewrite?.host === undefined ? [] : [`host ${sent.host}`]),
+  ];
+  const { requestHeaders, responseHeaders } = target;
+  return [
+    ...(rewritten.length > 0 ? [`rewritten: ${rewritten.join(', ')}`] : []),
+    ...(requestHeaders.length > 0 ? [`request headers: ${requestHeaders.map(describeHeaderChange).join('; ')}`] : []),
+    ...(responseHeaders.length > 0
+      ? [`response headers: ${responseHeaders.map(describeHeaderChange).join('; ')}`]
+      : []),
+  ];
 }
 
 function describeTimeouts(timeouts: Timeouts, where: string): string[] {

@@ -211,8 +211,9 @@ function decideTarget(
   request: HttpRequest | undefined,
 ): TargetDecision {
   const { target } = backend;
-  const responseHeaders = [backend.responseHeaders, rule?.responseHeaders].filter((change) => change !== undefined);
-  const common = { probability, target, responseHeaders };
+  const requestHeaders = stated([rule?.requestHeaders, backend.requestHeaders]);
+  const responseHeaders = stated([backend.responseHeaders, rule?.responseHeaders]);
+  const common = { probability, target, requestHeaders, responseHeaders };
   if (!target) return { ...common, status: 500, problem: backend.problem ?? 'it does not exist', receivers: [] };
   const service = caller.mesh.services.get(target.service);
   const port = service?.ports.find((each) => each.port === target.port);
@@ -257,6 +258,10 @@ function decideTarget(
     ...(faults?.length && { faults }),
     receivers,
   };
+}
+
+function stated<T>(each: readonly (T | undefined)[]): readonly T[] {
+  return each.filter((one) => one !== undefined);
 }
 
 function timeoutsAsked({ mesh, principal, asked }: Caller): Timeouts | undefined {

@@ -15,7 +15,9 @@ import type { BreakerConsideration } from './circuit-breaker.ts';
 import type { ConnectionDecision } from './connection-router.ts';
 import type { AccessExplanation, RouteExplanation } from './explain.ts';
 import type { FaultConsideration } from './fault.ts';
+import { headersByName } from './headers.ts';
 import type { BalancingDecision } from './load-balancing/index.ts';
+import { formatTarget } from './path.ts';
 import type { RateLimitConsideration } from './rate-limit.ts';
 import type { HttpRequest } from './request.ts';
 
@@ -85,6 +87,8 @@ export interface TargetDecision {
   readonly problem?: string;
   /** The request as it is forwarded; absent on TCP ports and where it is not forwarded. */
   readonly request?: HttpRequest;
+  /** Changes of the request's headers, in the order they are applied. */
+  readonly requestHeaders: readonly HeaderChange[];
   /** Changes of the response, in the order they are applied. */
   readonly responseHeaders: readonly HeaderChange[];
   /** How many of the requests to it may be repetitions; absent where it is not resolved. */
@@ -115,6 +119,23 @@ export interface ReceiverDecision {
   readonly access?: AccessExplanation;
   /** The rate limits of the port; absent where it has none, or does not let the request through anyway. */
   readonly limits?: readonly RateLimitConsideration[];
+}
+
+/** A request as its target sees it. */
+export interface ForwardedRequest {
+  /** With its query. */
+  readonly path: string;
+  /** With its port, unless a rule gives it another. */
+  readonly host: string;
+  /** By lower-case name, several of one name joined; without `host`. */
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** What the target of a decision sees; `undefined` where nothing is forwarded. */
+export function forwardedTo({ request }: TargetDecision): ForwardedRequest | undefined {
+  if (!request) return undefined;
+  const { host: _, ...headers } = headersByName(request.headers);
+  return { path: formatTarget(request), host: request.authority, headers };
 }
 
 /** The status of the answer where every try meets an abort with the same one. */

@@ -13,3 +13,23 @@ export function applyHeaderChange(headers: string[], change: HeaderChange | unde
   for (const { name, value } of add) changed.push(name, value);
   return changed;
 }
+
+/** The values of a list by name, several of one name joined (RFC 9110 section 5.3). */
+export function headersByName(list: readonly string[]): Record<string, string> {
+  const values = new Map<string, string>();
+  for (let index = 0; index < list.length; index += 2) {
+    const [name, value] = [list[index], list[index + 1]];
+    const before = values.get(name);
+    values.set(name, before === undefined ? value : `${before}, ${value}`);
+  }
+  return Object.fromEntries(values);
+}
+
+/** For example `set x-by: mesh; remove cookie`. */
+export function describeHeaderChange({ set, add, remove }: HeaderChange): string {
+  return [
+    ...set.map(({ name, value }) => `set ${name}: ${value}`),
+    ...add.map(({ name, value }) => `add ${name}: ${value}`),
+    ...remove.map((name) => `remove ${name}`),
+  ].join('; ');
+}

@@ -24,6 +24,8 @@ export {
   abortStatus,
   type CorsDecision,
   type Decision,
+  type ForwardedRequest,
+  forwardedTo,
   type ReceiverDecision,
   type SimulatedRequest,
   type TargetDecision,
@@ -46,7 +48,7 @@ export {
   faultyTargets,
 } from './fault.ts';
 export { fieldsOfStranger, type Trust, withHyphens, withoutForwarded } from './forwarded-fields.ts';
-export { applyHeaderChange } from './headers.ts';
+export { applyHeaderChange, describeHeaderChange, headersByName } from './headers.ts';
 export {
   type BalancingDecision,
   compileKey,

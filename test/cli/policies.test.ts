@@ -1,7 +1,18 @@
-import { expect, it } from '@jest/globals';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { meshwright } from './cli.ts';
 
-const inShop = ['--manifests', 'examples/shop'];
+const manifests = mkdtempSync(join(tmpdir(), 'meshwright-shop-'));
+const inShop = ['--manifests', manifests];
+
+// Once, for all that is asked.
+beforeAll(async () => {
+  await meshwright(['synth', 'examples/shop', '--output-dir', manifests]);
+}, 60_000);
+
+afterAll(() => rmSync(manifests, { recursive: true }));
 
 it('explains which fault a request meets, and what answers then', async () => {
   const request = ['--from', 'shop/reviews-v2', '--to', 'http://ratings:9080/ratings/1'];
@@ -51,4 +62,96 @@ it('explains which circuit breakers a request has to pass, and who judges the en
     ['shop/reviews-v2', undefined],
     ['shop/reviews-v3', undefined],
   ]);
+});
+
+it('explains which replica a request goes to, and by what of it', async () => {
+  const toCatalog = ['--from', 'shop/web', '--to', 'http://catalog:9080/products', ...inShop];
+  const { stdout } = await meshwright(['explain', ...toCatalog, '-H', 'x-user: ada']);
+  expect(stdout).toContain(
+    'endpoint of shop/catalog\n  * ring hash of header x-user; so says LoadBalancingPolicy shop/catalog-by-user',
+  );
+  const { stdout: nobody } = await meshwright(['explain', ...toCatalog]);
+  expect(nobody).toContain('(peak EWMA), since header x-user to hash by is not there');
+  const { stdout: json } = await meshwright(['simulate', ...toCatalog, '-H', 'x-user: ada', '-o', 'json']);
+  expect(JSON.parse(json).targets).toMatchObject([
+    { balancing: { kind: 'ring-hash', policy: 'LoadBalancingPolicy shop/catalog-by-user', key: 'ada' } },
+  ]);
+});
+
+it('explains what is tried again, how much of it, and when a second try begins', async () => {
+  const toRatings = ['--from', 'shop/reviews-v2', '--to', 'http://ratings:9080/ratings/1', ...inShop];
+  const { stdout } = await meshwright(['explain', ...toRatings]);
+  expect(stdout).toContain('  retry     2 times on 503, lost connections\n');
+  expect(stdout).toContain('  budget    of shop/ratings: 30% of the requests of 10000 ms, or 10 in 1000 ms\n');
+  expect(stdout).not.toContain('hedge');
+  const toCatalog = ['--from', 'shop/web', '--to', 'http://catalog:9080/products', ...inShop];
+  const { stdout: catalog } = await meshwright(['explain', ...toCatalog]);
+  expect(catalog).toContain('  hedge     a second try after 300 ms\n');
+  expect(catalog).not.toContain('retry');
+  const { stdout: post } = await meshwright(['explain', ...toCatalog, '-X', 'POST']);
+  expect(post).not.toContain('hedge');
+});
+
+it('explains who gets a copy', async () => {
+  const toReviews = ['--from', 'shop/web', '--to', 'http://reviews:9080/reviews/1', ...inShop];
+  const { stdout } = await meshwright(['explain', ...toReviews]);
+  expect(stdout).toContain('  mirror    5% to shop/reviews-v3:9080\n');
+  const { stdout: canary } = await meshwright(['explain', ...toReviews, '-H', 'x-canary: always']);
+  expect(canary).not.toContain('mirror');
+});
+
+it('explains which web pages may read an answer', async () => {
+  const atGateway = ['--gateway', 'shop/shop', '--to', 'http://shop.example/', ...inShop];
+  const of = (origin: string) => meshwright(['explain', ...atGateway, '-H', `origin: ${origin}`]);
+  expect((await of('https://blog.shop.example')).stdout).toContain(
+    '  cors      origin https://blog.shop.example is allowed\n',
+  );
+  expect((await of('https://evil.example')).stdout).toContain(
+    '  cors      origin https://evil.example is not allowed\n',
+  );
+});
+
+it('explains where a redirect leads', async () => {
+  const toOld = ['--gateway', 'shop/shop', '--to', 'http://shop.example/old-cart/items?page=2', ...inShop];
+  const { stdout } = await meshwright(['explain', ...toOld]);
+  expect(stdout).toMatch(
+    /^302: redirected by rule old-cart of HTTPRoute shop\/shop-storefront\n {2}location {2}http:\/\/shop\.example\/api\/cart\/items\?page=2\n/,
+  );
+});
+
+it('explains what a rule makes of path and headers, and of those of the answer', async () => {
+  const toOld = ['--from', 'shop/web', '--to', 'http://catalog:9080/v1/products?page=1', ...inShop];
+  const { stdout } = await meshwright(['explain', ...toOld]);
+  expect(stdout).toContain(
+    '   100%  shop/catalog:9080\n         rewritten: path /products?page=1\n         request headers: set x-api-version: v1\n',
+  );
+  const { stdout: json } = await meshwright(['simulate', ...toOld, '-H', 'Accept: text/html', '-o', 'json']);
+  expect(JSON.parse(json).targets).toMatchObject([
+    {
+      forwarded: {
+        path: '/products?page=1',
+        host: 'catalog:9080',
+        headers: { accept: 'text/html', 'x-api-version': 'v1' },
+      },
+    },
+  ]);
+  const { stdout: page } = await meshwright(['explain', '--gateway', 'shop/shop', '--to', 'http://a/', ...inShop]);
+  expect(page).toContain(
+    '         request headers: remove x-fault\n         response headers: set x-powered-by: meshwright; remove server\n',
+  );
+  expect(page).not.toContain('rewritten');
+});
+
+it('explains which host a request is sent on for, and what is changed for one target only', async () => {
+  const toOld = ['--from', 'shop/web', '--to', 'http://reviews:9080/old/1', '--manifests', 'test/cli/fixtures'];
+  const { stdout } = await meshwright(['simulate', ...toOld]);
+  expect(stdout).toContain(
+    '         rewritten: path /1, host reviews.example\n         request headers: add x-from: old\n',
+  );
+  const { stdout: json } = await meshwright(['simulate', ...toOld, '-o', 'json']);
+  expect(JSON.parse(json).targets[0].forwarded).toEqual({
+    path: '/1',
+    host: 'reviews.example',
+    headers: { 'x-from': 'old' },
+  });
 });

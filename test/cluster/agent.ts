@@ -1,5 +1,6 @@
 import { Agent as HttpAgent, type IncomingHttpHeaders, request } from 'node:http';
 import { text } from 'node:stream/consumers';
+import type { AccessLogEntry } from '../../runtime/telemetry/index.ts';
 import { apply, eventually, get, kubectl } from './kubectl.ts';
 
 /** What the agent's container runs: it sends the requests it is told to, as an application of the mesh. */
@@ -101,7 +102,7 @@ export class Agent {
   }
 
   /** What its sidecar logged about a request, by its `x-request-id`. */
-  async logged(requestId: string): Promise<Record<string, unknown> | undefined> {
+  async logged(requestId: string): Promise<AccessLogEntry | undefined> {
     const log = await kubectl(['-n', this.namespace, 'logs', this.pod, '-c', 'meshwright-proxy', '--tail=2000']);
     const line = log.split('\n').findLast((entry) => entry.includes(`"request_id":"${requestId}"`));
     return line === undefined ? undefined : JSON.parse(line);

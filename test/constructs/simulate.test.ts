@@ -71,7 +71,11 @@ describe('simulate', () => {
       rewrite: { path: PathChange.prefix('/new') },
     }));
     const request = { from: web, to: reviews, path: '/old/1', headers: { cookie: 'a=b', accept: '*/*' } };
-    expect(simulate(mesh, request).forwarded).toEqual({ path: '/new/1', headers: { accept: '*/*', 'x-by': 'mesh' } });
+    expect(simulate(mesh, request).forwarded).toEqual({
+      path: '/new/1',
+      host: 'reviews.shop:8080',
+      headers: { accept: '*/*', 'x-by': 'mesh' },
+    });
   });
 
   test('knows limits, retries and mirrors', () => {

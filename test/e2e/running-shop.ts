@@ -1,12 +1,14 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import type { Resource } from '../../runtime/model/index.ts';
 import { type Bootstrap, parseHostPort } from '../../runtime/proxy/index.ts';
+import type { AccessLogEntry } from '../../runtime/telemetry/index.ts';
 
 const repository = fileURLToPath(new URL('../..', import.meta.url));
 const cli = join(repository, 'runtime/cli/main.ts');
@@ -152,13 +154,45 @@ export class RunningShop {
     return JSON.parse(readFileSync(join(this.root, '.meshwright/shop/pods', `${pod}.shop`, 'bootstrap.json'), 'utf8'));
   }
 
-  /** What the sidecar of a pod logged about a request. */
-  logged(pod: string, requestId: string): Record<string, unknown> | undefined {
-    const path = join(this.root, '.meshwright/shop/logs', `${pod}.sidecar.log`);
-    const line = readFileSync(path, 'utf8')
+  /** What the sidecar of a pod logged last about a request. */
+  logged(pod: string, requestId: string): AccessLogEntry | undefined {
+    return this.#entries(`${pod}.sidecar.log`, requestId).at(-1);
+  }
+
+  /** What the sidecar that a request came to logged about it, behind a service or version: `shop/catalog`. */
+  arrived(service: string, requestId: string): AccessLogEntry | undefined {
+    const name = service.slice(service.indexOf('/') + 1);
+    const replica = new RegExp(`^${name}-\\d+\\.sidecar\\.log$`);
+    return readdirSync(this.#logs)
+      .filter((file) => replica.test(file))
+      .flatMap((file) => this.#entries(file, requestId))
+      .find(({ direction }) => direction === 'inbound');
+  }
+
+  get #logs(): string {
+    return join(this.root, '.meshwright/shop/logs');
+  }
+
+  #entries(file: string, requestId: string): AccessLogEntry[] {
+    return readFileSync(join(this.#logs, file), 'utf8')
       .split('\n')
-      .findLast((text) => text.includes(`"request_id":"${requestId}"`));
-    return line === undefined ? undefined : JSON.parse(line);
+      .filter((text) => text.endsWith('}') && text.includes(`"request_id":"${requestId}"`))
+      .map((text) => JSON.parse(text));
+  }
+
+  /** The configuration that its sidecars and its gateway hold, all of them together, as it would be in pods. */
+  async resources(): Promise<readonly Resource[]> {
+    const pods = readdirSync(join(this.root, '.meshwright/shop/pods')).map((pod) => pod.replace(/\.shop$/, ''));
+    const bootstraps = pods.map((pod) => this.#bootstrap(pod));
+    const dumps = await Promise.all(
+      bootstraps.map(async ({ admin }) => {
+        const answer = await fetch(`http://${admin}/config`);
+        return (await answer.json()) as { readonly resources: readonly Resource[] };
+      }),
+    );
+    const inbound = bootstraps.flatMap((bootstrap) => bootstrap.inbound);
+    const ofPod = new Map(inbound.map(({ port, listen }) => [parseHostPort(listen).port, port]));
+    return dumps.flatMap(({ resources }) => resources).map((resource) => withPortsOfPods(resource, ofPod));
   }
 
   /** Runs another command of the CLI beside it. */
@@ -203,4 +237,14 @@ export class RunningShop {
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }
+}
+
+/** On one machine, endpoints have ports that no other has; those of pods are the same for all of a workload. */
+function withPortsOfPods(resource: Resource, ofPod: ReadonlyMap<number, number>): Resource {
+  if (resource.kind !== 'endpoints') return resource;
+  const endpoints = resource.endpoints.map((endpoint) => {
+    const ports = Object.entries(endpoint.ports).map(([name, port]) => [name, ofPod.get(port) ?? port]);
+    return { ...endpoint, ports: Object.fromEntries(ports) };
+  });
+  return { ...resource, endpoints };
 }

@@ -1,6 +1,10 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, test } from '@jest/globals';
+import { summarise } from '../../runtime/cli/decision-report.ts';
 import type { ServiceView } from '../../runtime/controller/index.ts';
-import { readCorpus } from '../corpus/corpus.ts';
+import { createSnapshot, decide, type MeshSnapshot } from '../../runtime/engine/index.ts';
+import { type CorpusLine, readCorpus } from '../corpus/corpus.ts';
+import { foretell } from '../corpus/foretell.ts';
+import { expectAnswer, expectArrived, expectLogged } from '../corpus/real-answer.ts';
 import { eventually } from '../support/eventually.ts';
 import { SteadyLoad } from '../support/steady-load.ts';
 import { RunningShop } from './running-shop.ts';
@@ -104,35 +108,48 @@ describe('the shop, run by meshwright up', () => {
 });
 
 describe('the corpus, through real sidecars', () => {
-  test.each(readCorpus('shop').map((line) => [line.name, line] as const))(
-    '%s',
-    async (_name, { request, expect: wanted }) => {
-      const requestId = crypto.randomUUID();
-      const { method, path, body } = request;
-      const headers = {
-        ...request.headers,
-        'x-request-id': requestId,
-        ...(body && { 'content-length': String(body.length) }),
-      };
-      const sender = request.gateway ? 'shop-meshwright-0' : pods[request.from ?? ''];
-      const answer = request.gateway
-        ? await shop.fetch({ method, path, headers, body })
-        : await shop.call(sender, request.to ?? '', { method, path, headers, body });
-      if (wanted.status !== undefined) expect(answer.status).toBe(wanted.status);
-      else expect(answer.headers['proxy-status']).toBeUndefined();
-      if (wanted.location !== undefined) expect(answer.headers.location).toBe(wanted.location);
-      if (wanted.deniedBy !== undefined) {
-        for (const part of wanted.deniedBy.split(/ (?=[^ ]+$)/)) expect(answer.body).toContain(part);
-      }
-      if (wanted.fault !== undefined) {
-        for (const part of wanted.fault.split(/ (?=[^ ]+$)/)) expect(answer.headers['proxy-status']).toContain(part);
-      }
-      if (wanted.targets === undefined) return;
-      const entry = await eventually(() => shop.logged(sender, requestId));
-      expect(Object.keys(wanted.targets).map((name) => `shop/${name}`)).toContain(entry.target);
-      if (wanted.rule !== undefined) expect(entry.route).toBe(wanted.rule);
-    },
-  );
+  const lines = readCorpus('shop').map((line) => [line.name, line] as const);
+  let mesh: MeshSnapshot;
+
+  beforeAll(async () => {
+    mesh = createSnapshot(await shop.resources());
+  }, 30_000);
+
+  const ask = async ({ from, gateway, to, method, path, headers, body }: CorpusLine['request'], requestId: string) => {
+    const sent = { ...headers, 'x-request-id': requestId, ...(body && { 'content-length': String(body.length) }) };
+    const request = { method, path, headers: sent, body };
+    return gateway ? shop.fetch(request) : shop.call(pods[from ?? ''], to ?? '', request);
+  };
+  /** What the proxy that sends a request on logs of it. */
+  const logged = ({ from, gateway }: CorpusLine['request'], requestId: string) =>
+    eventually(() => shop.logged(gateway ? 'shop-meshwright-0' : pods[from ?? ''], requestId));
+
+  test.each(lines)('%s', async (_name, { request, expect: wanted }) => {
+    const requestId = crypto.randomUUID();
+    expectAnswer(wanted, await ask(request, requestId));
+    if (wanted.targets === undefined) return;
+    const entry = await logged(request, requestId);
+    expectLogged(wanted, entry);
+    if (wanted.forwarded) {
+      const arrived = await eventually(() => shop.arrived(String(entry.target), requestId));
+      expectArrived(wanted.forwarded, arrived);
+    }
+    const { key } = wanted.balancing?.[String(entry.target).replace('shop/', '')] ?? {};
+    for (let again = 0; key !== undefined && again < 3; again++) {
+      const next = crypto.randomUUID();
+      await ask(request, next);
+      expect(await logged(request, next)).toMatchObject({ upstream: entry.upstream });
+    }
+  });
+
+  test.each(lines)('is what the configuration of the sidecars says: %s', (_name, { request, expect: wanted }) => {
+    const { from, gateway, to, body, ...rest } = request;
+    const host = rest.headers?.host ?? gateway;
+    const asked = gateway
+      ? { ...rest, gateway: `shop/${gateway}`, to: host ?? '' }
+      : { ...rest, from: `shop/${from}`, to: to ?? '' };
+    expect(foretell(summarise(decide(mesh, asked)), wanted)).toEqual(wanted);
+  });
 });
 
 describe('under steady load', () => {
