@@ -150,10 +150,12 @@ export class Cluster {
     for (const state of chosenFrom) {
       members.set(state, this.#members.get(state) ?? this.#join(state));
     }
-    for (const [state, { peer }] of this.#members) {
+    const former = this.#members;
+    this.#members = members;
+    // Requests that wait for one that has gone are sent to another one at once.
+    for (const [state, { peer }] of former) {
       if (!members.has(state)) this.#pools.release(peer, this.#settings.protocol, this.#mayConnect);
     }
-    this.#members = members;
   }
 
   /** What {@link pick} wants to know of a request. At a gateway the `client` is its source, not the gateway itself. */

@@ -11,7 +11,6 @@ import {
 import {
   type Accept,
   type Destination,
-  type Listener,
   type ListenOptions,
   listenPlain,
   listenTls,
@@ -31,6 +30,7 @@ import { Inbound } from './inbound.ts';
 import { type ProxyLimits, withStated } from './limits.ts';
 import { MeshView, type MeshViewObserver } from './mesh-view.ts';
 import { Outbound } from './outbound.ts';
+import { Overload } from './overload.ts';
 import { PeerLink, streamProtocol, tlsIdentity } from './peer-link.ts';
 import { type ProxyState, readState, showState } from './policy-state.ts';
 import { Pools } from './pools.ts';
@@ -55,7 +55,10 @@ export class MeshProxy {
   readonly #link: PeerLink;
   readonly #pools: Pools;
   readonly #view: MeshView;
-  readonly #servers: Servers;
+  /** What others send to the workload. */
+  readonly #receiving: Servers;
+  /** What the workload sends. */
+  readonly #sending: Servers;
   readonly #routing: Routing;
   readonly #clusters: Clusters;
   readonly #direct: DirectPlans;
@@ -65,7 +68,6 @@ export class MeshProxy {
   readonly #heard = new Set<ResourceKind>();
   #svid: Svid | undefined;
   #listening = false;
-  #listeners: Listener[] = [];
   #tlsListeners: TlsListener[] = [];
 
   /** @param addresses - all those of the pod; one of them is in the bootstrap document */
@@ -89,7 +91,9 @@ export class MeshProxy {
     this.#view = new MeshView(namespace, observers, context.clock);
     this.#clusters.follow(this.#view);
     this.#destinations?.follow(this.#view);
-    this.#servers = new Servers(context);
+    const overload = new Overload(context);
+    this.#receiving = new Servers(context, overload);
+    this.#sending = new Servers(context, overload);
     this.#routing = new Routing(context, this.#clusters, this.#view);
     const { metrics } = context;
     metrics.registry.beforeExpose(() => showState(metrics, this.state, this.#source()));
@@ -153,11 +157,11 @@ export class MeshProxy {
   async listen(): Promise<void> {
     const { inbound, outbound, gateway, transparent } = this.#bootstrap;
     const source = this.#source;
-    const shared = { context: this.#context, view: this.#view, servers: this.#servers, link: this.#link };
-    const out = new Outbound({ ...shared, clusters: this.#clusters, routing: this.#routing, source });
+    const { receiving, sending } = this.#stackParts;
+    const out = new Outbound({ ...sending, clusters: this.#clusters, routing: this.#routing, source });
 
     for (const { listen, port, app } of inbound) {
-      const stack = new Inbound({ ...shared, pools: this.#pools, port, app });
+      const stack = new Inbound({ ...receiving, pools: this.#pools, port, app });
       await this.#listenMtls(
         parseHostPort(listen),
         () => port,
@@ -165,25 +169,40 @@ export class MeshProxy {
       );
     }
     for (const { listen, service, port } of outbound.services) {
-      await this.#listenPlain(parseHostPort(listen), (accepted) => out.acceptService(accepted, service, port));
+      await this.#listenPlain(this.#sending, parseHostPort(listen), (accepted) =>
+        out.acceptService(accepted, service, port),
+      );
     }
-    if (outbound.proxy) await this.#listenPlain(parseHostPort(outbound.proxy), (accepted) => out.acceptProxy(accepted));
+    if (outbound.proxy) {
+      await this.#listenPlain(this.#sending, parseHostPort(outbound.proxy), (accepted) => out.acceptProxy(accepted));
+    }
     for (const { listen, port } of gateway) {
-      const stack = new GatewayListener({ ...shared, clusters: this.#clusters, routing: this.#routing, source, port });
+      const stack = new GatewayListener({
+        ...receiving,
+        clusters: this.#clusters,
+        routing: this.#routing,
+        source,
+        port,
+      });
       const proxyHeader = () =>
         this.#view.listener(port)?.listener.proxyProtocol ? this.#context.limits.connectTimeout : undefined;
       await listenInBothFamilies(listen, (address) =>
-        this.#listenPlain({ ...address, proxyHeader }, (accepted) => stack.accept(accepted)),
+        this.#listenPlain(this.#receiving, { ...address, proxyHeader }, (accepted) => stack.accept(accepted)),
       );
     }
     if (transparent) await this.#listenTransparently(transparent, out);
     this.#listening = true;
   }
 
-  /** Accepts nothing new, lets what is under way finish, cuts the rest after the drain timeout. */
+  /**
+   * Accepts nothing new, lets what is under way finish, cuts the rest after the drain timeout. What the application has
+   * begun for others may need calls: these are taken until it has finished that.
+   */
   async drain(): Promise<void> {
-    for (const listener of this.#listeners) listener.close();
-    await this.#servers.drain(this.#context.limits.drainTimeout);
+    const { clock, limits } = this.#context;
+    const end = clock.now() + limits.drainTimeout;
+    await this.#receiving.drain(limits.drainTimeout);
+    await this.#sending.drain(Math.max(0, end - clock.now()));
     this.#pools.destroy();
   }
 
@@ -191,7 +210,7 @@ export class MeshProxy {
   #setLimits(): void {
     const limits = withStated(this.#defaults, this.#view.workload?.limits);
     this.#context.limits = limits;
-    for (const listener of this.#listeners) listener.setMaxConnections(limits.maxConnections);
+    for (const servers of [this.#receiving, this.#sending]) servers.setMaxConnections(limits.maxConnections);
   }
 
   /** The services that the routes of a resource lead to. */
@@ -202,10 +221,10 @@ export class MeshProxy {
 
   async #listenTransparently({ inbound, outbound, podIp }: TransparentListeners, out: Outbound): Promise<void> {
     const destinationOf = await loadDestinationReader();
-    const shared = { context: this.#context, view: this.#view, servers: this.#servers, link: this.#link };
-    const receiving = new TransparentInbound({ ...shared, pools: this.#pools }, podIp);
+    const parts = this.#stackParts;
+    const receiving = new TransparentInbound({ ...parts.receiving, pools: this.#pools }, podIp);
     const sending = new TransparentOutbound({
-      ...shared,
+      ...parts.sending,
       outbound: out,
       destinations: this.#destinations!,
       direct: this.#direct,
@@ -219,8 +238,14 @@ export class MeshProxy {
       ),
     );
     await listenForRedirected(outbound, (address) =>
-      this.#listenPlain({ ...address, destinationOf }, (accepted) => sending.accept(accepted)),
+      this.#listenPlain(this.#sending, { ...address, destinationOf }, (accepted) => sending.accept(accepted)),
     );
+  }
+
+  /** What all stacks of a direction are made of. */
+  get #stackParts() {
+    const shared = { context: this.#context, view: this.#view, link: this.#link };
+    return { receiving: { ...shared, servers: this.#receiving }, sending: { ...shared, servers: this.#sending } };
   }
 
   /** Where the proxy has several processes, each listens on all of its ports. */
@@ -228,11 +253,15 @@ export class MeshProxy {
     return (this.#bootstrap.concurrency ?? 1) > 1 ? { reusePort: true } : {};
   }
 
-  async #listenPlain(address: ListenAddress & Pick<PlainListenOptions, 'proxyHeader'>, accept: Accept): Promise<void> {
+  async #listenPlain(
+    servers: Servers,
+    address: ListenAddress & Pick<PlainListenOptions, 'proxyHeader'>,
+    accept: Accept,
+  ): Promise<void> {
     const { limits, metrics } = this.#context;
     const { maxConnections } = limits;
     const onRefused = () => metrics.proxyHeadersRefused.add(1);
-    this.#listeners.push(await listenPlain({ ...address, ...this.#shared, maxConnections, onRefused }, accept));
+    servers.add(await listenPlain({ ...address, ...this.#shared, maxConnections, onRefused }, accept));
   }
 
   /** `portOf` tells which of the workload's ports a connection is for. */
@@ -257,7 +286,7 @@ export class MeshProxy {
       },
       accept,
     );
-    this.#listeners.push(listener);
+    this.#receiving.add(listener);
     this.#tlsListeners.push(listener);
   }
 

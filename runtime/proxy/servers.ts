@@ -1,7 +1,7 @@
-import type { Accepted, Connection, ServerConnection, ServerHandler } from '../net/index.ts';
+import type { Accepted, Connection, Listener, ServerConnection, ServerHandler } from '../net/index.ts';
 import { createHttp1Server, createHttp2Server } from '../net/index.ts';
 import type { ProxyContext } from './exchange-plan.ts';
-import { Overload } from './overload.ts';
+import type { Overload } from './overload.ts';
 
 /** Something that can be asked to end in order, and ended. */
 interface Closable {
@@ -9,17 +9,27 @@ interface Closable {
   destroy(): void;
 }
 
-/** The open connections that a proxy serves, so that it can drain them. */
+/** The listeners of one direction and the open connections that they serve, so that the proxy can drain them. */
 export class Servers {
   readonly #context: ProxyContext;
   readonly #overload: Overload;
+  readonly #listeners: Listener[] = [];
   readonly #open = new Map<Connection, Closable>();
   #draining = false;
   #idle: (() => void)[] = [];
 
-  constructor(context: ProxyContext) {
+  constructor(context: ProxyContext, overload: Overload) {
     this.#context = context;
-    this.#overload = new Overload(context);
+    this.#overload = overload;
+  }
+
+  /** To be closed when draining begins. */
+  add(listener: Listener): void {
+    this.#listeners.push(listener);
+  }
+
+  setMaxConnections(count: number): void {
+    for (const listener of this.#listeners) listener.setMaxConnections(count);
   }
 
   /** Speaks HTTP with a connection from now on. */
@@ -42,9 +52,13 @@ export class Servers {
     this.#track(accepted, opaque(accepted.connection));
   }
 
-  /** Resolves when every connection has ended in order, or after `limit` milliseconds, when the rest is cut. */
+  /**
+   * Accepts nothing new. Resolves when every connection has ended in order, or after `limit` milliseconds, when the rest
+   * is cut.
+   */
   async drain(limit: number): Promise<void> {
     this.#draining = true;
+    for (const listener of this.#listeners) listener.close();
     for (const server of [...this.#open.values()]) server.drain();
     if (this.#open.size === 0) return;
     await new Promise<void>((resolve) => {

@@ -3,22 +3,28 @@ interface Outcome {
   readonly body: string;
 }
 
-/** Sends requests one after the other in `lanes` until stopped, and keeps every failure. */
+export interface SteadyLoadOptions {
+  /** @default 200 */
+  readonly expected?: number;
+}
+
+/** Sends requests one after the other in `lanes` until stopped, and keeps every failure: what is not answered as expected. */
 export class SteadyLoad {
   readonly failures: string[] = [];
   sent = 0;
   #stopped = false;
   #lanes: Promise<void>[];
 
-  constructor(lanes: number, send: () => Promise<Outcome>) {
+  /** `send` gets the number of the request, from 0. */
+  constructor(lanes: number, send: (id: number) => Promise<Outcome>, { expected = 200 }: SteadyLoadOptions = {}) {
     this.#lanes = Array.from({ length: lanes }, async () => {
       while (!this.#stopped) {
-        this.sent++;
+        const id = this.sent++;
         try {
-          const { status, body } = await send();
-          if (status >= 500) this.failures.push(`${status} ${body.trim()}`);
+          const { status, body } = await send(id);
+          if (status !== expected) this.failures.push(`request ${id}: ${status} ${body.trim()}`);
         } catch (error) {
-          this.failures.push(String(error));
+          this.failures.push(`request ${id}: ${error}`);
           await new Promise((resolve) => setImmediate(resolve));
         }
       }

@@ -45,6 +45,8 @@ const http2Preface = 'PRI * HTTP/2.0\r\n\r\n';
 const discardLimit = 65_536;
 /** Milliseconds the peer has to close after we did. */
 const lingerTime = 2000;
+/** Milliseconds that a request already under way has to arrive while the connection drains. */
+const drainDelay = 1000;
 
 class Http1Server implements ServerConnection, ConnectionHandler, BodySink, ExchangeOwner {
   readonly output: Output;
@@ -91,7 +93,7 @@ class Http1Server implements ServerConnection, ConnectionHandler, BodySink, Exch
   drain(): void {
     if (this.#phase !== Phase.open) return;
     this.#draining = true;
-    if (this.#exchange === undefined) this.#end();
+    if (this.#exchange === undefined && !this.#headStarted) this.#rest();
   }
 
   destroy(): void {
@@ -117,7 +119,7 @@ class Http1Server implements ServerConnection, ConnectionHandler, BodySink, Exch
     this.output.blocked = false;
     if (this.#phase !== Phase.open) return;
     const exchange = this.#exchange;
-    if (exchange === undefined) this.#deadline.set(this.#limits.idleTimeout);
+    if (exchange === undefined) this.#rest();
     else {
       this.onProgress();
       if (exchange.waits) {
@@ -290,12 +292,23 @@ class Http1Server implements ServerConnection, ConnectionHandler, BodySink, Exch
   #finish(): void {
     const { close } = this.#exchange!;
     this.#exchange = undefined;
-    if (close || this.#draining) {
+    if (close) {
       this.#end();
       return;
     }
-    if (!this.output.blocked) this.#deadline.set(this.#limits.idleTimeout);
+    this.#rest();
     this.#process();
+  }
+
+  /**
+   * No exchange is under way. A client that was not told that the last response was the last may be sending another
+   * request: it is answered, and told then.
+   */
+  #rest(): void {
+    const { idleTimeout } = this.#limits;
+    // Who reads the last response slowly is waited for.
+    if (this.#draining) this.output.flush();
+    if (!this.output.blocked) this.#deadline.set(this.#draining ? Math.min(drainDelay, idleTimeout) : idleTimeout);
   }
 
   #connect(authority: string): void {

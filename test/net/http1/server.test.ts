@@ -1,9 +1,10 @@
 import { Agent, type IncomingMessage, request as nodeRequest } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { systemClock } from '../../../runtime/model/index.ts';
+import { type Clock, systemClock } from '../../../runtime/model/index.ts';
 import type { Connection } from '../../../runtime/net/connection.ts';
 import { createHttp1Server } from '../../../runtime/net/http1/index.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
 import {
   limits,
   MemoryConnection,
@@ -18,9 +19,9 @@ import {
 const answering = (): RecordingHandler =>
   new RecordingHandler((served) => void served.done.then(() => served.reply(200, ['x-body', served.body], 'ok')));
 
-function overMemory(handler: RecordingHandler) {
+function overMemory(handler: RecordingHandler, clock: Clock = systemClock) {
   const connection = new MemoryConnection();
-  const server = createHttp1Server(connection, handler, { limits: limits(), clock: systemClock, scheme: 'http' });
+  const server = createHttp1Server(connection, handler, { limits: limits(), clock, scheme: 'http' });
   return { connection, server };
 }
 
@@ -237,7 +238,7 @@ describe('On a raw connection, a server', () => {
     expect(tunnels).toEqual(['yes:443', 'no:443']);
   });
 
-  test('drains: answers what it has, says close, and closes idle connections at once', async () => {
+  test('drains: answers what it has, says close, and closes idle connections soon', async () => {
     let late: Served | undefined;
     const handler = new RecordingHandler((served) => {
       late = served;
@@ -439,6 +440,57 @@ describe('Flow control', () => {
     expect(connection).toMatchObject({ ended: true, destroyed: false, paused: false });
     connection.receive(get);
     expect(handler.served).toHaveLength(1);
+  });
+
+  test('answers a request that was under way when draining began, and says that it was the last', async () => {
+    const handler = new RecordingHandler((served) => served.reply(200, [], ''));
+    const { connection, server } = overMemory(handler);
+    connection.receive(get);
+    server.drain();
+    expect([connection.ended, connection.destroyed]).toEqual([false, false]);
+    connection.receive(get + get);
+    expect(connection.written.match(/connection: \S+|200 OK/g)).toEqual(['200 OK', '200 OK', 'connection: close']);
+    expect([handler.served.length, connection.ended]).toEqual([2, true]);
+  });
+
+  test('takes one more request where draining began after it had said that it would', async () => {
+    const handler = new RecordingHandler();
+    const { connection, server } = overMemory(handler);
+    connection.receive(get);
+    handler.served[0].stream.respond({ status: 200, headers: ['content-length', '2'] }, false);
+    server.drain();
+    handler.served[0].stream.write(Buffer.from('ok'));
+    handler.served[0].stream.end();
+    expect(connection.ended).toBe(false);
+    connection.receive(get);
+    handler.served[1].reply(200, [], '');
+    expect(connection.written).toMatch(/connection: close/);
+    expect(connection.ended).toBe(true);
+  });
+
+  test('draining, closes what stays idle for a second, and cuts nobody off who reads slowly or sends a head', async () => {
+    const handler = new RecordingHandler((served) => served.reply(200, [], 'x'.repeat(100)));
+    const clock = new ManualClock();
+    const [idle, slow, sending] = [1, 2, 3].map(() => overMemory(handler, clock));
+    idle.connection.receive(get);
+    slow.connection.takesMore = false;
+    slow.connection.receive(get);
+    sending.connection.receive(get.slice(0, 5));
+    for (const { server } of [idle, slow, sending]) server.drain();
+    clock.advance(999);
+    expect(idle.connection.ended).toBe(false);
+    clock.advance(1);
+    expect([idle, slow, sending].map(({ connection: { ended, destroyed } }) => [ended, destroyed])).toEqual([
+      [true, false],
+      [false, false],
+      [false, false],
+    ]);
+    sending.connection.receive(get.slice(5));
+    expect(sending.connection.written).toMatch(/200 OK[\s\S]*connection: close/);
+    slow.connection.takesMore = true;
+    slow.connection.handler.onDrain();
+    clock.advance(1000);
+    expect(slow.connection).toMatchObject({ ended: true, destroyed: false });
   });
 
   test('starts no further request while the client does not read its answers', async () => {
