@@ -36,6 +36,7 @@ import type { Router } from './router.ts';
 import { compileListeners, compileServicePort, hostsOf } from './service.ts';
 import type { MeshSnapshot } from './snapshot.ts';
 import { nearestTimeouts, sameTimeouts } from './timeouts.ts';
+import { toWire } from './wire-text.ts';
 
 const defaultPort = 80;
 /** Where a request would go does not depend on when it is sent. */
@@ -344,9 +345,9 @@ function toRequest({ method = 'GET', to, path = '/', headers = {} }: SimulatedRe
   const target = normalizePath(path);
   if (!target) return undefined;
   const list = Object.entries(headers).flatMap(([name, value]) =>
-    [value].flat().flatMap((each) => [name.toLowerCase(), each]),
+    [value].flat().flatMap((each) => [name.toLowerCase(), toWire(each)]),
   );
-  return { method, authority: to.toLowerCase(), path: target.path, query: target.query, headers: list };
+  return { method, authority: to.toLowerCase(), path: target.path, query: toWire(target.query), headers: list };
 }
 
 function principalOf({ trustDomain, namespace, serviceAccount }: Workload): SpiffeId {

@@ -1,4 +1,5 @@
 import type { HeaderChange } from '../model/index.ts';
+import { fromWire, toWire } from './wire-text.ts';
 
 /** Applies a change: removals first, then `set` replaces, then `add` appends. Returns the same list if nothing is to do. */
 export function applyHeaderChange(headers: string[], change: HeaderChange | undefined): string[] {
@@ -9,16 +10,16 @@ export function applyHeaderChange(headers: string[], change: HeaderChange | unde
     const name = headers[index];
     if (!remove.includes(name) && !set.some((header) => header.name === name)) changed.push(name, headers[index + 1]);
   }
-  for (const { name, value } of set) changed.push(name, value);
-  for (const { name, value } of add) changed.push(name, value);
+  for (const { name, value } of set) changed.push(name, toWire(value));
+  for (const { name, value } of add) changed.push(name, toWire(value));
   return changed;
 }
 
-/** The values of a list by name, several of one name joined (RFC 9110 section 5.3). */
+/** The values of a list by name, for people to read, several of one name joined (RFC 9110 section 5.3). */
 export function headersByName(list: readonly string[]): Record<string, string> {
   const values = new Map<string, string>();
   for (let index = 0; index < list.length; index += 2) {
-    const [name, value] = [list[index], list[index + 1]];
+    const [name, value] = [list[index], fromWire(list[index + 1])];
     const before = values.get(name);
     values.set(name, before === undefined ? value : `${before}, ${value}`);
   }

@@ -91,3 +91,4 @@ export { compileRules, compileVirtualHosts, type RouteMatch, type Router } from 
 export { type CompiledListener, compileListeners, compileServicePort, hostsOf } from './service.ts';
 export { createSnapshot, type MeshSnapshot } from './snapshot.ts';
 export { nearestTimeouts, sameTimeouts } from './timeouts.ts';
+export { fromWire } from './wire-text.ts';

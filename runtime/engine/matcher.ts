@@ -1,6 +1,7 @@
 import { compilePattern, type HeaderMatch, type HttpMatch, type PathMatch, type ValueMatch } from '../model/index.ts';
 import { maxPatternText, normalizePath } from './path.ts';
 import { type HttpRequest, headerValue, queryValue } from './request.ts';
+import { fromWire, toWire, toWirePath } from './wire-text.ts';
 
 /** A condition that can say what it asks for. */
 export interface Matcher<Subject> {
@@ -15,7 +16,8 @@ export function matcher<Subject>(description: string, test: (subject: Subject) =
 
 /** A path to compare with, brought into the form that paths of requests have. */
 export function exactOf(value: string): string {
-  return normalizePath(value)?.path ?? value;
+  const path = toWirePath(value);
+  return normalizePath(path)?.path ?? path;
 }
 
 /** A prefix in that form, without final slash; `/` becomes empty. */
@@ -57,7 +59,7 @@ export function matchDetails(match: HttpMatch): readonly Matcher<HttpRequest>[] 
         : matchValue<HttpRequest>(`header ${name}`, value, (request) => headerValue(request.headers, name)),
     ),
     ...firstOfEachName(match.query).map(({ name, value }) =>
-      matchValue<HttpRequest>(`query parameter ${name}`, value, (request) => queryValue(request.query, name)),
+      matchValue<HttpRequest>(`query parameter ${name}`, value, readQuery(name)),
     ),
   ];
 }
@@ -71,16 +73,25 @@ export function firstOfEachName<Named extends { readonly name: string }>(items: 
   return items.filter((item, index) => items.findIndex(({ name }) => name === item.name) === index);
 }
 
+/** Reads a query parameter, whose name may hold any character. */
+export function readQuery(name: string): (request: HttpRequest) => string | undefined {
+  const wireName = toWire(name);
+  return ({ query }) => queryValue(query, wireName);
+}
+
 function matchValue<Subject>(
   what: string,
   match: ValueMatch,
   read: (subject: Subject) => string | undefined,
 ): Matcher<Subject> {
-  if (match.kind === 'exact') return matcher(`${what} is ${match.value}`, (subject) => read(subject) === match.value);
+  if (match.kind === 'exact') {
+    const expected = toWire(match.value);
+    return matcher(`${what} is ${match.value}`, (subject) => read(subject) === expected);
+  }
   const test = matchPattern(match.value);
   return matcher(`${what} matches ${match.value}`, (subject) => {
     const value = read(subject);
-    return value !== undefined && test(value);
+    return value !== undefined && test(fromWire(value));
   });
 }
 

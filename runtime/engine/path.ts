@@ -4,8 +4,8 @@ export interface NormalizedPath {
   /** Without its `?`; empty where there is none. */
   readonly query: string;
   /**
-   * Servers disagree on what it means: it holds an escaped slash, backslash or NUL, or a `;`, or it is longer than
-   * patterns are tried on. Where a path decides about access, such a request is denied.
+   * Servers disagree on what it means: it holds an escaped slash, backslash or NUL, escapes that are no UTF-8, or a `;`,
+   * or it is longer than patterns are tried on. Where a path decides about access, such a request is denied.
    */
   readonly ambiguous: boolean;
 }
@@ -38,7 +38,7 @@ export function normalizePath(raw: string): NormalizedPath | undefined {
   if (raw === '*') return { path: '*', query, ambiguous: false };
   if (rawPath[0] !== '/' || !allowedInPath.test(rawPath)) return undefined;
   const path = resolveSegments(rawPath.replace(escaped, unescapeUnreserved));
-  return { path, query, ambiguous: unclear.test(path) || path.length > maxPatternText };
+  return { path, query, ambiguous: unclear.test(path) || !isUtf8(path) || path.length > maxPatternText };
 }
 
 /** Path and query as they are sent. */
@@ -56,6 +56,17 @@ function isClean(path: string): boolean {
     previous = code;
   }
   return path.charCodeAt(0) === slash;
+}
+
+/** Whether the escapes of a path are UTF-8: latin1 and overlong forms (`%C0%AF`) are letters and slashes to some servers. */
+function isUtf8(path: string): boolean {
+  if (!/%[89A-F]/.test(path)) return true;
+  try {
+    decodeURIComponent(path);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function unescapeUnreserved(text: string): string {

@@ -51,14 +51,12 @@ export function queryValue(query: string, name: string): string | undefined {
   return undefined;
 }
 
+/** Bytes stay bytes: what is no UTF-8 is a value as well. */
 function decode(text: string): string {
   if (!text.includes('%') && !text.includes('+')) return text;
-  const spaced = text.replaceAll('+', ' ');
-  try {
-    return decodeURIComponent(spaced);
-  } catch {
-    return spaced;
-  }
+  return text
+    .replaceAll('+', ' ')
+    .replace(/%[0-9A-Fa-f]{2}/g, (escaped) => String.fromCharCode(Number.parseInt(escaped.slice(1), 16)));
 }
 
 /** The host of an authority: no port, lower-case, no final dot. IPv6 addresses keep their brackets. */

@@ -145,6 +145,17 @@ describe('simulate', () => {
     );
   });
 
+  test('compares texts beyond ASCII as the proxies do, and shows them as they are', () => {
+    const { mesh, web, reviews } = routed((reviews) => ({
+      match: [Path.prefix('/menü'), Header.is('x-name', 'Jürgen')],
+      to: reviews.version('v2'),
+      requestHeaders: { set: { 'x-sent': '€' } },
+    }));
+    const request = { from: web, to: reviews, path: '/men%C3%BC', headers: { 'x-name': 'Jürgen' } };
+    expect(simulate(mesh, request)).toRouteTo(reviews.version('v2'));
+    expect(simulate(mesh, request).forwarded?.headers).toMatchObject({ 'x-name': 'Jürgen', 'x-sent': '€' });
+  });
+
   test.each(['x_canary', 'x-real-ip'])('knows that a gateway takes no %s from its clients', (name) => {
     const { mesh, web, reviews } = smallMesh();
     const gateway = new Gateway(mesh, 'edge', { listeners: { http: { port: 80 } } });

@@ -196,17 +196,20 @@ describe('requests of HTTP/1.1', () => {
       `POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n${smuggled.length.toString(16)};a="b;c"\r\n${smuggled}\r\n0;x=y\r\n\r\n`,
     ],
   ])('%s: a body stays a body', async (_title, bytes) => {
-    const socket = connect(mesh.ports.gateway, '127.0.0.1');
-    socket.write(bytes, 'latin1');
-    await readUntil(socket, '\r\n\r\n');
-    socket.end();
-    await readAll(socket);
-    expect(app.heard).toHaveLength(1);
-    expect(app.heard[0].line).toMatch(/ \/$/);
-    expect(app.heard[0].complete()).toBe(true);
-    const names = app.heard[0].headers.filter((_, i) => i % 2 === 0).map((name) => name.toLowerCase());
-    expect(names.filter((name) => name === 'content-length' || name === 'transfer-encoding')).toHaveLength(1);
-    expect(names.filter((name) => name.includes('_'))).toEqual([]);
+    for (const door of doors) {
+      app.heard.length = 0;
+      const socket = connect(mesh.ports[door], '127.0.0.1');
+      socket.write(bytes, 'latin1');
+      await readUntil(socket, '\r\n\r\n');
+      socket.end();
+      await readAll(socket);
+      expect(app.heard).toHaveLength(1);
+      expect(app.heard[0].line).toMatch(/ \/$/);
+      expect(app.heard[0].complete()).toBe(true);
+      const names = app.heard[0].headers.filter((_, i) => i % 2 === 0).map((name) => name.toLowerCase());
+      expect(names.filter((name) => name === 'content-length' || name === 'transfer-encoding')).toHaveLength(1);
+      expect(names.filter((name) => name.includes('_'))).toEqual([]);
+    }
   });
 
   it.each(doors)('spoofed callers, at the %s: trailers say nothing of them', async (door) => {

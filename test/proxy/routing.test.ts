@@ -349,3 +349,34 @@ describe('what a proxy answers itself', () => {
     );
   });
 });
+
+describe('texts beyond ASCII', () => {
+  it('are UTF-8 on the wire, in what is compared and in what is sent; other bytes are no match and pass', async () => {
+    const answer =
+      (name: string): App =>
+      (request, response) =>
+        response.end(`${name} ${request.headers['x-sent']} ${request.headers['x-name']}`);
+    const match = (value: string) => ({
+      path: { kind: 'prefix' as const, value: '/menü' },
+      headers: [{ name: 'x-name', value: { kind: 'exact' as const, value } }],
+      query: [],
+    });
+    const rules = [
+      forwardTo('shop/v1', 9080, {
+        matches: [match('Jürgen')],
+        requestHeaders: { set: [{ name: 'x-sent', value: '€' }], add: [], remove: [] },
+      }),
+      forwardTo('shop/v2', 9080),
+    ];
+    const { outbound } = await startMesh({ v1: answer('v1'), v2: answer('v2') }, reviews(rules));
+    const ask = async (name: string) => {
+      const { body } = await send(outbound, { path: '/men%c3%bc', headers: { 'x-name': name } });
+      return body.toString();
+    };
+    const wire = (text: string) => Buffer.from(text).toString('latin1');
+    // Node holds values as latin1, and writes what it has as UTF-8.
+    expect(await ask(wire('Jürgen'))).toBe(`v1 ${wire('€')} ${wire('Jürgen')}`);
+    expect(await ask('J\xfcrgen')).toBe('v2 undefined J\xfcrgen');
+    expect(await ask('\xff\xfe')).toBe('v2 undefined \xff\xfe');
+  });
+});

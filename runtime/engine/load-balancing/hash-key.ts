@@ -1,5 +1,6 @@
 import type { Balancer, HashKey } from '../../model/index.ts';
-import { cookieValue, type HttpRequest, headerValue, queryValue } from '../request.ts';
+import { readQuery } from '../matcher.ts';
+import { cookieValue, type HttpRequest, headerValue } from '../request.ts';
 
 /**
  * Reads the key by which a balancer is to pick. There is no request where bytes are passed on as they come; `source`
@@ -14,7 +15,10 @@ export function compileKey(balancer: Balancer): KeyReader | undefined {
   if (key.kind === 'source') return (_request, source) => source;
   const { kind, name } = key;
   if (kind === 'cookie') return (request) => request && cookieValue(request.headers, name);
-  if (kind === 'query') return (request) => request && queryValue(request.query, name);
+  if (kind === 'query') {
+    const read = readQuery(name);
+    return (request) => request && read(request);
+  }
   if (name === 'host') return (request) => request?.authority;
   return (request) => request && headerValue(request.headers, name);
 }

@@ -1,7 +1,7 @@
 import type { HeaderModifier, PathModifier } from '../../resources/index.ts';
 
-/** RFC 9110 field values: no line ends, NUL or other control characters, and no white space around. */
-const fieldValue = /^[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?$/;
+/** RFC 9110 field values: no line ends, NUL or other control characters, and no white space around. Sent as UTF-8. */
+const fieldValue = /^[!-~\x80-\uffff](?:[\t -~\x80-\uffff]*[!-~\x80-\uffff])?$/;
 /** Printable ASCII without space, `?` and `#`: what can stand in a request line as a path. */
 const plainPath = /^\/[!"$->@-~]*$/;
 
