@@ -18,6 +18,9 @@ export interface Clock {
 /** A source of uniformly distributed numbers in [0, 1). */
 export type Random = () => number;
 
+/** Milliseconds that the event loop of this process had nothing to do, in all. */
+export const loopIdleTime = (): number => performance.nodeTiming.idleTime;
+
 /** Node's timers of more milliseconds fire at once. */
 const longestTimer = 2 ** 31 - 1;
 

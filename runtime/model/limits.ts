@@ -83,6 +83,16 @@ export const proxyLimits = {
     most: 1_000_000,
   },
   /**
+   * The same while the proxy has had not a moment's rest for some hundredths of a second. Requests that wait for an
+   * application are no work, and may be more.
+   */
+  maxBusyRequests: {
+    unit: 'count',
+    default: 2000,
+    least: 1,
+    most: 1_000_000,
+  },
+  /**
    * How late the proxy may be with its work, on average of some hundredths of a second. From there on a growing share of
    * requests is answered 503, all of them at twice as much.
    */
@@ -199,6 +209,7 @@ export const proxyLimitMeanings: Readonly<Record<ProxyLimitName, string>> = {
   connectionWindow: 'the same for all bodies of a connection together',
   maxConnections: 'connections a listener holds at once; those beyond are closed',
   maxActiveRequests: 'requests under way at once, both ways, streams and tunnels among them; 503 beyond',
+  maxBusyRequests: 'the same while the proxy is busy without a moment of rest',
   maxLoopDelay:
     'how late the proxy may be with its work; a growing share of requests gets 503 beyond, all at twice as much',
   connectTimeout: 'for a connection to be usable, handshake included',

@@ -9,6 +9,8 @@ import type { ProxyMetrics } from './metrics.ts';
 export interface ProxyContext {
   readonly clock: Clock;
   readonly random: Random;
+  /** Milliseconds that the event loop had nothing to do, in all. */
+  readonly idleTime: () => number;
   /** Those in force; replaced as a whole when the Mesh says otherwise. */
   limits: ProxyLimits;
   readonly metrics: ProxyMetrics;

@@ -7,6 +7,7 @@ export interface ProxyLimits {
   readonly http2: { readonly streamWindow: number; readonly connectionWindow: number };
   readonly maxConnections: number;
   readonly maxActiveRequests: number;
+  readonly maxBusyRequests: number;
   readonly maxLoopDelay: number;
   readonly connectTimeout: number;
   readonly serverFirstDelay: number;
@@ -29,6 +30,7 @@ export const defaultProxyLimits: ProxyLimits = {
   },
   maxConnections: proxyLimits.maxConnections.default,
   maxActiveRequests: proxyLimits.maxActiveRequests.default,
+  maxBusyRequests: proxyLimits.maxBusyRequests.default,
   maxLoopDelay: proxyLimits.maxLoopDelay.default,
   connectTimeout: proxyLimits.connectTimeout.default,
   serverFirstDelay: proxyLimits.serverFirstDelay.default,

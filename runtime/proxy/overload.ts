@@ -8,6 +8,12 @@ import { grpcHead, headOnly, ignoreBody, type LocalReply } from './reply.ts';
 const interval = 20;
 /** The share of a new measurement in the average: four of them make most of it. */
 const newest = 1 / 4;
+/** An event loop that waited for less than this share of a measurement had not a moment's rest in it. */
+const leastRest = 0.02;
+/** So many measurements without rest make a proxy busy: one may be a pause. */
+const busyFrom = 2;
+/** More of them do not count, so that it is soon no longer busy. */
+const mostRestless = 10;
 
 const refused: LocalReply = {
   status: 503,
@@ -23,7 +29,8 @@ const grpcAnswer = grpcHead(refused);
 /**
  * Refuses requests before anything is done for them, when there are more than the proxy can carry: what it does answer
  * then stays in time, and it stays up. Requests are many small tasks on one event loop, so that being late with one's
- * work says how much too many there are.
+ * work says how much too many there are. Each one under way makes all others dearer, as collections of garbage find it alive: so
+ * there are fewer of them while there is no rest, and requests that wait for a slow application do not count as work.
  */
 export class Overload {
   readonly #context: ProxyContext;
@@ -33,6 +40,8 @@ export class Overload {
   #delay = 0;
   /** Share of requests that is refused. */
   #share = 0;
+  /** Measurements without rest, less those with some. */
+  #restless = 0;
   #measuring = false;
   #asked = false;
 
@@ -49,23 +58,35 @@ export class Overload {
   refuse(head: RequestHead, stream: ServerStream): RequestReceiver | undefined {
     this.#asked = true;
     if (!this.#measuring) this.#measure();
-    const { limits, metrics } = this.#context;
-    if (metrics.activeRequests.value >= limits.maxActiveRequests) metrics.shed.with('requests').add(1);
-    else if (this.#share > 0 && this.#random() < this.#share) metrics.shed.with('delay').add(1);
-    else return undefined;
+    const exceeded = this.#exceeded();
+    if (!exceeded) return undefined;
+    this.#context.metrics.shed.with(exceeded).add(1);
     stream.respond(isGrpc(head) ? grpcAnswer : answer, true);
     return ignoreBody;
+  }
+
+  /** The limit, as metrics name it. */
+  #exceeded(): 'requests' | 'busy' | 'delay' | undefined {
+    const { limits, metrics } = this.#context;
+    const active = metrics.activeRequests.value;
+    if (active >= limits.maxActiveRequests) return 'requests';
+    if (this.#restless >= busyFrom && active >= limits.maxBusyRequests) return 'busy';
+    return this.#share > 0 && this.#random() < this.#share ? 'delay' : undefined;
   }
 
   /** A timer is as late as all else on the loop. Without requests there is none: an idle proxy is not woken. */
   #measure(): void {
     this.#measuring = true;
     this.#asked = false;
-    const due = this.#clock.now() + interval;
+    const begun = this.#clock.now();
+    const rest = this.#context.idleTime();
     this.#clock.schedule(interval, () => {
-      this.#take(this.#clock.now() - due);
+      const took = this.#clock.now() - begun;
+      const hadRest = this.#context.idleTime() - rest >= leastRest * took;
+      this.#restless = Math.min(Math.max(this.#restless + (hadRest ? -1 : 1), 0), mostRestless);
+      this.#take(took - interval);
       this.#measuring = false;
-      if (this.#asked || this.#delay >= 1) this.#measure();
+      if (this.#asked || this.#delay >= 1 || this.#restless > 0) this.#measure();
     });
   }
 

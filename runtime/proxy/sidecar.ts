@@ -5,6 +5,7 @@ import {
   type Finding,
   formatFinding,
   formatHostPort,
+  loopIdleTime,
   type Random,
   type Resource,
   resourceKinds,
@@ -58,7 +59,14 @@ export async function runSidecar(bootstrap: Bootstrap, options: SidecarOptions):
         shared: (bootstrap.concurrency ?? 1) > 1,
       })
     : noAccessLog;
-  const context: ProxyContext = { clock, random, limits: defaultProxyLimits, metrics, accessLog };
+  const context: ProxyContext = {
+    clock,
+    random,
+    idleTime: loopIdleTime,
+    limits: defaultProxyLimits,
+    metrics,
+    accessLog,
+  };
   const addresses = ownAddresses();
   const proxy = new MeshProxy(bootstrap, context, addresses);
   const state = new StateDirectory(bootstrap.stateDir);

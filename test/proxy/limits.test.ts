@@ -4,6 +4,7 @@ import { type AddressInfo, connect, createServer as createTcpServer } from 'node
 import { afterEach, describe, expect, it } from '@jest/globals';
 import {
   type Clock,
+  loopIdleTime,
   type Protocol,
   type ProxyLimitName,
   proxyLimitNames,
@@ -60,6 +61,7 @@ function createProxy() {
   const context = {
     clock: systemClock,
     random: Math.random,
+    idleTime: loopIdleTime,
     limits: defaultProxyLimits,
     metrics: new ProxyMetrics(),
     accessLog: noAccessLog,

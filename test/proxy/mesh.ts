@@ -19,6 +19,7 @@ import {
   type Clock,
   formatSpiffeId,
   type HttpRule,
+  loopIdleTime,
   type Protocol,
   type Random,
   type RateLimitPolicy,
@@ -163,6 +164,7 @@ export interface ProxyOptions {
   readonly limits?: Partial<ProxyLimits>;
   readonly strangers?: Workload['strangers'];
   readonly random?: Random;
+  readonly idleTime?: () => number;
   /** System time where absent. */
   readonly clock?: Clock;
   readonly svid: Svid;
@@ -175,6 +177,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const context: ProxyContext = {
     clock: options.clock ?? systemClock,
     random: options.random ?? Math.random,
+    idleTime: options.idleTime ?? loopIdleTime,
     limits: { ...defaultProxyLimits, drainTimeout: 2_000, ...options.limits },
     metrics: new ProxyMetrics(),
     accessLog: log,

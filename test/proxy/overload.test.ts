@@ -45,7 +45,12 @@ class LateClock implements Clock {
 }
 
 /** The sidecar of a caller, its service without a second hop. */
-async function startOutbound(appPort: number, limits: Partial<ProxyLimits> = {}, protocol: 'http' | 'grpc' = 'http') {
+async function startOutbound(
+  appPort: number,
+  limits: Partial<ProxyLimits> = {},
+  protocol: 'http' | 'grpc' = 'http',
+  idleTime?: (clock: LateClock) => number,
+) {
   const clock = new LateClock();
   const port = await freePort();
   const { proxy, metrics } = await startProxy({
@@ -54,6 +59,7 @@ async function startOutbound(appPort: number, limits: Partial<ProxyLimits> = {},
     clock,
     // Refuses whenever a share is refused at all.
     random: () => 0,
+    ...(idleTime && { idleTime: () => idleTime(clock) }),
     limits,
     resources: [service('reviews', 9080, protocol), endpointsOf('reviews', 9080, [{ port: appPort }])],
     bootstrap: { outbound: { services: [{ listen: `127.0.0.1:${port}`, service: 'shop/reviews', port: 9080 }] } },
@@ -158,6 +164,70 @@ describe('requests under way', () => {
     await eventually(() => waiting.length === 1);
     waiting[0]();
     expect((await next).status).toBe(200);
+  });
+});
+
+describe('a proxy without a moment of rest', () => {
+  /** A proxy with two requests under way, as many as may be while it has no rest. */
+  async function startBusy() {
+    const waiting: (() => void)[] = [];
+    const app = await startApp((request, response) => {
+      if (request.url === '/slow') waiting.push(() => response.end());
+      else response.end();
+    });
+    /** How often it is asked for its rest, and had none, from now on; a measurement asks twice. */
+    const loop = { restless: 0 };
+    let rest = 0;
+    let last = 0;
+    const outbound = await startOutbound(app, { maxBusyRequests: 2 }, 'http', (clock) => {
+      if (loop.restless > 0) loop.restless--;
+      else rest += clock.now() - last;
+      last = clock.now();
+      return rest;
+    });
+    const { port, clock } = outbound;
+    const slow = [send(port, { path: '/slow' }), send(port, { path: '/slow' })];
+    await eventually(() => waiting.length === 2);
+    /** The answers to requests of the next few measurements. */
+    const statuses = async () => {
+      const { ran } = clock;
+      const all: number[] = [];
+      await eventually(async () => {
+        all.push((await send(port)).status);
+        return clock.ran > ran + 4;
+      });
+      return all;
+    };
+    const answerSlow = async () => {
+      for (const answer of waiting) answer();
+      return (await Promise.all(slow)).map(({ status }) => status);
+    };
+    return { ...outbound, loop, statuses, answerSlow };
+  }
+
+  it('takes no more than so many at once, and more again when it has some', async () => {
+    const { metrics, loop, statuses, answerSlow } = await startBusy();
+    loop.restless = Number.POSITIVE_INFINITY;
+    expect((await statuses()).at(-1)).toBe(503);
+    expect(shed(metrics)).toEqual(['busy', expect.any(String)]);
+    loop.restless = 0;
+    await eventually(async () => (await statuses()).at(-1) === 200);
+    expect(await answerSlow()).toEqual([200, 200]);
+  });
+
+  it('takes more while they wait for an application', async () => {
+    const { metrics, statuses, answerSlow } = await startBusy();
+    expect(new Set(await statuses())).toEqual(new Set([200]));
+    expect(shed(metrics)).toBeUndefined();
+    expect(await answerSlow()).toEqual([200, 200]);
+  });
+
+  it('refuses nobody for one pause', async () => {
+    const { loop, statuses, answerSlow } = await startBusy();
+    loop.restless = 2;
+    expect(new Set(await statuses())).toEqual(new Set([200]));
+    expect(loop.restless).toBe(0);
+    expect(await answerSlow()).toEqual([200, 200]);
   });
 });
 

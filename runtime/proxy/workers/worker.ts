@@ -1,4 +1,4 @@
-import { type Resource, resourceKinds, systemClock } from '../../model/index.ts';
+import { loopIdleTime, type Resource, resourceKinds, systemClock } from '../../model/index.ts';
 import { noAccessLog, openAccessLog } from '../../telemetry/index.ts';
 import type { ProxyContext } from '../exchange-plan.ts';
 import { defaultProxyLimits } from '../limits.ts';
@@ -41,7 +41,14 @@ export function runWorker(channel: WorkerChannel): Worker {
         shared: true,
       });
     }
-    const context: ProxyContext = { clock, random: Math.random, limits: defaultProxyLimits, metrics, accessLog };
+    const context: ProxyContext = {
+      clock,
+      random: Math.random,
+      idleTime: loopIdleTime,
+      limits: defaultProxyLimits,
+      metrics,
+      accessLog,
+    };
     proxy = new MeshProxy(bootstrap, context, ownAddresses());
     for (const kind of resourceKinds)
       apply(
