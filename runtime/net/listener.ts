@@ -1,5 +1,6 @@
 import { type AddressInfo, createServer as createTcpServer, isIPv6, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
+import type { Clock } from '../model/index.ts';
 import { beginsWithTls, parseClientHello } from './client-hello.ts';
 import type { Connection } from './connection.ts';
 import type { Destination, DestinationReader } from './original-destination.ts';
@@ -38,6 +39,7 @@ export interface ListenOptions {
   readonly port: number;
   /** Connections open at once; more are closed at once. */
   readonly maxConnections: number;
+  readonly clock: Clock;
   /** Other processes listen on the same address, and the kernel spreads connections over all (`SO_REUSEPORT`). */
   readonly reusePort?: boolean;
   /** For listeners that connections are redirected to. One that was not redirected has nowhere to go and is closed. */
@@ -88,7 +90,7 @@ export interface PlainListenOptions extends ListenOptions {
 export async function listenPlain(options: PlainListenOptions, accept: Accept): Promise<Listener> {
   return listen(options, (socket, destination) => {
     const refuse = (error: Error): void => drop(socket, error, options.onRefused);
-    servePlain(socket, destination, options.proxyHeader?.(), accept, refuse);
+    servePlain(socket, destination, options.proxyHeader?.(), options.clock, accept, refuse);
   });
 }
 
@@ -97,12 +99,13 @@ function servePlain(
   socket: Socket,
   destination: Destination | undefined,
   proxyHeader: number | undefined,
+  clock: Clock,
   accept: Accept,
   refuse: (error: Error) => void,
 ): void {
   const take = (client?: string): void => serve(plain(socket, destination, client), accept);
   if (proxyHeader === undefined) take();
-  else readProxyHeader(socket, proxyHeader, take, refuse);
+  else readProxyHeader(socket, proxyHeader, clock, take, refuse);
 }
 
 function drop(socket: Socket, error: Error, tell?: (error: Error) => void): void {
@@ -165,7 +168,7 @@ export async function listenTls(options: TlsListenOptions, accept: Accept): Prom
       } else {
         socket.resume();
         const refused = (error: Error): void => drop(socket, error, options.onHeaderRefused);
-        servePlain(socket, destination, plainText.proxyHeader, accept, refused);
+        servePlain(socket, destination, plainText.proxyHeader, options.clock, accept, refused);
       }
     };
     peek(socket, plainText, begins, (error) => refuse(socket, error));

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import type { Clock } from '../model/index.ts';
 import { canonicalAddress } from './original-destination.ts';
 
 /** What a connection begins with that a proxy before us opened (PROXY protocol, version 2). */
@@ -65,12 +66,13 @@ function ipv6At(bytes: Buffer, offset: number): string {
 export function readProxyHeader(
   socket: Socket,
   timeout: number,
+  clock: Clock,
   done: (client: string | undefined) => void,
   refuse: (error: Error) => void,
 ): void {
   let seen: Buffer = Buffer.alloc(0);
   const stop = (): void => {
-    clearTimeout(timer);
+    timer.cancel();
     socket.off('data', onData).off('end', onEnd).off('error', fail);
   };
   const fail = (error: Error): void => {
@@ -94,6 +96,6 @@ export function readProxyHeader(
     done(header.client);
   };
   // Of the whole header: who sends a byte now and then must not hold a connection for ever.
-  const timer = setTimeout(() => fail(new Error(`there was no PROXY header in ${timeout} ms`)), timeout);
+  const timer = clock.schedule(timeout, () => fail(new Error(`there was no PROXY header in ${timeout} ms`)));
   socket.on('data', onData).on('end', onEnd).on('error', fail);
 }

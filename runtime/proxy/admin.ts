@@ -157,7 +157,7 @@ export async function serveAdmin(
     accepted.onceClosed(() => open.delete(server));
   };
   await listenInBothFamilies(address, async (each) => {
-    listeners.push(await listenPlain({ ...each, maxConnections: 100 }, accept));
+    listeners.push(await listenPlain({ ...each, maxConnections: 100, clock: options.clock }, accept));
   });
   return {
     address: listeners[0].address,

@@ -249,8 +249,9 @@ export class MeshProxy {
   }
 
   /** Where the proxy has several processes, each listens on all of its ports. */
-  get #shared(): { readonly reusePort?: true } {
-    return (this.#bootstrap.concurrency ?? 1) > 1 ? { reusePort: true } : {};
+  get #shared(): Pick<ListenOptions, 'clock' | 'reusePort'> {
+    const { clock } = this.#context;
+    return (this.#bootstrap.concurrency ?? 1) > 1 ? { clock, reusePort: true } : { clock };
   }
 
   async #listenPlain(

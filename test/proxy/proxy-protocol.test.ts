@@ -1,7 +1,9 @@
 import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import type { GatewayListener, InboundPort } from '../../runtime/model/index.ts';
+import type { Clock, GatewayListener, InboundPort } from '../../runtime/model/index.ts';
+import { defaultProxyLimits } from '../../runtime/proxy/index.ts';
 import { eventually } from '../support/eventually.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 import { proxied, proxyHeader } from '../support/proxy-header.ts';
 import {
   closeAll,
@@ -36,7 +38,7 @@ async function talk(port: number, ...parts: readonly (Buffer | string)[]): Promi
 }
 
 /** An application behind its sidecar, and a gateway before it whose listener may want PROXY headers. */
-async function startGateway(listener: Partial<GatewayListener>, limits = {}) {
+async function startGateway(listener: Partial<GatewayListener>, clock?: Clock) {
   const apps = await Promise.all(
     ['0', '1', '2'].map((name) =>
       startApp((request, response) => response.end(`${name} for ${request.headers['x-forwarded-for']}`)),
@@ -48,7 +50,7 @@ async function startGateway(listener: Partial<GatewayListener>, limits = {}) {
     serviceAccount: 'edge',
     svid: await svidOf(authority, 'edge'),
     gateway: 'shop/edge',
-    limits,
+    clock,
     resources: [
       { ...service('web', 80, 'http'), balancer: { kind: 'ring-hash', by: { kind: 'source' } } },
       endpointsOf(
@@ -123,8 +125,15 @@ describe('a gateway behind a load balancer that tells of its clients', () => {
   });
 
   it('closes who says nothing, or half of it, after a time', async () => {
-    const { listen, gateway } = await startGateway({ proxyProtocol: true }, { connectTimeout: 50 });
-    expect(await Promise.all([talk(listen), talk(listen, local.subarray(0, 9))])).toEqual(['', '']);
+    const clock = new ManualClock();
+    const { listen, gateway } = await startGateway({ proxyProtocol: true }, clock);
+    const before = clock.scheduled;
+    const answers = Promise.all([talk(listen), talk(listen, local.subarray(0, 9))]);
+    await eventually(() => clock.scheduled === before + 2);
+    clock.advance(defaultProxyLimits.connectTimeout - 1);
+    expect(refused(gateway)).toBe(0);
+    clock.advance(1);
+    expect(await answers).toEqual(['', '']);
     expect(refused(gateway)).toBe(2);
   });
 

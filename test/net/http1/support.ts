@@ -200,7 +200,7 @@ export interface TestServer {
 export async function serve(handler: Http1ServerHandler, change: Partial<HttpLimits> = {}): Promise<TestServer> {
   const connections: ServerConnection[] = [];
   const listener: Listener = await listenPlain(
-    { host: '127.0.0.1', port: 0, maxConnections: 100 },
+    { host: '127.0.0.1', port: 0, maxConnections: 100, clock: systemClock },
     ({ connection }) => {
       connections.push(
         createHttp1Server(strict(connection), handler, { limits: limits(change), clock: systemClock, scheme: 'http' }),
