@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { type AddressInfo, connect, type Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type {
   BreakerLimits,
@@ -26,6 +26,7 @@ import {
   startEcho,
   startPairTo,
   startProxy,
+  startServer,
   svidOf,
 } from './mesh.ts';
 
@@ -252,9 +253,7 @@ async function startMoody(): Promise<number> {
     else if (url.startsWith('/begin')) response.writeHead(200).write('begun');
     else if (!url.startsWith('/hold')) response.end('fine');
   };
-  const sockets = new Set<Socket>();
   const server = createServer(answer);
-  server.on('connection', (socket) => sockets.add(socket));
   server.on('upgrade', ({ url }, socket) => {
     socket.on('error', () => {});
     if (url === '/fail') {
@@ -265,12 +264,7 @@ async function startMoody(): Promise<number> {
     if (url === '/bye') socket.end('bye');
     else socket.pipe(socket);
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  closeLater(() => {
-    for (const socket of sockets) socket.destroy();
-    return new Promise((resolve) => server.close(() => resolve()));
-  });
-  return (server.address() as AddressInfo).port;
+  return startServer(server);
 }
 
 interface Ending {

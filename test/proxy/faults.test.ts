@@ -1,17 +1,16 @@
 import { execFile } from 'node:child_process';
-import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:tls';
 import { promisify } from 'node:util';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import {
   closeAll,
-  closeLater,
   createAuthority,
   endpointsOf,
   identityOf,
   send,
   startApp,
   startPairTo,
+  startServer,
   svidOf,
 } from './mesh.ts';
 
@@ -49,14 +48,13 @@ describe('a fault', () => {
     const [ours, theirs] = [await svidOf(authority, 'web'), await svidOf(stranger, 'reviews')];
     const server = createServer({ key: theirs.key, cert: theirs.certChainPem, minVersion: 'TLSv1.3' });
     server.on('tlsClientError', () => {});
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    closeLater(() => new Promise((resolve) => server.close(() => resolve())));
+    const port = await startServer(server);
     const program = `
       import { clientSecureContext, connect } from './runtime/net/index.ts';
       import { systemClock } from './runtime/model/index.ts';
       const identity = ${JSON.stringify({ key: ours.key, certificateChain: ours.certChainPem, bundle: ours.bundlePem })};
       connect({
-        host: '127.0.0.1', port: ${(server.address() as AddressInfo).port}, timeout: 5000, clock: systemClock,
+        host: '127.0.0.1', port: ${port}, timeout: 5000, clock: systemClock,
         peer: {
           context: clientSecureContext(identity), identity: '${identityOf('reviews')}',
           verify: (names) => names.replace('URI:', ''), alpn: 'h2',

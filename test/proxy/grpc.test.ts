@@ -3,7 +3,7 @@ import { type ClientHttp2Session, connect, createServer, type Http2Server, type 
 import type { Duplex } from 'node:stream';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { eventually } from '../support/eventually.ts';
-import { closeAll, closeLater, freePort, startPairTo } from './mesh.ts';
+import { closeAll, closeLater, startPairTo, startServer } from './mesh.ts';
 
 afterEach(closeAll);
 
@@ -11,20 +11,12 @@ type Serve = (stream: ServerHttp2Stream, path: string) => void;
 
 /** An application that speaks HTTP/2 with prior knowledge, by Node's own server. */
 async function startGrpcApp(serve: Serve, settings = {}): Promise<{ port: number; server: Http2Server }> {
-  const port = await freePort();
   const server = createServer({ settings });
   server.on('stream', (stream, headers) => {
     stream.on('error', () => {});
     serve(stream, String(headers[':path']));
   });
-  const sessions = new Set<{ destroy(): void }>();
-  server.on('session', (session) => sessions.add(session));
-  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
-  closeLater(() => {
-    for (const session of sessions) session.destroy();
-    return new Promise((resolve) => server.close(() => resolve()));
-  });
-  return { port, server };
+  return { port: await startServer(server), server };
 }
 
 function clientOf(port: number): ClientHttp2Session {

@@ -31,7 +31,9 @@ import {
   readUntil,
   send,
   service,
+  startApp,
   startProxy,
+  startServer,
   svidOf,
 } from './mesh.ts';
 
@@ -63,13 +65,7 @@ async function startRecordingApp() {
     request.resume();
     request.on('end', () => response.end('answered'));
   });
-  const port = await freePort();
-  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
-  closeLater(() => {
-    server.closeAllConnections();
-    return new Promise((resolve) => server.close(() => resolve()));
-  });
-  return { port, heard };
+  return { port: await startServer(server), heard };
 }
 
 /** An application, its sidecar, the sidecar of one that calls it, a gateway, and a stolen certificate. */
@@ -393,15 +389,9 @@ describe('slow peers', () => {
   });
 
   it.each(doors)('slow read, at the %s: broken off when nobody reads', async (door) => {
-    const server = createHttpServer((_request, response) => {
+    const port = await startApp((_request, response) => {
       response.on('error', () => {});
       response.end(Buffer.alloc(64_000_000));
-    });
-    const port = await freePort();
-    await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
-    closeLater(() => {
-      server.closeAllConnections();
-      return new Promise((resolve) => server.close(() => resolve()));
     });
     const mesh = await startMesh(port, { streamIdleTimeout: 300 });
     const socket: Socket = connect(mesh.ports[door], '127.0.0.1');
@@ -415,20 +405,8 @@ describe('slow peers', () => {
 });
 
 /** Answers each connection's first request with the same bytes, and says nothing more. */
-async function startBrokenApp(answer: string): Promise<number> {
-  const sockets = new Set<Socket>();
-  const server = createTcpServer((socket) => {
-    sockets.add(socket.on('error', () => {}));
-    socket.once('data', () => socket.write(answer, 'latin1'));
-  });
-  const port = await freePort();
-  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
-  closeLater(() => {
-    for (const socket of sockets) socket.destroy();
-    return new Promise((resolve) => server.close(() => resolve()));
-  });
-  return port;
-}
+const startBrokenApp = (answer: string): Promise<number> =>
+  startServer(createTcpServer((socket) => void socket.once('data', () => socket.write(answer, 'latin1'))));
 
 describe('answers of an application', () => {
   afterEach(closeAll);

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { Agent, createServer, request as httpRequest } from 'node:http';
-import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
+import { createServer as createTcpServer, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { ManualClock } from '../support/manual-clock.ts';
 import {
@@ -13,6 +13,7 @@ import {
   service,
   startPairTo,
   startProxy,
+  startServer,
   svidOf,
 } from './mesh.ts';
 
@@ -23,16 +24,13 @@ afterEach(closeAll);
  * did is on its way until `deliver`; what it is sent meanwhile is answered with a reset, as a kernel does.
  */
 async function startImpatient(clock: ManualClock, patience: number) {
-  const sockets = new Set<Socket>();
   const closing = new Set<Socket>();
   const served = { requests: 0, connections: 0 };
   const server = createTcpServer((socket) => {
     let answered = 0;
     let text = '';
     served.connections++;
-    sockets.add(socket);
     socket.setNoDelay(true);
-    socket.on('error', () => {}).on('close', () => sockets.delete(socket));
     socket.on('data', (chunk) => {
       if (closing.has(socket)) {
         socket.resetAndDestroy();
@@ -51,17 +49,13 @@ async function startImpatient(clock: ManualClock, patience: number) {
       });
     });
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  closeLater(() => {
-    for (const socket of sockets) socket.destroy();
-    return new Promise((resolve) => server.close(() => resolve()));
-  });
+  const port = await startServer(server);
   /** Resolves when the other side has closed as well. */
   const deliver = async (): Promise<void> => {
     await Promise.all(Array.from(closing, (socket) => socket.destroyed || once(socket.end(), 'close')));
     closing.clear();
   };
-  return { port: (server.address() as AddressInfo).port, served, deliver };
+  return { port, served, deliver };
 }
 
 /** Posts, which nobody may repeat, on a connection to the proxy that lives on. */
@@ -123,21 +117,14 @@ describe('requests to a program that closes idle connections', () => {
       response.setHeader('keep-alive', 'timeout=2').end('ok');
     });
     server.keepAliveTimeout = 0;
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    closeLater(() => {
-      server.closeAllConnections();
-      return new Promise((resolve) => server.close(() => resolve()));
-    });
+    const port = await startServer(server);
     const clock = new ManualClock();
     const outbound = await freePort();
     await startProxy({
       serviceAccount: 'web',
       svid: await svidOf(await createAuthority(), 'web'),
       clock,
-      resources: [
-        service('old', 80, 'http'),
-        endpointsOf('old', 80, [{ port: (server.address() as AddressInfo).port }]),
-      ],
+      resources: [service('old', 80, 'http'), endpointsOf('old', 80, [{ port }])],
       bootstrap: { outbound: { services: [{ listen: `127.0.0.1:${outbound}`, service: 'shop/old', port: 80 }] } },
     });
     for (const gap of [0, 900, 999, 1000]) {
@@ -150,27 +137,18 @@ describe('requests to a program that closes idle connections', () => {
 
 describe('a request that meets a connection which was closed all the same', () => {
   it('is sent again on a new one where that is safe, though many others are as old', async () => {
-    const sockets = new Set<Socket>();
     let restarted = false;
     let connections = 0;
     const server = createTcpServer((socket) => {
       connections++;
       const isOld = !restarted;
-      sockets.add(socket);
-      socket
-        .on('error', () => {})
-        .on('data', () => {
-          // As a program does whose machine went away: it answers to nothing of old.
-          if (restarted && isOld) socket.resetAndDestroy();
-          else socket.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok');
-        });
+      socket.on('data', () => {
+        // As a program does whose machine went away: it answers to nothing of old.
+        if (restarted && isOld) socket.resetAndDestroy();
+        else socket.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok');
+      });
     });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    closeLater(() => {
-      for (const socket of sockets) socket.destroy();
-      return new Promise((resolve) => server.close(() => resolve()));
-    });
-    const { outbound } = await startPairTo((server.address() as AddressInfo).port);
+    const { outbound } = await startPairTo(await startServer(server));
     await Promise.all(Array.from({ length: 20 }, () => send(outbound)));
     expect(connections).toBeGreaterThan(5);
     restarted = true;

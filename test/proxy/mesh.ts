@@ -2,16 +2,9 @@ import {
   createServer as createHttpServer,
   request as httpRequest,
   type IncomingMessage,
-  type Server,
   type ServerResponse,
 } from 'node:http';
-import {
-  type AddressInfo,
-  connect,
-  createServer as createTcpServer,
-  type Socket,
-  type Server as TcpServer,
-} from 'node:net';
+import { connect, createServer as createTcpServer, type Server, type Socket } from 'node:net';
 import { CertificateAuthority, createAuthoritySvidSource } from '../../runtime/identity/authority.ts';
 import type { Svid } from '../../runtime/identity/index.ts';
 import {
@@ -37,6 +30,7 @@ import {
   ProxyMetrics,
 } from '../../runtime/proxy/index.ts';
 import type { AccessLog, AccessLogEntry } from '../../runtime/telemetry/index.ts';
+import { listening } from '../support/listening.ts';
 
 const trustDomain = 'test.local';
 const silent = { info() {}, warn() {} };
@@ -223,31 +217,27 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   return { proxy, log, metrics: context.metrics };
 }
 
-/** An application on a free port, by Node's own HTTP server. */
-export async function startApp(handler: (request: IncomingMessage, response: ServerResponse) => void): Promise<number> {
-  const server: Server = createHttpServer(handler);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  started.push({
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
-  });
-  return (server.address() as AddressInfo).port;
+/** Has a server of any kind listen until {@link closeAll}, and tells its port. */
+export async function startServer(server: Server): Promise<number> {
+  const { port, close } = await listening(server);
+  closeLater(close);
+  return port;
 }
 
+/** An application on a free port, by Node's own HTTP server. */
+export const startApp = (handler: (request: IncomingMessage, response: ServerResponse) => void): Promise<number> =>
+  startServer(createHttpServer(handler));
+
+/** An application that is one raw socket after the other. */
+export const startRawApp = (serve: (socket: Socket) => void): Promise<number> =>
+  startServer(createTcpServer({ allowHalfOpen: true }, serve));
+
 /** A TCP application that greets first, then echoes. */
-export async function startEcho(greeting: string): Promise<number> {
-  const server: TcpServer = createTcpServer({ allowHalfOpen: true }, (socket) => {
-    socket.on('error', () => {});
+export const startEcho = (greeting: string): Promise<number> =>
+  startRawApp((socket) => {
     socket.write(greeting);
     socket.pipe(socket);
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  started.push({ close: () => new Promise((resolve) => server.close(() => resolve())) });
-  return (server.address() as AddressInfo).port;
-}
 
 /** Sees every byte between two proxies. */
 export async function startWiretap(target: number) {
@@ -266,15 +256,8 @@ export async function startWiretap(target: number) {
     socket.on('close', () => upstream.destroy());
     upstream.on('close', () => socket.destroy());
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  started.push({
-    close: () => {
-      for (const socket of sockets) socket.destroy();
-      return new Promise((resolve) => server.close(() => resolve()));
-    },
-  });
   return {
-    port: (server.address() as AddressInfo).port,
+    port: await startServer(server),
     bytes: () => Buffer.concat(seen),
     /** Sockets that are open, two a connection. */
     get open() {

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { type AddressInfo, connect } from 'node:net';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
 import { afterEach, describe, expect, it } from '@jest/globals';
@@ -9,7 +9,6 @@ import { eventually } from '../support/eventually.ts';
 import { TemporaryDirectory } from '../support/temporary-directory.ts';
 import {
   closeAll,
-  closeLater,
   createAuthority,
   endpointsOf,
   freePort,
@@ -21,6 +20,7 @@ import {
   startApp,
   startEcho,
   startProxy,
+  startServer,
   svidOf,
 } from './mesh.ts';
 
@@ -88,8 +88,7 @@ describe("a pod's own port", () => {
     const app = createTlsServer({ key, cert: certificate }, (socket) => {
       socket.on('error', () => {}).end('of its own');
     });
-    await new Promise<void>((resolve) => app.listen(0, '127.0.0.1', resolve));
-    closeLater(() => new Promise((resolve) => app.close(() => resolve())));
+    const port = await startServer(app);
     const authority = await createAuthority();
     const [inbound, outbound] = [await freePort(), await freePort()];
     const server = await startProxy({
@@ -98,9 +97,7 @@ describe("a pod's own port", () => {
       mtls: 'permissive',
       ports: [{ port: 443, protocol: 'tcp' }],
       bootstrap: {
-        inbound: [
-          { listen: `127.0.0.1:${inbound}`, port: 443, app: `127.0.0.1:${(app.address() as AddressInfo).port}` },
-        ],
+        inbound: [{ listen: `127.0.0.1:${inbound}`, port: 443, app: `127.0.0.1:${port}` }],
       },
     });
     await startProxy({

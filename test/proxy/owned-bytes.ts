@@ -1,12 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { request as httpRequest } from 'node:http';
 import { connect as connectHttp2, createServer as createHttp2Server } from 'node:http2';
-import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net';
+import { connect } from 'node:net';
 import type { Duplex, Readable, Writable } from 'node:stream';
 import type { HttpRule, Protocol, Service } from '../../runtime/model/index.ts';
 import { acceptOf } from '../support/web-socket.ts';
 import {
-  closeLater,
   createAuthority,
   endpointsOf,
   forwardTo,
@@ -15,6 +14,8 @@ import {
   service,
   startApp,
   startProxy,
+  startRawApp,
+  startServer,
   svidOf,
 } from './mesh.ts';
 
@@ -201,44 +202,20 @@ function overTunnel(port: number, upgrade: boolean, errand: Errand, findings: Fi
 }
 
 /** Gives back every byte, of a connection or of a tunnel. */
-const echo = (socket: Duplex): void => {
-  quiet(socket).pipe(socket);
-};
-
-async function startEchoing(closeLater: (close: () => Promise<void>) => void): Promise<number> {
-  const sockets = new Set<Socket>();
-  const server = createTcpServer({ allowHalfOpen: true }, (socket) => {
-    sockets.add(socket);
-    echo(socket);
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  closeLater(() => {
-    for (const socket of sockets) socket.destroy();
-    return new Promise((resolve) => server.close(() => resolve()));
-  });
-  return (server.address() as AddressInfo).port;
-}
+const echo = (socket: Duplex): void => void socket.pipe(socket);
 
 /** As {@link application}, over HTTP/2 in plain text. */
-async function startHttp2Application(findings: Findings, closeLater: (close: () => Promise<void>) => void) {
-  const sessions = new Set<{ destroy(): void }>();
+function startHttp2Application(findings: Findings): Promise<number> {
   const server = createHttp2Server({ maxSessionMemory: 1000 }, (request, response) =>
     application(findings)(request as unknown as IncomingMessage, response as unknown as ServerResponse),
   );
-  server.on('session', (session) => sessions.add(session.on('error', () => {})));
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  closeLater(() => {
-    for (const session of sessions) session.destroy();
-    return new Promise((resolve) => server.close(() => resolve()));
-  });
-  return (server.address() as AddressInfo).port;
+  server.on('session', (session) => session.on('error', () => {}));
+  return startServer(server);
 }
 
 /** Accepts every upgrade, and gives back what comes then. */
-async function startTunnels(closeLater: (close: () => Promise<void>) => void): Promise<number> {
-  const sockets = new Set<Socket>();
-  const server = createTcpServer({ allowHalfOpen: true }, (socket) => {
-    sockets.add(quiet(socket));
+const startTunnels = (): Promise<number> =>
+  startRawApp((socket) => {
     let head = '';
     const onHead = (chunk: Buffer): void => {
       head += chunk.toString('latin1');
@@ -254,13 +231,6 @@ async function startTunnels(closeLater: (close: () => Promise<void>) => void): P
     };
     socket.on('data', onHead);
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  closeLater(() => {
-    for (const socket of sockets) socket.destroy();
-    return new Promise((resolve) => server.close(() => resolve()));
-  });
-  return (server.address() as AddressInfo).port;
-}
 
 /** `web` calls the application through its own sidecar and one of two at the other end. */
 async function startMesh(app: number, protocol: Protocol, rules: readonly HttpRule[] = [], copies?: number) {
@@ -311,9 +281,9 @@ export async function startStrangers(findings: Findings) {
   });
   const [http1, http2, tcp, tunnels] = await Promise.all([
     startApp(application(findings)).then((app) => startMesh(app, 'http', [rule], copies)),
-    startHttp2Application(findings, closeLater).then((app) => startMesh(app, 'http2')),
-    startEchoing(closeLater).then((app) => startMesh(app, 'tcp')),
-    startTunnels(closeLater).then((app) => startMesh(app, 'http')),
+    startHttp2Application(findings).then((app) => startMesh(app, 'http2')),
+    startRawApp(echo).then((app) => startMesh(app, 'tcp')),
+    startTunnels().then((app) => startMesh(app, 'http')),
   ]);
   let owner = 1;
   const round = async (random: () => number, callers: number): Promise<void> => {

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createGrpcServer } from 'node:http2';
 import { createServer as createHttpsServer } from 'node:https';
-import { type AddressInfo, connect, createServer, type Server } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { systemClock } from '../../runtime/model/index.ts';
@@ -13,26 +13,15 @@ import { type ProbeResult, RunningProbe } from '../../runtime/proxy/probe.ts';
 import { eventually } from '../support/eventually.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { TemporaryDirectory } from '../support/temporary-directory.ts';
-import { closeAll, closeLater, freePort, readAll, readUntil, send } from './mesh.ts';
+import { closeAll, closeLater, freePort, readAll, readUntil, send, startServer } from './mesh.ts';
 
 afterEach(closeAll);
 
 const limits = defaultHttpLimits;
 const second = 1_000;
 
-async function listening(server: Server): Promise<number> {
-  const sockets = new Set<{ destroy(): void }>();
-  server.on('connection', (socket) => sockets.add(socket));
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  closeLater(() => {
-    for (const socket of sockets) socket.destroy();
-    return new Promise((resolve) => server.close(() => resolve()));
-  });
-  return (server.address() as AddressInfo).port;
-}
-
 const httpApp = (serve: (request: IncomingMessage, response: ServerResponse) => void): Promise<number> =>
-  listening(createHttpServer(serve));
+  startServer(createHttpServer(serve));
 
 /** What the kubelet is told of a probe. */
 function outcome(target: Probe, caller: HeaderList = []): Promise<ProbeResult> {
@@ -108,7 +97,7 @@ describe('an HTTP probe', () => {
     const { readFileSync } = await import('node:fs');
     const server = createHttpsServer({ key: readFileSync(keyFile), cert: readFileSync(certFile) });
     server.on('request', (_request, response) => response.end('ok'));
-    const port = await listening(server);
+    const port = await startServer(server);
     expect(await outcome(http(port, { scheme: 'HTTPS' }))).toEqual({ status: 200, words: 'healthy' });
     expect((await outcome(http(port))).status).not.toBe(200);
   });
@@ -131,7 +120,7 @@ describe('an HTTP probe', () => {
       socket.on('error', () => {}).on('close', () => open--);
       socket.resume();
     });
-    const port = await listening(server);
+    const port = await startServer(server);
     const target: Probe = { kind, port, timeoutMs: second, ...more };
     const result = new Promise((resolve) => {
       void new RunningProbe(target, [], { host: '127.0.0.1', clock, limits }, resolve);
@@ -145,7 +134,7 @@ describe('an HTTP probe', () => {
 
 describe('a TCP probe', () => {
   it('is content with a connection', async () => {
-    const port = await listening(createServer((socket) => void socket.on('error', () => {}).resume()));
+    const port = await startServer(createServer((socket) => void socket.on('error', () => {}).resume()));
     expect(await outcome({ kind: 'tcp', port, timeoutMs: second })).toEqual({ status: 200, words: 'healthy' });
     expect((await outcome({ kind: 'tcp', port: await freePort(), timeoutMs: second })).words).toContain('ECONNREFUSED');
   });
@@ -180,7 +169,7 @@ async function healthServer(answer: (service: string) => { message?: number[]; s
       stream.end(Buffer.from([0, 0, 0, 0, message.length, ...message]));
     });
   });
-  return listening(server);
+  return startServer(server);
 }
 
 describe('a gRPC probe', () => {
@@ -252,7 +241,7 @@ describe('the admin port', () => {
 
   it('gives up a probe that nobody waits for any more', async () => {
     const sockets: { readonly closed: boolean }[] = [];
-    const app = await listening(createServer((socket) => void sockets.push(socket.on('error', () => {}).resume())));
+    const app = await startServer(createServer((socket) => void sockets.push(socket.on('error', () => {}).resume())));
     const port = await startAdmin({ slow: http(app, { timeoutMs: 600_000 }) });
     const kubelet = connect(port, '127.0.0.1');
     kubelet.write('GET /probe/slow HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n');

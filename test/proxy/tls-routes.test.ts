@@ -18,6 +18,7 @@ import {
   service,
   startEcho,
   startProxy,
+  startServer,
   svidOf,
 } from './mesh.ts';
 
@@ -31,20 +32,13 @@ beforeEach(async () => {
 /** An application that makes its own TLS, and says which it is and which server it was taken for. */
 async function startTlsApp(name: string): Promise<number> {
   const { key, certChainPem } = await svidOf(authority, name);
-  const sockets = new Set<Socket>();
   const server = createTlsServer({ key, cert: certChainPem, ALPNProtocols: ['sql', 'h2'] }, (socket) => {
     socket.on('error', () => {});
     const { servername } = socket as { servername?: string | false };
     socket.end(`${name} as ${servername || 'nobody'} by ${socket.alpnProtocol || 'none'}`);
   });
-  server.on('connection', (socket) => sockets.add(socket));
   server.on('tlsClientError', () => {});
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  closeLater(() => {
-    for (const socket of sockets) socket.destroy();
-    return new Promise((resolve) => server.close(() => resolve()));
-  });
-  return (server.address() as AddressInfo).port;
+  return startServer(server);
 }
 
 /** A service with one endpoint: an application behind a sidecar of its own. */

@@ -1,9 +1,19 @@
 import { createServer as createHttpServer, request as httpRequest, type IncomingMessage } from 'node:http';
-import { connect, createServer as createTcpServer, type Socket } from 'node:net';
+import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { AccessPolicy } from '../../runtime/model/index.ts';
 import { eventually } from '../support/eventually.ts';
-import { closeAll, closeLater, freePort, readAll, readUntil, send, startApp, startPairTo } from './mesh.ts';
+import {
+  closeAll,
+  freePort,
+  readAll,
+  readUntil,
+  send,
+  startApp,
+  startPairTo,
+  startRawApp,
+  startServer,
+} from './mesh.ts';
 
 afterEach(closeAll);
 
@@ -11,22 +21,6 @@ const denyAll: AccessPolicy = {
   policy: { kind: 'AccessPolicy', namespace: 'shop', name: 'nobody' },
   rules: [{ name: 'all', action: 'deny', from: [], to: [] }],
 };
-
-/** An application that says and hears single bytes. */
-async function startRawApp(serve: (socket: Socket) => void): Promise<number> {
-  const port = await freePort();
-  const sockets = new Set<Socket>();
-  const server = createTcpServer((socket) => {
-    sockets.add(socket.on('error', () => {}));
-    serve(socket);
-  });
-  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
-  closeLater(() => {
-    for (const socket of sockets) socket.destroy();
-    return new Promise((resolve) => server.close(() => resolve()));
-  });
-  return port;
-}
 
 describe('a message through two sidecars', () => {
   it('keeps its trailers, both ways', async () => {
@@ -59,7 +53,6 @@ describe('a message through two sidecars', () => {
   });
 
   it('has the interim responses 100 and 103 delivered before the final one', async () => {
-    const port = await freePort();
     const server = createHttpServer((_request, response) => response.end('never'));
     server.on('checkContinue', (request: IncomingMessage, response) => {
       response.writeEarlyHints({ link: '</style.css>; rel=preload' });
@@ -67,12 +60,7 @@ describe('a message through two sidecars', () => {
       request.resume();
       request.on('end', () => response.end('thanks'));
     });
-    await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
-    closeLater(() => {
-      server.closeAllConnections();
-      server.close();
-    });
-    const { outbound } = await startPairTo(port);
+    const { outbound } = await startPairTo(await startServer(server));
     const heard: string[] = [];
     const request = httpRequest({
       port: outbound,

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { connect as connectHttp2, constants, createServer as createHttp2Server } from 'node:http2';
-import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { AccessPolicy, HttpRule } from '../../runtime/model/index.ts';
 import { eventually } from '../support/eventually.ts';
@@ -20,6 +20,8 @@ import {
   service,
   startPairTo,
   startProxy,
+  startRawApp,
+  startServer,
   svidOf,
 } from './mesh.ts';
 
@@ -30,21 +32,6 @@ async function startChat(options: PairOptions = {}) {
   const app = await startWebSocketApp((request) => requests.push(request));
   closeLater(() => app.close());
   return { ...(await startPairTo(app.port, options)), app, requests };
-}
-
-/** An application that is one raw socket after the other. */
-async function startRawApp(serve: (socket: Socket) => void): Promise<number> {
-  const sockets = new Set<Socket>();
-  const server = createTcpServer({ allowHalfOpen: true }, (socket) => {
-    sockets.add(socket.on('error', () => {}));
-    serve(socket);
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  closeLater(() => {
-    for (const socket of sockets) socket.destroy();
-    return new Promise((resolve) => server.close(() => resolve()));
-  });
-  return (server.address() as AddressInfo).port;
 }
 
 /** Answers every request with the same bytes, and keeps what it is told. */
@@ -514,21 +501,14 @@ describe('an upgrade', () => {
 });
 
 /** An application that speaks HTTP/2 with prior knowledge, and RFC 8441 where it says so. */
-async function startHttp2App(enableConnectProtocol: boolean): Promise<number> {
+function startHttp2App(enableConnectProtocol: boolean): Promise<number> {
   const server = createHttp2Server({ settings: { enableConnectProtocol } });
-  const sessions = new Set<{ destroy(): void }>();
-  server.on('session', (session) => sessions.add(session));
   server.on('stream', (stream, headers) => {
     stream.on('error', () => {});
     stream.respond({ ':status': 200, 'x-protocol': String(headers[':protocol']), 'x-path': String(headers[':path']) });
     stream.pipe(stream);
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  closeLater(() => {
-    for (const session of sessions) session.destroy();
-    return new Promise((resolve) => server.close(() => resolve()));
-  });
-  return (server.address() as AddressInfo).port;
+  return startServer(server);
 }
 
 async function openSession(port: number) {

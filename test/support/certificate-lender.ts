@@ -1,9 +1,10 @@
-import { type AddressInfo, createServer } from 'node:net';
+import { createServer } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { Svid } from '../../runtime/identity/index.ts';
+import { listening } from './listening.ts';
 
 /** Lends a client that has no certificate that of a peer: plain bytes here, mutual TLS with HTTP/2 there. */
-export async function startCertificateLender(target: number, svid: Svid) {
+export function startCertificateLender(target: number, svid: Svid) {
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
     const peer = connectTls({
       host: '127.0.0.1',
@@ -19,6 +20,5 @@ export async function startCertificateLender(target: number, svid: Svid) {
     socket.on('close', () => peer.destroy());
     peer.on('close', () => socket.destroy());
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return { port: (server.address() as AddressInfo).port, close: () => void server.close() };
+  return listening(server);
 }

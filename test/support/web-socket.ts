@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { createServer, request as httpRequest, type IncomingMessage } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { listening } from './listening.ts';
 
 export const opcode = { text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
 
@@ -140,16 +140,12 @@ export async function startWebSocketApp(onRequest: (request: IncomingMessage) =>
       if (frame.opcode === opcode.close) stream.end();
     };
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port, close } = await listening(server);
   return {
-    port: (server.address() as AddressInfo).port,
+    port,
     /** Sockets that are open. */
     peers,
-    close(): Promise<void> {
-      for (const { stream } of peers) stream.destroy();
-      server.closeAllConnections();
-      return new Promise((resolve) => server.close(() => resolve()));
-    },
+    close,
   };
 }
 

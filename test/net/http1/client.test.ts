@@ -5,11 +5,12 @@ import { systemClock } from '../../../runtime/model/index.ts';
 import type { ClientConnection, HeaderList, HttpLimits } from '../../../runtime/net/http.ts';
 import { createHttp1Client } from '../../../runtime/net/http1/index.ts';
 import { socketConnection } from '../../../runtime/net/socket.ts';
+import { listening } from '../../support/listening.ts';
 import { Fetched, limits, listenRaw, MemoryConnection, turn } from './support.ts';
 
-const closers: (() => void)[] = [];
-afterEach(() => {
-  for (const close of closers.splice(0)) close();
+const closers: (() => void | Promise<void>)[] = [];
+afterEach(async () => {
+  for (const close of closers.splice(0)) await close();
 });
 
 function watch(connection: Parameters<typeof createHttp1Client>[0], change: Partial<HttpLimits> = {}) {
@@ -21,20 +22,15 @@ function watch(connection: Parameters<typeof createHttp1Client>[0], change: Part
 async function connected(port: number) {
   const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true });
   await new Promise<void>((resolve) => socket.once('connect', resolve));
-  closers.push(() => socket.destroy());
+  closers.push(() => void socket.destroy());
   return watch(socketConnection(socket));
 }
 
 /** Node's own server, as a peer that was not written here. */
 async function nodeServer(listener: RequestListener): Promise<number> {
-  const server = createServer(listener);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  closers.push(() => {
-    server.close();
-    server.closeAllConnections();
-  });
-  const address = server.address();
-  return typeof address === 'object' && address !== null ? address.port : 0;
+  const { port, close } = await listening(createServer(listener));
+  closers.push(close);
+  return port;
 }
 
 async function rawServer(onSocket: (socket: Socket) => void): Promise<number> {

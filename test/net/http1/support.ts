@@ -15,6 +15,7 @@ import {
 } from '../../../runtime/net/http.ts';
 import { createHttp1Server, type Http1ServerHandler } from '../../../runtime/net/http1/index.ts';
 import { type Listener, listenPlain } from '../../../runtime/net/listener.ts';
+import { type Listening, listening } from '../../support/listening.ts';
 import { borrow, strict } from '../../support/strict-connection.ts';
 
 const unattended: ConnectionHandler = { onData() {}, onEnd() {}, onDrain() {}, onClose() {} };
@@ -237,21 +238,5 @@ export function rawExchange(port: number, parts: string | readonly string[], hal
 }
 
 /** A peer that plays a server by hand. */
-export async function listenRaw(onSocket: (socket: Socket) => void): Promise<{ port: number; close(): void }> {
-  const sockets = new Set<Socket>();
-  const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
-    sockets.add(socket);
-    socket.on('error', () => {});
-    onSocket(socket);
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('no address');
-  return {
-    port: address.port,
-    close() {
-      server.close();
-      for (const socket of sockets) socket.destroy();
-    },
-  };
-}
+export const listenRaw = (onSocket: (socket: Socket) => void): Promise<Listening> =>
+  listening(createServer({ allowHalfOpen: true, noDelay: true }, onSocket));

@@ -1,6 +1,6 @@
 import http2, { type IncomingHttpHeaders, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
-import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, test } from '@jest/globals';
+import { listening } from '../../support/listening.ts';
 import { closeAll, fieldValue, get, onCleanup, openClient, post, RecordedResponse, until } from './support.ts';
 
 afterEach(closeAll);
@@ -11,17 +11,14 @@ type OnStream = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => voi
 async function nodeServer(onStream: OnStream, settings: http2.Settings = {}) {
   const server = http2.createServer({ settings });
   const sessions: ServerHttp2Session[] = [];
-  server.on('session', (session) => {
-    sessions.push(session);
-    onCleanup(() => session.destroy());
-  });
+  server.on('session', (session) => sessions.push(session));
   server.on('stream', (stream, headers) => {
     stream.on('error', () => {});
     onStream(stream, headers);
   });
-  onCleanup(() => void server.close());
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return { port: (server.address() as AddressInfo).port, sessions };
+  const { port, close } = await listening(server);
+  onCleanup(() => void close());
+  return { port, sessions };
 }
 
 describe('the client, answered by the HTTP/2 server of Node', () => {

@@ -21,6 +21,7 @@ import {
   type ServerStream,
   socketConnection,
 } from '../../../runtime/net/index.ts';
+import { listening } from '../../support/listening.ts';
 import { borrow, lend, strict } from '../../support/strict-connection.ts';
 
 export function options(limits: Partial<HttpLimits> = {}, clock: Clock = systemClock): Http2Options {
@@ -125,14 +126,9 @@ export function onCleanup(cleanup: () => void): void {
 }
 
 export async function listen(accept: (socket: Socket) => void): Promise<number> {
-  const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
-    socket.on('error', () => {});
-    cleanups.push(() => socket.destroy());
-    accept(socket);
-  });
-  cleanups.push(() => void server.close());
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return (server.address() as { port: number }).port;
+  const { port, close } = await listening(createServer({ allowHalfOpen: true, noDelay: true }, accept));
+  cleanups.push(() => void close());
+  return port;
 }
 
 /** Our server. `onRequest` sees each request once; what it gets is in `requests` too. */
