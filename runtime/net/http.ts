@@ -36,7 +36,9 @@ export type ResetReason =
   | 'cancelled'
   /** The connection broke. */
   | 'connection'
-  /** The peer broke the protocol. */
+  /** The peer gave it up, for a reason that is none of these. */
+  | 'reset'
+  /** The peer broke the protocol, as we have seen ourselves. */
   | 'protocol'
   /** The peer does not take upgrades. */
   | 'unsupported'

@@ -89,7 +89,8 @@ export function brokenOff(target: string, reason: ResetReason, sent: boolean): F
   return { cause, reply: replyTo(target, reason), left: reason === 'connection', flag: flagOf(reason) };
 }
 
-function flagOf(reason: ResetReason): ResponseFlag {
+/** How Envoy tells it, whether the answer had begun or not. */
+export function flagOf(reason: ResetReason): ResponseFlag {
   if (reason === 'connection') return 'UC';
   return reason === 'protocol' ? 'UPE' : 'UR';
 }

@@ -8,7 +8,7 @@ import type {
   ResponseHead,
   ServerStream,
 } from '../net/index.ts';
-import { type Failure, type ResponseFlag, silent, tooSlow } from './exchange-failure.ts';
+import { type Failure, flagOf, type ResponseFlag, silent, tooSlow } from './exchange-failure.ts';
 import type { ChangeResponse, ExchangePlan, ProxyContext, TimeLimit } from './exchange-plan.ts';
 import { Tries, type TriesOwner } from './exchange-tries.ts';
 import { Call, statusFields, statusOfReply, statusOfTrailers } from './grpc.ts';
@@ -147,7 +147,7 @@ export class Exchange implements TriesOwner {
     this.#tries.stream = undefined;
     if (this.#call) this.#call.status = 'UNAVAILABLE';
     this.#downstream.reset(reason);
-    this.#flag = 'UC';
+    this.#flag = flagOf(reason);
     this.#finish(`the upstream broke off its ${this.#tunnel ? 'tunnel' : 'response'} (${reason})`);
   }
 

@@ -217,6 +217,6 @@ function reasonOf(code: number): ResetReason {
     case ErrorCode.InternalError:
       return 'internal';
     default:
-      return 'protocol';
+      return 'reset';
   }
 }

@@ -151,7 +151,8 @@ describe('the server, asked by the HTTP/2 client of Node', () => {
   test.each([
     [http2.constants.NGHTTP2_CANCEL, 'cancelled'],
     [http2.constants.NGHTTP2_REFUSED_STREAM, 'refused'],
-    [http2.constants.NGHTTP2_PROTOCOL_ERROR, 'protocol'],
+    [http2.constants.NGHTTP2_PROTOCOL_ERROR, 'reset'],
+    [http2.constants.NGHTTP2_ENHANCE_YOUR_CALM, 'reset'],
     [http2.constants.NGHTTP2_INTERNAL_ERROR, 'internal'],
   ])('hears of a stream that the client resets with code %i as %s', async (code, reason) => {
     const server = await serve();
