@@ -1,6 +1,6 @@
 import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import type { Clock, GatewayListener, InboundPort } from '../../runtime/model/index.ts';
+import type { GatewayListener, InboundPort } from '../../runtime/model/index.ts';
 import { defaultProxyLimits } from '../../runtime/proxy/index.ts';
 import { eventually } from '../support/eventually.ts';
 import { ManualClock } from '../support/manual-clock.ts';
@@ -12,6 +12,7 @@ import {
   forwardTo,
   freePort,
   identityOf,
+  type ProxyOptions,
   readAll,
   readUntil,
   send,
@@ -38,7 +39,7 @@ async function talk(port: number, ...parts: readonly (Buffer | string)[]): Promi
 }
 
 /** An application behind its sidecar, and a gateway before it whose listener may want PROXY headers. */
-async function startGateway(listener: Partial<GatewayListener>, clock?: Clock) {
+async function startGateway(listener: Partial<GatewayListener>, options: Pick<ProxyOptions, 'clock' | 'limits'> = {}) {
   const apps = await Promise.all(
     ['0', '1', '2'].map((name) =>
       startApp((request, response) => response.end(`${name} for ${request.headers['x-forwarded-for']}`)),
@@ -50,7 +51,7 @@ async function startGateway(listener: Partial<GatewayListener>, clock?: Clock) {
     serviceAccount: 'edge',
     svid: await svidOf(authority, 'edge'),
     gateway: 'shop/edge',
-    clock,
+    ...options,
     resources: [
       { ...service('web', 80, 'http'), balancer: { kind: 'ring-hash', by: { kind: 'source' } } },
       endpointsOf(
@@ -126,7 +127,7 @@ describe('a gateway behind a load balancer that tells of its clients', () => {
 
   it('closes who says nothing, or half of it, after a time', async () => {
     const clock = new ManualClock();
-    const { listen, gateway } = await startGateway({ proxyProtocol: true }, clock);
+    const { listen, gateway } = await startGateway({ proxyProtocol: true }, { clock });
     const before = clock.scheduled;
     const answers = Promise.all([talk(listen), talk(listen, local.subarray(0, 9))]);
     await eventually(() => clock.scheduled === before + 2);
@@ -138,7 +139,7 @@ describe('a gateway behind a load balancer that tells of its clients', () => {
   });
 
   it('follows a change of that time with the next connection', async () => {
-    const { listen, gateway } = await startGateway({ proxyProtocol: true }, { connectTimeout: 60_000 });
+    const { listen, gateway } = await startGateway({ proxyProtocol: true }, { limits: { connectTimeout: 60_000 } });
     const workload = gateway.proxy.resources.find(({ kind }) => kind === 'workload');
     if (workload?.kind !== 'workload') throw new Error('there is no workload');
     gateway.proxy.apply([{ ...workload, limits: { connectTimeout: 50 } }], 'workload', []);
