@@ -1,11 +1,11 @@
-import { once } from 'node:events';
-import { type AddressInfo, connect as connectTcp, createServer as createTcpServer, type Socket } from 'node:net';
+import { connect as connectTcp, createServer as createTcpServer, type Socket } from 'node:net';
 import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
 import { describe, expect, it } from '@jest/globals';
 import type { Connection } from '../../runtime/net/connection.ts';
 import { socketConnection } from '../../runtime/net/socket.ts';
 import { createAuthority, svidOf } from '../proxy/mesh.ts';
 import { eventually } from '../support/eventually.ts';
+import { listening } from '../support/listening.ts';
 
 /** A connection that was paused the moment it was there, as one is that waits for another. */
 async function pausedAtOnce(dial: (port: number) => Socket, tls?: { readonly key: string; readonly cert: string }) {
@@ -16,10 +16,12 @@ async function pausedAtOnce(dial: (port: number) => Socket, tls?: { readonly key
     resolve({ connection, socket });
   };
   const server = tls ? createTlsServer({ ...tls, allowHalfOpen: true }, take) : createTcpServer(take);
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const client = dial((server.address() as AddressInfo).port);
-  const close = () => [client.destroy(), server.close()];
+  const running = await listening(server);
+  const client = dial(running.port);
+  const close = () => {
+    client.destroy();
+    return running.close();
+  };
   return { ...(await promise), client, close };
 }
 
@@ -70,7 +72,7 @@ describe('a connection that is paused', () => {
       };
       const { connection, close } = await pausedAtOnce(dial, { key, cert });
       expect(await heardLater(connection, 'first words, second words')).toBe('first words, second words');
-      close();
+      await close();
     }
   });
 
@@ -82,7 +84,7 @@ describe('a connection that is paused', () => {
     };
     const { connection, close } = await pausedAtOnce(dial);
     expect(await heardLater(connection, 'plain words')).toBe('plain words');
-    close();
+    await close();
   });
 
   it.each(['plain text', 'TLS'])('leaves what comes beyond a read to the kernel, over %s', async (transport) => {
@@ -98,6 +100,6 @@ describe('a connection that is paused', () => {
     await someTurns();
     expect(socket.bytesRead).toBeLessThan(200_000);
     connection.destroy();
-    close();
+    await close();
   });
 });
