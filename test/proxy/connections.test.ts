@@ -58,6 +58,13 @@ async function startTcpPair(access: readonly AccessPolicy[] = []) {
   return { outbound, proxyPort, wire, client };
 }
 
+/** SETTINGS, and a PING that is to be answered. */
+const ping = Buffer.concat([
+  Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]),
+  Buffer.from([0, 0, 8, 6, 0, 0, 0, 0, 0]),
+  Buffer.from('echo me!'),
+]);
+
 describe('TCP streams', () => {
   it('let a server speak first, over mutual TLS', async () => {
     const { outbound, wire } = await startTcpPair();
@@ -102,6 +109,48 @@ describe('TCP streams', () => {
     const socket = connect(proxyPort, '127.0.0.1');
     socket.write('CONNECT store:6380 HTTP/1.1\r\nhost: store:6380\r\n\r\n');
     expect(await readAll(socket)).toMatch(/^HTTP\/1\.1 503 /);
+  });
+
+  it.each([
+    ['an unknown one', 'CONNECT nowhere:1', 502],
+    ['one without endpoint', 'CONNECT reviews:9080', 503],
+  ])('that CONNECT is refused for, %s, say nothing to anybody', async (_what, line, status) => {
+    const authority = await createAuthority();
+    const [inbound, proxyPort] = [await freePort(), await freePort()];
+    const heard: (string | undefined)[] = [];
+    const app = await startApp((request, response) => {
+      heard.push(request.url);
+      response.end();
+    });
+    await startProxy({
+      serviceAccount: 'web',
+      svid: await svidOf(authority, 'web'),
+      ports: [{ port: 8080, protocol: 'http' }],
+      bootstrap: { inbound: [{ listen: `127.0.0.1:${inbound}`, port: 8080, app: `127.0.0.1:${app}` }] },
+    });
+    await startProxy({
+      serviceAccount: 'cart',
+      svid: await svidOf(authority, 'cart'),
+      resources: [
+        service('web', 8080, 'http'),
+        endpointsOf('web', 8080, [{ port: inbound, identity: identityOf('web') }]),
+        service('reviews', 9080, 'tcp'),
+      ],
+      bootstrap: { outbound: { proxy: `127.0.0.1:${proxyPort}`, services: [] } },
+    });
+    const ask = (early: string) => {
+      const socket = connect(proxyPort, '127.0.0.1');
+      socket.write(
+        `${early}GET http://web.shop:8080/asked HTTP/1.1\r\nhost: web.shop:8080\r\nconnection: close\r\n\r\n`,
+      );
+      return readAll(socket);
+    };
+    expect(await ask('')).toMatch(/^HTTP\/1\.1 200 /);
+    expect(heard.splice(0)).toEqual(['/asked']);
+    const answer = await ask(`${line} HTTP/1.1\r\nhost: a\r\n\r\n`);
+    expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+    expect(answer.split('HTTP/1.1 ')).toHaveLength(2);
+    expect(heard).toEqual([]);
   });
 
   it('are refused when no rule allows the caller', async () => {
@@ -190,6 +239,35 @@ describe('an inbound port', () => {
   it('refuses plain text in strict mode', async () => {
     const { inbound } = await startInbound();
     await expect(send(inbound)).rejects.toThrow();
+  });
+
+  it('resumes no session: each connection shows its certificate', async () => {
+    const { authority, inbound } = await startInbound();
+    const { key, certChainPem: cert } = await svidOf(authority, 'web');
+    const shake = async (session?: Buffer) => {
+      const socket = connectTls({
+        ...{ host: '127.0.0.1', port: inbound, ca: authority.bundlePem, key, cert, session, ALPNProtocols: ['h2'] },
+        checkServerIdentity: () => undefined,
+      });
+      const sessions: Buffer[] = [];
+      socket.on('session', (each: Buffer) => sessions.push(each)).on('error', () => {});
+      // An answer comes after all that belongs to the handshake.
+      let reused = false;
+      socket.once('secureConnect', () => {
+        reused = socket.isSessionReused();
+        socket.write(Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), ping]));
+      });
+      let answer = Buffer.alloc(0);
+      for await (const chunk of socket) {
+        answer = Buffer.concat([answer, chunk as Buffer]);
+        if (answer.includes('echo me!')) break;
+      }
+      return { sessions, reused, served: answer.includes('echo me!') };
+    };
+    // OpenSSL hands out sessions of TLS 1.3 even so; what counts is that nobody gets in by one.
+    const { sessions, ...first } = await shake();
+    expect(first).toEqual({ reused: false, served: true });
+    for (const session of sessions) expect(await shake(session)).toMatchObject({ reused: false, served: true });
   });
 
   it('accepts plain text in permissive mode, as a caller without identity', async () => {

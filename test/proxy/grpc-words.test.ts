@@ -110,6 +110,13 @@ describe('the status of a call', () => {
     expect(statusOfTrailers(fields, httpStatus)).toBe(expected);
   });
 
+  test.each(['', ' 5', '+5', '-1', '0x5', '5e0', '005', '17', '99999999999', 'NOT_FOUND', 'length', '__proto__'])(
+    'that says %j says nothing that is known',
+    (status) => {
+      expect(statusOfTrailers(['grpc-status', status], 200)).toBe('UNKNOWN');
+    },
+  );
+
   test('is told with any message in printable ASCII that decodes to it', () => {
     expect(statusFields('NOT_FOUND', '100 % "ä"\n')).toEqual([
       ...['grpc-status', '5', 'grpc-message', '100 %25 "%C3%A4"%0A'],

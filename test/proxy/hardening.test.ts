@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { brokenBodies, chunkedHead, refused, smuggled } from '../net/http1/malformed.ts';
 import {
   code,
+  flag,
   frame,
   type as frameType,
   openRequest,
@@ -182,6 +183,26 @@ describe('requests of HTTP/2 that become HTTP/1.1', () => {
       expect(app.heard.map(({ line }) => line)).toEqual(['GET /x/good']);
     },
   );
+
+  it.each([
+    ['an index that is none', Buffer.from([0xff, 0xff, 0x7f])],
+    ['an integer without end', Buffer.alloc(200, 0xff)],
+    ['a text longer than its block', Buffer.from([0x40, 0x7f, 0xff, 0xff, 0x03])],
+    ['a Huffman code that is none', Buffer.from([0x40, 0x84, 0xff, 0xff, 0xff, 0xff])],
+    ['a table larger than agreed', Buffer.from([0x3f, 0xe1, 0xff, 0x03])],
+    ['nothing but an update of the table', Buffer.from([0x20])],
+    ['bytes of chance', Buffer.from('00ff7fbe40048100ffeeddccbbaa99887766554433221100', 'hex')],
+  ])('malformed HPACK, by mutual TLS: %s ends its connection alone (CVE-2025-59465)', async (_title, bytes) => {
+    const other = await RawPeer.connect(mesh.ports.inbound);
+    const peer = await RawPeer.connect(mesh.ports.inbound);
+    peer.send(frame(frameType.headers, flag.endHeaders | flag.endStream, 1, bytes));
+    if (bytes.length > 1) expect(await peer.goAwayCode()).toBe(code.compression);
+    else expect(await peer.resetCode(1)).toBe(code.protocol);
+    other.send(requestFrame(1, fieldsWith(':path', '/good')));
+    await other.receive(frameType.headers, 1);
+    expect(app.heard.map(({ line }) => line)).toEqual(['GET /good']);
+    expect(other.find(frameType.goAway)).toBeUndefined();
+  });
 
   it('prototype pollution: a header __proto__ is a header', async () => {
     const peer = await RawPeer.connect(mesh.ports.inbound);

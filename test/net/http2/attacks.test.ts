@@ -247,6 +247,50 @@ describe('what a request may cost is bounded', () => {
     expect(server.requests).toHaveLength(1);
   });
 
+  const crumbs = (count: number, value: string) => Array.from({ length: count }, () => ['cookie', value]).flat();
+  test.each([
+    ['too many', 431, block(...requestFields, ...crumbs(60, ''))],
+    ['too long together', 431, block(...requestFields, ...crumbs(9, 'x'.repeat(1000)))],
+    [
+      // A byte each, once the first is in the table.
+      'indexed',
+      431,
+      Buffer.concat([
+        block(...requestFields),
+        Buffer.from([0x60, 0x7f, 0xed, 1]),
+        Buffer.alloc(364, 'a'),
+        Buffer.alloc(40, 0xbe),
+      ]),
+    ],
+    ['within the limits', 200, block(...requestFields, ...crumbs(40, 'a=1'))],
+  ])('crumbs of cookies count as fields and bytes before they become one: %s', async (_title, status, bytes) => {
+    const server = await serve((request) => request.answer(200), options({ maxHeaders: 50, maxHeadBytes: 8192 }));
+    const peer = await RawPeer.connect(server.port);
+    peer.send(frame(type.headers, flag.endHeaders | flag.endStream, 1, bytes));
+    const answer = await peer.receive(type.headers, 1);
+    if (status === 431) expect(answer.payload.toString('latin1')).toContain('431');
+    const whole = ['cookie', Array(40).fill('a=1').join('; ')];
+    expect(server.requests.map(({ head }) => head.headers)).toEqual(status === 431 ? [] : [whole]);
+  });
+
+  test('streams with much to send take turns', async () => {
+    const server = await serve((request) => request.answer(200, 'x'.repeat(500_000)));
+    const peer = await RawPeer.connect(server.port);
+    peer.send(frame(type.settings, 0, 0, Buffer.concat([Buffer.from([0, 4]), uint32(1_000_000)])));
+    peer.send(request(1), request(3));
+    await peer.receive(type.headers, 3);
+    peer.send(frame(type.window, 0, 0, uint32(1_000_000)));
+    const sent = () => peer.frames.filter((each) => each.type === type.data);
+    await until(() => sent().length > 0 && sent().reduce((sum, { payload }) => sum + payload.length, 0) === 1_000_000);
+    const lead = { most: 0, now: 0 };
+    // The first had the window of the connection to itself.
+    for (const { streamId, payload } of sent()) {
+      lead.now += streamId === 1 ? payload.length : -payload.length;
+      lead.most = Math.max(lead.most, lead.now);
+    }
+    expect(lead.most).toBeLessThanOrEqual(65_535 + 2 * 32_768);
+  });
+
   test('streams beyond the limit are refused', async () => {
     const server = await serve(() => {}, options({ maxConcurrentStreams: 2 }));
     const peer = await RawPeer.connect(server.port);
