@@ -1,14 +1,29 @@
-import type { EdgeStats, ServiceStats } from '../controller/index.ts';
+import type { EdgeStats, PolicyStats, ServiceStats } from '../controller/index.ts';
 import { formatTable } from './output.ts';
 
 type Traffic = Pick<ServiceStats, 'rps' | 'success' | 'p50' | 'p99' | 'mtls'>;
 
 export const trafficTitles = ['RPS', 'SUCCESS', 'P50', 'P99', 'MTLS'] as const;
 
-/** Services and their versions with how requests to them go. */
-export function formatServiceStats(stats: readonly ServiceStats[]): string {
-  const rows = stats.map((row) => [row.service, row.version || '-', ...trafficCells(row)]);
-  return formatTable(['SERVICE', 'VERSION', ...trafficTitles], rows);
+interface Stats extends PolicyStats {
+  readonly services: readonly ServiceStats[];
+}
+
+/** Services and their versions with how requests to them go; below, what policies keep from them, where they do. */
+export function formatStats({ services, circuitBreakers, ejections }: Stats): string {
+  const rows = services.map((row) => [row.service, row.version || '-', ...trafficCells(row)]);
+  const tables = [formatTable(['SERVICE', 'VERSION', ...trafficTitles], rows)];
+  if (circuitBreakers.length > 0) {
+    const breakers = circuitBreakers.map(({ policy, limit, open, proxies, refused }) => {
+      return [policy, limit, open.join(', ') || '-', `${proxies}`, perSecond(refused)];
+    });
+    tables.push(formatTable(['CIRCUIT BREAKER', 'LIMIT', 'OPEN FOR', 'AT PROXIES', 'REFUSED'], breakers));
+  }
+  if (ejections.length > 0) {
+    const ejected = ejections.map((row) => [`${row.service}:${row.port}`, `${row.ejected}`, `${row.proxies}`]);
+    tables.push(formatTable(['EJECTED OF', 'ENDPOINTS', 'AT PROXIES'], ejected));
+  }
+  return tables.join('\n\n');
 }
 
 /** What circuit breakers, limits of time and outlier detection do has columns where they do something. */

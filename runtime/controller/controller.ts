@@ -141,6 +141,7 @@ async function start(options: ControllerOptions, opened: (() => unknown)[]): Pro
     services: () => viewServices(mesh.resources),
     stats: () => traffic.services(),
     edges: () => traffic.edges(),
+    policies: () => traffic.policies(),
     findings,
     statuses: () => mesh.statuses,
   };

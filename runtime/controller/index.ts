@@ -8,4 +8,5 @@ export {
   type KubernetesControllerOptions,
   startKubernetesController,
 } from './kubernetes/kubernetes-controller.ts';
+export type { PolicyStats } from './telemetry/policy-stats.ts';
 export type { EdgeStats, ServiceStats } from './telemetry/traffic.ts';

@@ -1,4 +1,4 @@
-import type { EdgeStats, ProxyView, ServiceStats, ServiceView } from '../controller/index.ts';
+import type { EdgeStats, PolicyStats, ProxyView, ServiceStats, ServiceView } from '../controller/index.ts';
 import { type Finding, FindingsError, finding } from '../model/index.ts';
 
 /** What the controller's API answers, by path below `/api/v1/`. */
@@ -7,6 +7,7 @@ interface Answers {
   readonly services: readonly ServiceView[];
   readonly stats: readonly ServiceStats[];
   readonly edges: readonly EdgeStats[];
+  readonly policies: PolicyStats;
   readonly findings: readonly Finding[];
 }
 

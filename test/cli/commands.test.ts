@@ -118,6 +118,7 @@ describe('stat and edges', () => {
       { service: 'shop/reviews', version: 'v1', rps: 12.34, success: 0.99999, p50: 1.26, p99: 125.4, mtls: 1 },
       { service: 'shop/web', version: '', rps: 0 },
     ],
+    '/api/v1/policies': { circuitBreakers: [], ejections: [] },
     '/api/v1/edges': [
       { source: 'shop/web', service: 'shop/reviews', target: 'shop/reviews-v1', protocol: 'http', rps: 3, mtls: 0.5 },
     ],
@@ -140,6 +141,32 @@ describe('stat and edges', () => {
       'SERVICE       VERSION   RPS  SUCCESS     P50     P99  MTLS',
       'shop/reviews  v1       12.3   99.99%  1.3 ms  125 ms  100%',
       'shop/web      -         0.0        -       -       -     -',
+      '',
+    ]);
+  });
+
+  it('show which circuit breakers are open, and who is ejected, where that is so', async () => {
+    const former = answers['/api/v1/policies'];
+    const policy = 'CircuitBreakerPolicy shop/limits';
+    answers['/api/v1/policies'] = {
+      circuitBreakers: [
+        { policy, limit: 'pending', open: [], proxies: 0, refused: 0.5 },
+        { policy, limit: 'requests', open: ['shop/reviews:9080', 'shop/web:8080'], proxies: 2, refused: 12.25 },
+      ],
+      ejections: [{ service: 'shop/reviews-v1', port: 9080, ejected: 2, proxies: 1 }],
+    };
+    await using api = await controller();
+    const { stdout } = await meshwright(['stat', '--admin', api.admin]);
+    answers['/api/v1/policies'] = former;
+    expect(stdout.split('\n').slice(2)).toEqual([
+      'shop/web      -         0.0        -       -       -     -',
+      '',
+      'CIRCUIT BREAKER                   LIMIT     OPEN FOR                          AT PROXIES  REFUSED',
+      'CircuitBreakerPolicy shop/limits  pending   -                                          0  0.5/s',
+      'CircuitBreakerPolicy shop/limits  requests  shop/reviews:9080, shop/web:8080           2  12.3/s',
+      '',
+      'EJECTED OF            ENDPOINTS  AT PROXIES',
+      'shop/reviews-v1:9080          2           1',
       '',
     ]);
   });
@@ -173,10 +200,10 @@ describe('stat and edges', () => {
     expect(stdout).toMatch(/^shop\/web +shop\/reviews +- .* 0\.5\/s$/m);
   });
 
-  it('print data as it came with -o json', async () => {
+  it('print all there is with -o json', async () => {
     await using api = await controller();
     const { stdout } = await meshwright(['stat', '--admin', api.admin, '-o', 'json']);
-    expect(JSON.parse(stdout)).toEqual(answers['/api/v1/stats']);
+    expect(JSON.parse(stdout)).toEqual({ services: answers['/api/v1/stats'], circuitBreakers: [], ejections: [] });
   });
 
   it('say that no mesh runs where none does', async () => {

@@ -313,6 +313,7 @@ describe('the API', () => {
     }, 10_000);
     expect(stats).toMatchObject({ service: 'shop/web', version: 'v1', success: 1, mtls: 1 });
     expect(await ask(controller, '/api/v1/edges')).toStrictEqual([]);
+    expect(await ask(controller, '/api/v1/policies')).toStrictEqual({ circuitBreakers: [], ejections: [] });
   }, 15_000);
 
   it('answers only this machine, only GET, only what there is, and survives odd requests', async () => {

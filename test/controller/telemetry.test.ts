@@ -163,6 +163,58 @@ describe('Traffic', () => {
     expect(Object.keys(traffic.edges()[0])).toEqual(Object.keys(traffic.edges()[1]));
   });
 
+  it('tells which circuit breakers are open or refused something, and which endpoints are ejected, at how many proxies', () => {
+    const traffic = new Traffic();
+    const limits = 'CircuitBreakerPolicy shop/limits';
+    const sidecar = () => {
+      const metrics = new ProxyMetrics();
+      return {
+        open: (target: string, limit: string, open: number) => {
+          metrics.breakerOpen.with(target, limits, limit).value = open;
+        },
+        refuse: (count: number) =>
+          metrics.breakerRefusals.with('shop/web', 'shop/web', 'shop/web', limits, 'pending').add(count),
+        eject: (count: number) => {
+          metrics.ejected.with('shop/web', 'shop/reviews-v1', '9080').value = count;
+        },
+        expose: () => metrics.registry.expose(),
+      };
+    };
+    const sidecars = { one: sidecar(), two: sidecar() };
+    const record = (at: number) => {
+      for (const [name, each] of Object.entries(sidecars)) traffic.record(name, each.expose(), at);
+    };
+    const { one, two } = sidecars;
+    one.open('shop/reviews:9080', 'requests', 0);
+    one.eject(0);
+    one.refuse(100);
+    record(0);
+    expect(traffic.policies()).toEqual({ circuitBreakers: [], ejections: [] });
+    // Of a proxy with workers, the values of all are added.
+    one.open('shop/reviews:9080', 'requests', 2);
+    one.open('HTTPRoute shop/all', 'requests', 1);
+    one.eject(1);
+    two.open('shop/reviews:9080', 'requests', 1);
+    two.eject(3);
+    one.refuse(6);
+    record(2000);
+    expect(traffic.policies()).toEqual({
+      circuitBreakers: [
+        { policy: limits, limit: 'pending', open: [], proxies: 0, refused: 3 },
+        {
+          policy: limits,
+          limit: 'requests',
+          open: ['HTTPRoute shop/all', 'shop/reviews:9080'],
+          proxies: 2,
+          refused: 0,
+        },
+      ],
+      ejections: [{ service: 'shop/reviews-v1', port: 9080, ejected: 3, proxies: 2 }],
+    });
+    traffic.retain(new Set(['one']));
+    expect(traffic.policies().ejections).toMatchObject([{ ejected: 1, proxies: 1 }]);
+  });
+
   it('counts from zero where a proxy began anew, and says nothing of shares without requests', () => {
     const traffic = new Traffic();
     const old = proxy();

@@ -17,6 +17,7 @@ import {
   endpointsOf,
   forwardTo,
   freePort,
+  policiesShown,
   type Reply,
   type RunningProxy,
   readUntil,
@@ -111,8 +112,13 @@ describe('a circuit breaker', () => {
         'meshwright_circuit_breaker_open{target="shop/reviews:9080",policy="CircuitBreakerPolicy shop/limits",limit="requests"} 1',
       ]),
     );
+    const policy = 'CircuitBreakerPolicy shop/limits';
+    expect(policiesShown(client).circuitBreakers).toEqual([
+      { policy, limit: 'requests', open: ['shop/reviews:9080'], proxies: 1, refused: 0 },
+    ]);
     release();
     await eventually(() => inUse(client)['shop/reviews:9080 requests'] === 1);
+    expect(policiesShown(client).circuitBreakers).toEqual([]);
     const another = send(outbound);
     await eventually(() => held.length === 2);
     release();

@@ -5,6 +5,8 @@ import {
   type ServerResponse,
 } from 'node:http';
 import { connect, createServer as createTcpServer, type Server, type Socket } from 'node:net';
+import type { PolicyStats } from '../../runtime/controller/index.ts';
+import { Traffic } from '../../runtime/controller/telemetry/traffic.ts';
 import { CertificateAuthority, createAuthoritySvidSource } from '../../runtime/identity/authority.ts';
 import type { Svid } from '../../runtime/identity/index.ts';
 import {
@@ -369,4 +371,11 @@ export function send(
     request.on('error', reject);
     request.end(body);
   });
+}
+
+/** What `stat` tells of policies, where this is the only proxy. */
+export function policiesShown({ metrics }: RunningProxy): PolicyStats {
+  const traffic = new Traffic();
+  traffic.record('one', metrics.registry.expose(), 0);
+  return traffic.policies();
 }

@@ -18,6 +18,7 @@ import {
   forwardTo,
   freePort,
   identityOf,
+  policiesShown,
   send,
   service,
   startApp,
@@ -130,6 +131,7 @@ describe('an endpoint that fails', () => {
     expect(exposed).toContain(
       'meshwright_endpoint_ejections_total{service="shop/reviews",policy="OutlierDetectionPolicy shop/outliers",reason="consecutive-gateway-errors"} 1',
     );
+    expect(policiesShown(client).ejections).toEqual([{ service: 'shop/reviews', port: 9080, ejected: 1, proxies: 1 }]);
 
     // It is still as bad when its time is over, so it is out again, for twice as long.
     await eventually(async () => {
@@ -147,6 +149,7 @@ describe('an endpoint that fails', () => {
     await send(outbound);
     expect(reached()).toBe(before + 3);
     expect(client.metrics.registry.expose()).toContain('service="shop/reviews",port="9080"} 0');
+    expect(policiesShown(client).ejections).toEqual([]);
   });
 
   it('is tried by the next request where a circuit breaker refused the one that was to try it', async () => {

@@ -1,6 +1,7 @@
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { Finding } from '../../model/index.ts';
 import type { ObjectStatus } from '../../translate/index.ts';
+import type { PolicyStats } from '../telemetry/policy-stats.ts';
 import type { EdgeStats, ServiceStats } from '../telemetry/traffic.ts';
 import type { ProxyView, ServiceView } from './views.ts';
 
@@ -10,6 +11,7 @@ export interface ApiSources {
   readonly services: () => readonly ServiceView[];
   readonly stats: () => readonly ServiceStats[];
   readonly edges: () => readonly EdgeStats[];
+  readonly policies: () => PolicyStats;
   readonly findings: () => readonly Finding[];
   readonly statuses: () => readonly ObjectStatus[];
 }

@@ -10,12 +10,13 @@ export interface Strain {
   readonly ejected?: number;
 }
 
-const refusals = 'meshwright_circuit_breaker_refused_total';
+export const openBreakers = 'meshwright_circuit_breaker_open';
+export const refusals = 'meshwright_circuit_breaker_refused_total';
+export const ejections = 'meshwright_ejected_endpoints';
 const timeouts = 'meshwright_timeouts_total';
-const ejections = 'meshwright_ejected_endpoints';
 
-/** The metrics that it is read from. */
-export const strainMetrics: ReadonlySet<string> = new Set([refusals, timeouts, ejections]);
+/** The metrics that tell of it. */
+export const strainMetrics: ReadonlySet<string> = new Set([openBreakers, refusals, timeouts, ejections]);
 
 /** What one proxy exposed of {@link strainMetrics} at first and at last, and how many seconds lie between. */
 export interface StrainWindow {
@@ -24,28 +25,33 @@ export interface StrainWindow {
   readonly seconds: number;
 }
 
+type Labels = ReadonlyMap<string, string>;
+
 /** Looks up the strain on a target of a source, among several proxies. */
 export function strainOn(windows: readonly StrainWindow[], source: string, target: string): Strain {
-  const rate = (name: string) => windows.reduce((sum, window) => sum + rateIn(window, name, source, target), 0);
+  const isOf = (label: string) => (labels: Labels) => labels.get('source') === source && labels.get(label) === target;
+  const rate = (name: string) => windows.reduce((sum, window) => sum + rateOf(window, name, isOf('target')), 0);
   const refused = rate(refusals);
   const timedOut = rate(timeouts);
-  const ejected = Math.max(0, ...windows.map(({ last }) => total(last, ejections, source, 'service', target)));
+  const ejected = Math.max(0, ...windows.map(({ last }) => total(last, ejections, isOf('service'))));
   return { ...(refused > 0 && { refused }), ...(timedOut > 0 && { timedOut }), ...(ejected > 0 && { ejected }) };
 }
 
-/** How much a counter rose in a second. */
-function rateIn({ first, last, seconds }: StrainWindow, name: string, source: string, target: string): number {
+/** How much a counter rose in a second, in the series that are wanted. */
+export function rateOf(
+  { first, last, seconds }: StrainWindow,
+  name: string,
+  wanted: (labels: Labels) => boolean,
+): number {
   if (seconds <= 0) return 0;
-  const before = total(first, name, source, 'target', target);
-  const after = total(last, name, source, 'target', target);
+  const before = total(first, name, wanted);
+  const after = total(last, name, wanted);
   // A proxy that began anew counts from zero.
   return (after >= before ? after - before : after) / seconds;
 }
 
-function total(samples: readonly Sample[], name: string, source: string, label: string, target: string): number {
+function total(samples: readonly Sample[], name: string, wanted: (labels: Labels) => boolean): number {
   let sum = 0;
-  for (const { name: metric, labels, value } of samples) {
-    if (metric === name && labels.get('source') === source && labels.get(label) === target) sum += value;
-  }
+  for (const { name: metric, labels, value } of samples) if (metric === name && wanted(labels)) sum += value;
   return sum;
 }

@@ -8,6 +8,7 @@ import {
   sinceThen,
   sumBuckets,
 } from './histograms.ts';
+import { type PolicyStats, policyStats } from './policy-stats.ts';
 import { parsePrometheusText, type Sample } from './prometheus-text.ts';
 import { type Strain, strainMetrics, strainOn } from './strain.ts';
 
@@ -93,6 +94,10 @@ export class Traffic {
     const edges = [...http, ...this.#streams()];
     if (windows.length === 0) return edges;
     return edges.map((edge) => ({ ...edge, ...strainOn(windows, edge.source, edge.target) }));
+  }
+
+  policies(): PolicyStats {
+    return policyStats(this.#strain());
   }
 
   /** Of the proxies that have a policy to tell of: mostly of none. */
