@@ -2,7 +2,7 @@ import type { Sample } from './prometheus-text.ts';
 import { ejections, openBreakers, rateOf, refusals, type StrainWindow } from './strain.ts';
 
 /** A limit of a circuit breaker that is reached now, or that refused something in the last seconds. */
-export interface BreakerStats {
+interface BreakerStats {
   /** `CircuitBreakerPolicy shop/ratings-limits`. */
   readonly policy: string;
   /** `requests`, `pending` or `connections`. */
@@ -16,7 +16,7 @@ export interface BreakerStats {
 }
 
 /** Endpoints of one port that outlier detection has ejected now. */
-export interface EjectionStats {
+interface EjectionStats {
   readonly service: string;
   readonly port: number;
   /** The most that any one proxy has ejected. */
