@@ -1,6 +1,7 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -147,6 +148,19 @@ export class RunningShop {
       ...rest,
       path: `http://${authority}${path}`,
       headers: { host: authority, ...headers },
+    });
+  }
+
+  /** A stream of bytes as the application of a pod opens it: through its sidecar, by CONNECT. */
+  tunnel(pod: string, authority: string): Promise<Socket> {
+    const { host, port } = parseHostPort(this.#bootstrap(pod).outbound.proxy ?? '');
+    return new Promise((resolve, reject) => {
+      const request = httpRequest({ host, port, method: 'CONNECT', path: authority });
+      request.on('connect', ({ statusCode }, socket) => {
+        if (statusCode === 200) resolve(socket as Socket);
+        else reject(new Error(`CONNECT was answered ${statusCode}`));
+      });
+      request.on('error', reject).end();
     });
   }
 

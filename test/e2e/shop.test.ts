@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { afterAll, afterEach, beforeAll, describe, expect, it, test } from '@jest/globals';
 import { summarise } from '../../runtime/cli/decision-report.ts';
 import type { ServiceView } from '../../runtime/controller/index.ts';
@@ -158,11 +159,14 @@ describe('under steady load', () => {
 
   const versions = () => shop.call('web-0', 'reviews:9080', { path: '/reviews/none' });
   /** Rejects while the controller is away. */
-  const bothCatalogsReady = () =>
+  const bothReady = (service: string) =>
     eventually(async () => {
       const services = (await (await fetch(`${shop.admin}/api/v1/services`)).json()) as ServiceView[];
-      return services.find(({ name }) => name === 'shop/catalog')?.endpoints === 2;
+      return services.find(({ name }) => name === `shop/${service}`)?.endpoints === 2;
     }, 30_000);
+  const bothCatalogsReady = () => bothReady('catalog');
+  const running = async (part: string) =>
+    (await shop.family()).filter(({ command }) => command.includes(part)).map(({ pid }) => pid);
   const products = () => shop.call('web-0', 'catalog:9080', { path: '/products' });
 
   it('an edit of main.ts reaches the proxies in under a second and drops no request', async () => {
@@ -203,8 +207,6 @@ describe('under steady load', () => {
   }, 60_000);
 
   it('a rolling restart of sidecars, applications and the controller fails no request', async () => {
-    const running = async (part: string) =>
-      (await shop.family()).filter(({ command }) => command.includes(part)).map(({ pid }) => pid);
     load = new SteadyLoad(4, products);
     await load.more(50);
     for (const part of ['pods/catalog-', 'services/catalog.ts', 'main.ts controller']) {
@@ -222,6 +224,51 @@ describe('under steady load', () => {
     await load.stop();
     expect(load.failures).toEqual([]);
   }, 180_000);
+
+  it('a rolling restart of callers loses no order and takes none twice, and streams of others go on', async () => {
+    shop.edit((source) => source.replace("workload: program('web'),", "workload: { ...program('web'), replicas: 2 },"));
+    await bothReady('web');
+    const store = (await shop.tunnel('cart-0', 'cart-store:6380')).setEncoding('utf8');
+    expect(await once(store, 'data')).toEqual(['READY cart-store\n']);
+
+    load = new SteadyLoad(2, () => shop.fetch({ path: '/api/products' }));
+    const headers = { 'content-type': 'application/json', 'x-user': 'steady' };
+    const orders = new SteadyLoad(
+      2,
+      async (id) => {
+        // Below the rate limit of the cart.
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        return shop.fetch({ method: 'POST', path: '/api/cart', headers, body: JSON.stringify({ product: `p${id}` }) });
+      },
+      { expected: 201 },
+    );
+    await load.more(50);
+    for (const pid of await running('pods/web-')) {
+      process.kill(pid, 'SIGTERM');
+      await eventually(async () => !(await running('pods/web-')).includes(pid), 40_000);
+      await bothReady('web');
+      await load.more(100);
+    }
+    // Applications and sidecars both, as a rollout does it.
+    const before = await running('services/web.ts');
+    shop.edit((source) =>
+      source.replace("...program('web'), replicas: 2", "...program('web'), env: { ROLL: '1' }, replicas: 2"),
+    );
+    await eventually(async () => {
+      const now = await running('services/web.ts');
+      return now.length === 2 && !now.some((pid) => before.includes(pid));
+    }, 60_000);
+    await bothReady('web');
+    await load.more(100);
+    await Promise.all([load.stop(), orders.stop()]);
+    expect([load.failures, orders.failures]).toEqual([[], []]);
+    const { items } = JSON.parse((await shop.fetch({ path: '/api/cart', headers })).body);
+    expect(items.toSorted()).toEqual(Array.from({ length: orders.sent }, (_, id) => `p${id}`).toSorted());
+    expect(orders.sent).toBeGreaterThan(100);
+    store.write('GET nobody\n');
+    expect(await once(store, 'data')).toEqual(['NONE\n']);
+    store.destroy();
+  }, 240_000);
 
   it('a killed controller costs nothing, and comes back', async () => {
     load = new SteadyLoad(4, products);

@@ -32,13 +32,17 @@ export function endpointKey({ address, ports, identity, plainPorts }: Endpoint):
 
 /** Milliseconds after which an observation has lost two thirds of its weight. */
 const decay = 10_000;
+/** What a failure counts for at least, doubled with each that follows: others may take longer than this to succeed. */
 const failureLatency = 1000;
+const maxDoublings = 4;
 /** Expected of an endpoint that has not answered yet and is busy: it gets one request to begin with. */
 const unknownLatency = 1000;
 
 export function createState(endpoint: Endpoint, key: string, since: number, clock: Clock): EndpointState {
   let latency: number | undefined;
   let observed = clock.now();
+  /** Since the last success. */
+  let failures = 0;
 
   /** The average forgets, so that an endpoint that was slow once is tried again. */
   function weight(now: number) {
@@ -52,7 +56,8 @@ export function createState(endpoint: Endpoint, key: string, since: number, cloc
     active: 0,
     conduct: undefined,
     observe(sample, failed = false) {
-      const cost = failed ? Math.max(sample, failureLatency) : sample;
+      const cost = failed ? Math.max(sample, failureLatency * 2 ** Math.min(failures, maxDoublings)) : sample;
+      failures = failed ? failures + 1 : 0;
       const now = clock.now();
       const kept = weight(now);
       latency = latency === undefined ? cost : Math.max(cost, latency * kept + cost * (1 - kept));

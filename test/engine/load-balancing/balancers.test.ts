@@ -134,6 +134,26 @@ describe('peak EWMA', () => {
     expect(countPicks('peak-ewma', (fast, slow) => [fast.observe(5), slow.observe(50)])).toEqual([1000, 0]);
   });
 
+  test('is not attracted by failing fast either where the others are slow, and comes back after', () => {
+    const clock = createClock();
+    const balancer = balancerOf({ kind: 'peak-ewma' }, [1, 2], { clock });
+    let failing = true;
+    let failures = 0;
+    const ask = () => {
+      const state = balancer.pick()!;
+      const failed = failing && portOf(state) === 1;
+      if (failed) failures++;
+      state.observe(failed ? 1 : 5000, failed);
+      clock.advance(100);
+      return portOf(state);
+    };
+    for (let request = 0; request < 200; request++) ask();
+    expect(failures).toBeLessThan(20);
+    failing = false;
+    const after = Array.from({ length: 1000 }, ask);
+    expect(after.filter((port) => port === 1).length).toBeGreaterThan(300);
+  });
+
   test('is not attracted by failing fast', () => {
     expect(countPicks('peak-ewma', (good, bad) => [good.observe(50), bad.observe(1, true)])).toEqual([1000, 0]);
   });
