@@ -1,10 +1,10 @@
 import { afterEach, expect, test } from '@jest/globals';
 import { AuthorityKeeper } from '../../runtime/controller/authority/authority-keeper.ts';
 import type { Svid, SvidSource } from '../../runtime/identity/index.ts';
-import { formatSpiffeId, systemClock } from '../../runtime/model/index.ts';
+import { type AccessPolicy, formatSpiffeId, systemClock } from '../../runtime/model/index.ts';
 import { DiscoveryClient } from '../../runtime/xds/index.ts';
 import { SecretPlace } from '../controller/authority-stores.ts';
-import { closeAll, endpointsOf, freePort, send, service, startApp, startProxy } from '../proxy/mesh.ts';
+import { closeAll, endpointsOf, freePort, send, service, startApp, startProxy, startWiretap } from '../proxy/mesh.ts';
 import { eventually } from '../support/eventually.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { SteadyLoad } from '../support/steady-load.ts';
@@ -19,6 +19,11 @@ afterEach(async () => {
 
 /** Phases are this short because TLS goes by the machine's clock: nobody is further than that ahead of it. */
 const overlap = 2000;
+
+const onlyFrom = (name: string): AccessPolicy => ({
+  policy: { kind: 'AccessPolicy', namespace: 'shop', name: 'reviews-access' },
+  rules: [{ name: 'callers', action: 'allow', from: [{ kind: 'service-account', namespace: 'shop', name }], to: [] }],
+});
 
 /** A proxy's certificate and its configuration stream, on a clock of its own. */
 class Workload {
@@ -77,20 +82,26 @@ test('a root is changed under load, and nobody sees an error: neither calls, old
   const firstBundle = web.svid.bundlePem;
 
   const app = await startApp((_request, response) => response.end('reviews'));
-  const [inbound, outbound] = [await freePort(), await freePort()];
+  // Two ways in, so that callers can be led to one to which they have no connection.
+  const doors = [await freePort(), await freePort()];
+  const wires = [await startWiretap(doors[0]), await startWiretap(doors[1])];
+  const outbound = await freePort();
   const server = await startProxy({
     serviceAccount: 'reviews',
     svid: reviews.svid,
     ports: [{ port: 9080, protocol: 'http' }],
-    bootstrap: { trustDomain, inbound: [{ listen: `127.0.0.1:${inbound}`, port: 9080, app: `127.0.0.1:${app}` }] },
+    access: [onlyFrom('web')],
+    bootstrap: {
+      trustDomain,
+      inbound: doors.map((door) => ({ listen: `127.0.0.1:${door}`, port: 9080, app: `127.0.0.1:${app}` })),
+    },
   });
+  const through = (port: number) =>
+    endpointsOf('reviews', 9080, [{ port, identity: formatSpiffeId(workload('reviews')) }]);
   const client = await startProxy({
     serviceAccount: 'web',
     svid: web.svid,
-    resources: [
-      service('reviews', 9080, 'http'),
-      endpointsOf('reviews', 9080, [{ port: inbound, identity: formatSpiffeId(workload('reviews')) }]),
-    ],
+    resources: [service('reviews', 9080, 'http'), through(wires[0].port)],
     bootstrap: {
       trustDomain,
       outbound: { services: [{ listen: `127.0.0.1:${outbound}`, service: 'shop/reviews', port: 9080 }] },
@@ -103,8 +114,14 @@ test('a root is changed under load, and nobody sees an error: neither calls, old
     const { status, body } = await send(outbound);
     return { status, body: body.toString() };
   });
-  /** A new connection each way, with the certificates of this moment. */
+  /** New connections each way, with the certificates of this moment: of the load, too. */
   const meetBothWays = async () => {
+    wires.reverse();
+    const [next, last] = wires;
+    expect(next.open).toBe(0);
+    client.proxy.apply([through(next.port)], 'endpoints', []);
+    await load.more(20);
+    await eventually(() => next.open > 0 && last.open === 0);
     expect(await meet(web.svid, reviews.svid, trustDomain)).toBe(formatSpiffeId(workload('web')));
     expect(await meet(reviews.svid, web.svid, trustDomain)).toBe(formatSpiffeId(workload('reviews')));
   };
