@@ -22,7 +22,7 @@ export interface PortOptions {
 /** A port of a service with the protocol it speaks, which is stated and never guessed. */
 export class Port<P extends Protocol = Protocol> {
   /**
-   * HTTP/1.1. Between proxies it travels as HTTP/2.
+   * The program speaks HTTP/1.1. Its callers may speak HTTP/2 as well, and between proxies it travels so.
    *
    * @param port - the number callers use
    * @example { http: Port.http(80, { containerPort: 8080 }) }
@@ -31,7 +31,7 @@ export class Port<P extends Protocol = Protocol> {
     return new Port('http', port, options);
   }
 
-  /** HTTP/2 without TLS (prior knowledge). */
+  /** The program speaks HTTP/2 without TLS (prior knowledge). Its callers may speak HTTP/1.1 as well. */
   static http2(port: number, options?: PortOptions): Port<'http2'> {
     return new Port('http2', port, options);
   }

@@ -1,5 +1,5 @@
 import type { Trust } from '../engine/index.ts';
-import type { Accepted, Http1ServerHandler, RequestHead, RequestReceiver, ServerStream } from '../net/index.ts';
+import type { Accepted, RequestHead, RequestReceiver, ServerStream } from '../net/index.ts';
 import { Forwarder, type ForwarderParts } from './forwarder.ts';
 import { answerLocally } from './local-answer.ts';
 import type { MeshView } from './mesh-view.ts';
@@ -39,13 +39,12 @@ export class GatewayListener {
     this.#forwarder.forward({ service: configured.gateway, connections, caller: connection.remoteAddress }, accepted);
   }
 
-  /** Clients speak HTTP/1.1, or HTTP/2 from their first byte on. */
   #acceptHttp(accepted: Accepted, proxied: boolean): void {
     const { servers, view } = this.#parts;
     const { remoteAddress } = accepted.connection;
     let strangers: Strangers | undefined;
     let trust: Trust;
-    const handler: Http1ServerHandler = {
+    servers.serveHttp(accepted, {
       onRequest: (head, stream, end) => {
         if (strangers !== view.strangers) {
           strangers = view.strangers;
@@ -53,12 +52,7 @@ export class GatewayListener {
         }
         return this.#handle(head, stream, end, remoteAddress, trust);
       },
-      onHttp2(connection, bytes) {
-        servers.upgradeToHttp(connection, 'http2', handler);
-        connection.handler.onData(bytes);
-      },
-    };
-    servers.serveHttp(accepted, 'http1', handler);
+    });
   }
 
   #handle(head: RequestHead, stream: ServerStream, end: boolean, remoteAddress: string, trust: Trust): RequestReceiver {

@@ -52,6 +52,8 @@ const maxCallers = 1000;
 interface Caller {
   /** As its certificate proved; absent on plain text. */
   readonly id: SpiffeId | undefined;
+  /** It is a proxy that sends requests, by HTTP/2; not one that passes on the bytes of its application. */
+  readonly isPeer: boolean;
   /** For the access log. */
   readonly source: string;
   /** What the application is told of the certificate. */
@@ -71,11 +73,10 @@ class InboundPlan implements ExchangePlan {
   readonly #series: DurationSeries;
   readonly #upstream: Upstream;
 
-  constructor(service: string, mtls: boolean, budget: RetryAllowance, series: DurationSeries, upstream: Upstream) {
+  constructor(service: string, caller: Caller, budget: RetryAllowance, series: DurationSeries, upstream: Upstream) {
     this.service = service;
-    this.mtls = mtls;
-    // Only peers have an identity, and they speak HTTP/2.
-    this.callerCanRetry = mtls;
+    this.mtls = caller.id !== undefined;
+    this.callerCanRetry = caller.isPeer;
     this.budget = budget;
     this.#series = series;
     this.#upstream = upstream;
@@ -109,16 +110,13 @@ export class Inbound {
   accept(accepted: Accepted): void {
     const { view, servers, port } = this.#parts;
     const inbound = view.inbound(port);
-    const { peerIdentity, remoteAddress } = accepted.connection;
+    const { peerIdentity } = accepted.connection;
     const caller = peerIdentity === undefined ? undefined : parseSpiffeId(peerIdentity);
     if (!inbound) turnAway(accepted, 'there are no rules yet');
     else if (inbound.protocol === 'tcp') this.#acceptTcp(accepted, inbound, caller);
-    else {
-      // Peers that know of requests say by ALPN that they speak HTTP/2, whatever the application does. Others bring
-      // the bytes of their own application, as their Service does not say what the port speaks.
-      const version = accepted.protocol === 'h2' || inbound.protocol !== 'http' ? 'http2' : 'http1';
-      servers.serveHttp(accepted, version, this.#handlerFor(caller, remoteAddress, inbound.proxyProtocol));
-    }
+    // Peers that know of requests say by ALPN that they speak HTTP/2, whatever the application does. Others bring the
+    // bytes of their own application, as their Service does not say what the port speaks.
+    else servers.serveHttp(accepted, this.#handlerFor(caller, accepted, inbound.proxyProtocol));
   }
 
   #acceptTcp(accepted: Accepted, inbound: CompiledInbound, caller: SpiffeId | undefined): void {
@@ -146,20 +144,22 @@ export class Inbound {
   }
 
   /** Who calls is the same for all requests of a connection, and so is their plan while the workload is. */
-  #handlerFor(id: SpiffeId | undefined, remoteAddress: string, proxied: boolean): ServerHandler {
+  #handlerFor(id: SpiffeId | undefined, { connection, protocol }: Accepted, proxied: boolean): ServerHandler {
     const name = id && formatSpiffeId(id);
     const { view } = this.#parts;
-    const common = { id, source: name ?? remoteAddress, certificate: name && `URI=${name}` };
+    const { remoteAddress } = connection;
+    const isPeer = protocol === 'h2';
+    const common = { id, isPeer, source: name ?? remoteAddress, certificate: name && `URI=${name}` };
     const trusts = () => id === undefined && view.strangers.trusts(remoteAddress, proxied);
     let caller: Caller = { ...common, trusted: trusts() };
     let workload = view.workload;
-    let plan = this.#plan(id);
+    let plan = this.#plan(caller);
     return {
       onRequest: (head: RequestHead, stream: ServerStream, end: boolean): RequestReceiver => {
         if (workload !== view.workload) {
           workload = view.workload;
           caller = { ...common, trusted: trusts() };
-          plan = this.#plan(id);
+          plan = this.#plan(caller);
         }
         return this.#handle(caller, plan, head, stream, end);
       },
@@ -197,18 +197,18 @@ export class Inbound {
     return new Exchange(context, plan, stream, head, end, source, undefined, change).start();
   }
 
-  #plan(caller: SpiffeId | undefined): InboundPlan {
+  #plan(caller: Caller): InboundPlan {
     const { context, view, port } = this.#parts;
-    const source = sourceLabel(caller);
+    const source = sourceLabel(caller.id);
     const protocol = view.inbound(port)?.protocol ?? 'http';
-    const key = `${source} ${this.#service} ${view.workload?.version ?? ''} ${protocol}`;
+    const key = `${source} ${caller.isPeer} ${this.#service} ${view.workload?.version ?? ''} ${protocol}`;
     let plan = this.#plans.get(key);
     if (!plan) {
       if (this.#plans.size >= maxCallers) this.#plans.clear();
-      const labels = [this.#service, view.workload?.version ?? '', source, String(caller !== undefined)];
+      const labels = [this.#service, view.workload?.version ?? '', source, String(caller.id !== undefined)];
       const { serverDuration, serverCallDuration } = context.metrics;
       const series = new DurationSeries(serverDuration, labels, serverCallDuration);
-      plan = new InboundPlan(this.#service, caller !== undefined, this.#budget, series, this.#applicationBy(protocol));
+      plan = new InboundPlan(this.#service, caller, this.#budget, series, this.#applicationBy(protocol));
       this.#plans.set(key, plan);
     }
     return plan;

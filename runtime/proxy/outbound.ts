@@ -40,11 +40,8 @@ export class Outbound {
       this.#parts.servers.keep(accepted);
       this.#forwarder.forward(compiled, accepted);
     } else {
-      this.#parts.servers.serveHttp(
-        accepted,
-        httpVersion(compiled),
-        this.#handlerFor(() => this.#parts.view.port(service, port)),
-      );
+      const handler = this.#handlerFor(() => this.#parts.view.port(service, port));
+      this.#parts.servers.serveHttp(accepted, handler);
     }
   }
 
@@ -52,7 +49,7 @@ export class Outbound {
   acceptProxy(accepted: Accepted): void {
     const { view } = this.#parts;
     const handler = this.#handlerFor((head) => view.findPort(hostOf(head.authority), portOf(head.authority)));
-    this.#parts.servers.serveHttp(accepted, 'http1', {
+    this.#parts.servers.serveHttp(accepted, {
       ...handler,
       onConnect: (authority: string, connection: Connection, rest: Buffer, refuse: (status: number) => void) =>
         this.#connect(authority, connection, rest, refuse),
@@ -77,10 +74,10 @@ export class Outbound {
       return;
     }
     connection.write(established);
+    const { service, port } = compiled;
     servers.upgradeToHttp(
       connection,
-      httpVersion(compiled),
-      this.#handlerFor(() => view.port(compiled.service, compiled.port)),
+      this.#handlerFor(() => view.port(service, port)),
     );
     if (rest.length > 0) connection.handler.onData(rest);
   }
@@ -101,11 +98,6 @@ export class Outbound {
       },
     };
   }
-}
-
-/** What an application speaks to a port, as it declared. */
-export function httpVersion({ protocol }: CompiledPort): 'http1' | 'http2' {
-  return protocol === 'http' ? 'http1' : 'http2';
 }
 
 function unknownDestination(authority: string, workload: QualifiedName) {

@@ -1,4 +1,11 @@
-import type { Accepted, Connection, Listener, ServerConnection, ServerHandler } from '../net/index.ts';
+import type {
+  Accepted,
+  Connection,
+  Http1ServerHandler,
+  Listener,
+  ServerConnection,
+  ServerHandler,
+} from '../net/index.ts';
 import { createHttp1Server, createHttp2Server } from '../net/index.ts';
 import type { ProxyContext } from './exchange-plan.ts';
 import type { Overload } from './overload.ts';
@@ -32,14 +39,17 @@ export class Servers {
     for (const listener of this.#listeners) listener.setMaxConnections(count);
   }
 
-  /** Speaks HTTP with a connection from now on. */
-  serveHttp(accepted: Accepted, version: 'http1' | 'http2', handler: ServerHandler): void {
-    this.#track(accepted, this.#speak(accepted.connection, version, handler));
+  /** Speaks HTTP with a connection from now on: HTTP/2 where that was agreed upon, else what its first bytes are. */
+  serveHttp(accepted: Accepted, handler: ServerHandler): void {
+    const { connection, protocol } = accepted;
+    const admitting = this.#admitting(handler);
+    const server = protocol === 'h2' ? this.#http2(connection, admitting) : this.#either(connection, admitting);
+    this.#track(accepted, server);
   }
 
   /** Speaks HTTP inside a connection that is tracked already (after CONNECT). */
-  upgradeToHttp(connection: Connection, version: 'http1' | 'http2', handler: ServerHandler): void {
-    this.#open.set(connection, this.#speak(connection, version, handler));
+  upgradeToHttp(connection: Connection, handler: ServerHandler): void {
+    this.#replace(connection, this.#either(connection, this.#admitting(handler)));
   }
 
   /** Keeps a connection that is tracked already and is HTTP no more (after CONNECT). */
@@ -73,13 +83,20 @@ export class Servers {
     });
   }
 
-  #speak(connection: Connection, version: 'http1' | 'http2', handler: ServerHandler): ServerConnection {
+  /** Of HTTP clients speak first, so nobody waits to find out which version it is. */
+  #either(connection: Connection, handler: ServerHandler): ServerConnection {
     const { clock, limits } = this.#context;
-    const options = { clock, limits: limits.http, scheme: 'http' as const };
-    const admitting = this.#admitting(handler);
-    return version === 'http2'
-      ? createHttp2Server(connection, admitting, { ...options, ...limits.http2 })
-      : createHttp1Server(connection, admitting, options);
+    const onHttp2 = (_: Connection, bytes: Buffer): void => {
+      this.#replace(connection, this.#http2(connection, handler));
+      connection.handler.onData(bytes);
+    };
+    const both: Http1ServerHandler = { ...handler, onHttp2 };
+    return createHttp1Server(connection, both, { clock, limits: limits.http, scheme: 'http' });
+  }
+
+  #http2(connection: Connection, handler: ServerHandler): ServerConnection {
+    const { clock, limits } = this.#context;
+    return createHttp2Server(connection, handler, { clock, limits: limits.http, ...limits.http2 });
   }
 
   /** All that is served passes here, and nothing of the admin port does. */
@@ -90,13 +107,17 @@ export class Servers {
     };
   }
 
-  #track({ connection, onceClosed }: Accepted, server: Closable): void {
+  #replace(connection: Connection, server: Closable): void {
     this.#open.set(connection, server);
+    if (this.#draining) server.drain();
+  }
+
+  #track({ connection, onceClosed }: Accepted, server: Closable): void {
     onceClosed(() => {
       this.#open.delete(connection);
       if (this.#open.size === 0) for (const resolve of this.#idle.splice(0)) resolve();
     });
-    if (this.#draining) server.drain();
+    this.#replace(connection, server);
   }
 }
 

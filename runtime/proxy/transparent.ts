@@ -5,7 +5,7 @@ import type { DirectPlans } from './direct.ts';
 import { Exchange } from './exchange.ts';
 import { Inbound, type InboundParts } from './inbound.ts';
 import { answerLocally } from './local-answer.ts';
-import { httpVersion, type Outbound, type OutboundParts } from './outbound.ts';
+import type { Outbound, OutboundParts } from './outbound.ts';
 import { joinTcp, TcpMeter } from './tcp.ts';
 
 /** How metrics name whom the mesh does not know. */
@@ -47,7 +47,7 @@ export class TransparentOutbound {
     const { service, port } = endpoint.target;
     const declared = this.#parts.view.port(service, port);
     if (!declared || declared.protocol === 'tcp') this.#join(accepted, service, endpoint.peer);
-    else this.#parts.servers.serveHttp(accepted, httpVersion(declared), this.#handlerFor(destination));
+    else this.#parts.servers.serveHttp(accepted, this.#handlerFor(destination));
   }
 
   #join(accepted: Accepted, service: string, peer: EndpointPort['peer']): void {

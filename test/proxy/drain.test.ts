@@ -2,6 +2,8 @@ import { Agent, request as httpRequest, type IncomingMessage, type ServerRespons
 import { type AddressInfo, connect, createServer as createTcpServer } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { CertificateAuthority } from '../../runtime/identity/authority.ts';
+import { frame, type as frameType, openRequest, preface, RawPeer } from '../net/http2/frames.ts';
+import { openSocket } from '../net/http2/support.ts';
 import { eventually } from '../support/eventually.ts';
 import { SteadyLoad } from '../support/steady-load.ts';
 import { opcode, openWebSocket, startWebSocketApp } from '../support/web-socket.ts';
@@ -256,4 +258,22 @@ describe('a WebSocket', () => {
     expect(peer.ended).toBe(false);
     peer.stream.destroy();
   });
+});
+
+it('answers a client who began to speak HTTP/2 before the drain, and tells it to go', async () => {
+  const authority = await createAuthority();
+  const app = await startCounting();
+  const pod = await startSidecar(authority, app.port);
+  const caller = await startCaller(authority, pod.listen);
+  const peer = new RawPeer(await openSocket(caller.listen));
+  peer.send(preface.subarray(0, 4));
+  // Until what came so far has been read.
+  expect((await send(caller.listen)).status).toBe(201);
+  const gone = caller.proxy.drain();
+  peer.send(preface.subarray(4), frame(frameType.settings, 0, 0), openRequest(1));
+  await peer.receive(frameType.goAway);
+  peer.send(frame(frameType.data, 1, 1));
+  await peer.receive(frameType.headers, 1);
+  await gone;
+  expect(peer.ended).toBe(true);
 });

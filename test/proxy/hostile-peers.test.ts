@@ -71,7 +71,7 @@ describe('floods of HTTP/2', () => {
     ],
   ];
 
-  for (const door of ['inbound', 'gateway'] as const) {
+  for (const door of ['inbound', 'outbound', 'gateway'] as const) {
     it.each(floods)(`%s ends the connection at the ${door}, and nobody else's`, async (_title, bytes) => {
       const app = await startRecordingApp();
       const mesh = await startMesh(app.port);

@@ -28,8 +28,8 @@ const onlyOpen: AccessPolicy = {
 };
 
 /** `web` calls pods whose port speaks HTTP by a Service that says nothing of it. */
-async function startPair() {
-  const app = await startApp((request, response) => response.end(`${request.method} ${request.url}`));
+async function startPair(appPort?: number) {
+  const app = appPort ?? (await startApp((request, response) => response.end(`${request.method} ${request.url}`)));
   const authority = await createAuthority();
   const [inbound, outbound] = [await freePort(), await freePort()];
   await startProxy({
@@ -63,4 +63,9 @@ it('reaches an HTTP port by a Service that does not say so, and has its requests
   const get = await startPair();
   expect(await get('/open/1')).toStrictEqual([200, 'GET /open/1']);
   expect(await get('/closed')).toStrictEqual([403, expect.anything()]);
+});
+
+it('tells callers who speak HTTP/1.1 that nobody is there', async () => {
+  const get = await startPair(await freePort());
+  expect(await get('/open/1')).toStrictEqual([503, expect.anything()]);
 });
