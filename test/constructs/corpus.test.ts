@@ -1,24 +1,36 @@
 import { describe, expect, test } from '@jest/globals';
-import { Caller, type Gateway } from 'meshwright';
+import { Caller, type Gateway, type Mesh } from 'meshwright';
 import { createSimulator } from 'meshwright/testing';
+import { mesh as greeter } from '../../examples/greeter/main.ts';
 import { shop } from '../../examples/shop/main.ts';
 import { summarise } from '../../runtime/cli/decision-report.ts';
 import { type CorpusLine, parseCorpus, pinned, readCorpus } from '../corpus/corpus.ts';
 import { foretell } from '../corpus/foretell.ts';
 
-const simulate = createSimulator(shop);
-
-function decide({ from, gateway, to, body, ...request }: CorpusLine['request']) {
-  const { decision } = simulate({
-    ...request,
-    ...(from && { from: Caller.serviceAccount('shop', from) }),
-    to: gateway ? (shop.node.findChild(gateway) as Gateway) : `http://${to}`,
-  });
-  return summarise(decision);
+/** Decides requests in a mesh, in the namespace of its name. */
+function decider(mesh: Mesh) {
+  const simulate = createSimulator(mesh);
+  return ({ from, gateway, to, body, ...request }: CorpusLine['request']) => {
+    const { decision } = simulate({
+      ...request,
+      ...(from && { from: Caller.serviceAccount(mesh.node.id, from) }),
+      to: gateway ? (mesh.node.findChild(gateway) as Gateway) : `http://${to}`,
+    });
+    return summarise(decision);
+  };
 }
+
+const decide = decider(shop);
 
 describe('in the shop', () => {
   test.each(readCorpus('shop'))('$name', ({ request, expect: expected }) => {
+    expect(foretell(decide(request), expected)).toEqual(expected);
+  });
+});
+
+describe('in the greeter', () => {
+  const decide = decider(greeter);
+  test.each(readCorpus('greeter'))('$name', ({ request, expect: expected }) => {
     expect(foretell(decide(request), expected)).toEqual(expected);
   });
 });

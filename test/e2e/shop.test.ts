@@ -8,12 +8,12 @@ import { foretell } from '../corpus/foretell.ts';
 import { expectAnswer, expectArrived, expectLogged } from '../corpus/real-answer.ts';
 import { eventually } from '../support/eventually.ts';
 import { SteadyLoad } from '../support/steady-load.ts';
-import { RunningShop } from './running-shop.ts';
+import { RunningExample } from './running-example.ts';
 
-let shop: RunningShop;
+let shop: RunningExample;
 
 beforeAll(async () => {
-  shop = await RunningShop.start();
+  shop = await RunningExample.start('shop');
 }, 90_000);
 
 afterAll(async () => {

@@ -44,8 +44,9 @@ async function processes(): Promise<readonly ProcessRow[]> {
   });
 }
 
-/** `meshwright up` on a copy of examples/shop, in a folder of its own, as a user would run it. */
-export class RunningShop {
+/** `meshwright up` on a copy of an example, in a folder of its own, as a user would run it. */
+export class RunningExample {
+  readonly #name: string;
   readonly root: string;
   readonly main: string;
   gateway = '';
@@ -54,37 +55,39 @@ export class RunningShop {
   #progress = '';
   #agent = new Agent({ keepAlive: true, maxSockets: 16 });
 
-  private constructor() {
-    this.root = mkdtempSync(join(tmpdir(), 'meshwright-shop-'));
-    this.main = join(this.root, 'examples/shop/main.ts');
-    cpSync(join(repository, 'examples/shop'), join(this.root, 'examples/shop'), { recursive: true });
-    writeFileSync(join(this.root, 'package.json'), '{ "name": "my-shop", "type": "module", "private": true }\n');
+  private constructor(name: string) {
+    this.#name = name;
+    const folder = join('examples', name);
+    this.root = mkdtempSync(join(tmpdir(), `meshwright-${name}-`));
+    this.main = join(this.root, folder, 'main.ts');
+    cpSync(join(repository, folder), join(this.root, folder), { recursive: true });
+    writeFileSync(join(this.root, 'package.json'), '{ "name": "my-mesh", "type": "module", "private": true }\n');
     mkdirSync(join(this.root, 'node_modules'));
     symlinkSync(repository, join(this.root, 'node_modules/meshwright'));
   }
 
-  /** Resolves when `up` says that everything is ready. */
-  static async start(): Promise<RunningShop> {
-    const shop = new RunningShop();
-    shop.#process = spawn(process.execPath, [cli, 'up', join(shop.root, 'examples/shop'), '-o', 'json'], {
-      cwd: shop.root,
+  /** Resolves when `up` says that everything is ready; `name` is that of its folder, and of its namespace. */
+  static async start(name: string): Promise<RunningExample> {
+    const example = new RunningExample(name);
+    example.#process = spawn(process.execPath, [cli, 'up', join(example.root, 'examples', name), '-o', 'json'], {
+      cwd: example.root,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
-    shop.#process.stderr?.on('data', (chunk) => {
-      shop.#progress += chunk;
+    example.#process.stderr?.on('data', (chunk) => {
+      example.#progress += chunk;
     });
     const exited = new Promise<never>((_, reject) => {
-      shop.#process.once('exit', (code) => reject(new Error(`up ended with ${code}:\n${shop.#progress}`)));
+      example.#process.once('exit', (code) => reject(new Error(`up ended with ${code}:\n${example.#progress}`)));
     });
     exited.catch(() => {});
     const line = new Promise<string>((resolve) => {
-      createInterface({ input: shop.#process.stdout! }).once('line', resolve);
+      createInterface({ input: example.#process.stdout! }).once('line', resolve);
     });
     const ready = JSON.parse(await Promise.race([line, exited]));
     if (ready.ready !== true) throw new Error(`not ready: ${JSON.stringify(ready)}`);
-    shop.gateway = ready.gateway;
-    shop.admin = ready.admin;
-    return shop;
+    example.gateway = ready.gateway;
+    example.admin = ready.admin;
+    return example;
   }
 
   get pid(): number {
@@ -165,12 +168,12 @@ export class RunningShop {
   }
 
   #bootstrap(pod: string): Bootstrap {
-    return JSON.parse(readFileSync(join(this.root, '.meshwright/shop/pods', `${pod}.shop`, 'bootstrap.json'), 'utf8'));
+    return JSON.parse(readFileSync(join(this.#state, 'pods', `${pod}.${this.#name}`, 'bootstrap.json'), 'utf8'));
   }
 
-  /** What the sidecar of a pod logged last about a request. */
+  /** What the sidecar of a pod logged last about a request that it sent on, or was to. */
   logged(pod: string, requestId: string): AccessLogEntry | undefined {
-    return this.#entries(`${pod}.sidecar.log`, requestId).at(-1);
+    return this.#entries(`${pod}.sidecar.log`, requestId).findLast(({ direction }) => direction !== 'inbound');
   }
 
   /** What the sidecar that a request came to logged about it, behind a service or version: `shop/catalog`. */
@@ -183,8 +186,12 @@ export class RunningShop {
       .find(({ direction }) => direction === 'inbound');
   }
 
+  get #state(): string {
+    return join(this.root, '.meshwright', this.#name);
+  }
+
   get #logs(): string {
-    return join(this.root, '.meshwright/shop/logs');
+    return join(this.#state, 'logs');
   }
 
   #entries(file: string, requestId: string): AccessLogEntry[] {
@@ -196,7 +203,7 @@ export class RunningShop {
 
   /** The configuration that its sidecars and its gateway hold, all of them together, as it would be in pods. */
   async resources(): Promise<readonly Resource[]> {
-    const pods = readdirSync(join(this.root, '.meshwright/shop/pods')).map((pod) => pod.replace(/\.shop$/, ''));
+    const pods = readdirSync(join(this.#state, 'pods')).map((pod) => pod.slice(0, pod.lastIndexOf('.')));
     const bootstraps = pods.map((pod) => this.#bootstrap(pod));
     const dumps = await Promise.all(
       bootstraps.map(async ({ admin }) => {
