@@ -28,8 +28,8 @@ export interface Connection {
   readonly remoteAddress: string;
   /**
    * Returns false when the peer reads too slowly: pause until `onDrain`. Strings are latin1. The bytes of a buffer must
-   * not change any more, unless a `lender` asks for them: until it is called, once, before this returns or later. When
-   * the connection breaks it may not be called at all.
+   * not change any more, unless a `lender` asks for them: until it is called, once, before this returns or later, at the
+   * latest when the connection is closed.
    */
   write(data: Buffer | string, lender?: Lender): boolean;
   /** Ends our side after what was written. */

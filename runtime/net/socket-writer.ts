@@ -19,6 +19,8 @@ export interface SocketWriter {
   write(data: Buffer | string, lender?: Lender): boolean;
   /** Ends our side after what was written. */
   end(): void;
+  /** The socket is closed: it reads nothing any more of what it was lent. */
+  closed(): void;
 }
 
 /** One write, as Node's native streams know it. */
@@ -81,12 +83,15 @@ class StreamWriter implements SocketWriter {
 
   write(data: Chunk, lender?: Lender): boolean {
     if (typeof data === 'string') return this.#socket.write(data, 'latin1');
-    return this.#socket.write(data, lender && ((error) => error || lender.release()));
+    // Called with an error, too, when what was written is not needed any more.
+    return this.#socket.write(data, lender && (() => lender.release()));
   }
 
   end(): void {
     this.#socket.end();
   }
+
+  closed(): void {}
 }
 
 class DirectWriter implements SocketWriter {
@@ -139,6 +144,12 @@ class DirectWriter implements SocketWriter {
   end(): void {
     if (this.#writing) this.#ending = true;
     else this.#socket.end();
+  }
+
+  closed(): void {
+    this.#release();
+    for (const lender of this.#waitingLenders) lender?.release();
+    this.#waitingLenders.length = 0;
   }
 
   ended(request: WriteRequest, status: number): void {

@@ -30,7 +30,10 @@ class SocketConnection implements Connection {
     socket.on('error', (error) => {
       this.#error = error;
     });
-    socket.on('close', () => this.#guard(() => this.handler.onClose(this.#error)));
+    socket.on('close', () => {
+      this.#writer.closed();
+      this.#guard(() => this.handler.onClose(this.#error));
+    });
   }
 
   write(data: Buffer | string, lender?: Lender): boolean {

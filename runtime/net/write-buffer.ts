@@ -1,23 +1,33 @@
 import type { Connection, Lender } from './connection.ts';
 import { writeLatin1 } from './latin1.ts';
 
-/** Memory of one size, of which so much is kept for the next who needs it. */
+/** Memory of one size. */
 class Pool {
   readonly #size: number;
-  readonly #most: number;
+  readonly #mostFree: number;
+  readonly #mostTaken: number;
   readonly #free: Buffer[] = [];
+  #taken = 0;
 
-  constructor(size: number, bytes: number) {
+  /** Keeps at most `kept` bytes for the next who needs some, and has `most` bytes at most. */
+  constructor(size: number, kept: number, most = Number.POSITIVE_INFINITY) {
     this.#size = size;
-    this.#most = bytes / size;
+    this.#mostFree = kept / size;
+    this.#mostTaken = most / size;
+  }
+
+  get isExhausted(): boolean {
+    return this.#taken >= this.#mostTaken;
   }
 
   take(): Buffer {
+    this.#taken++;
     return this.#free.pop() ?? Buffer.allocUnsafeSlow(this.#size);
   }
 
   give(bytes: Buffer): void {
-    if (this.#free.length < this.#most) this.#free.push(bytes);
+    this.#taken--;
+    if (this.#free.length < this.#mostFree) this.#free.push(bytes);
   }
 }
 
@@ -26,7 +36,8 @@ const smallSize = 16_384;
 /** What one write takes at most: 16 full records of TLS. */
 const size = 262_144;
 const small = new Pool(smallSize, 8_388_608);
-const large = new Pool(size, 2_097_152);
+/** Bounded, or slow readers would keep one each, and hundreds that write much in one turn would leave as much garbage. */
+const large = new Pool(size, 2_097_152, 8_388_608);
 
 const State = { filling: 0, lent: 1, over: 2 } as const;
 
@@ -40,6 +51,11 @@ export class WriteBuffer implements Lender {
   used = 0;
   #state: number = State.filling;
 
+  /** What one takes now that is made now. */
+  static get most(): number {
+    return large.isExhausted ? smallSize : size;
+  }
+
   /** An empty one with room for so many bytes. */
   constructor(atLeast = smallSize) {
     this.bytes = memoryFor(atLeast);
@@ -47,7 +63,7 @@ export class WriteBuffer implements Lender {
 
   /** How much more it takes. */
   get room(): number {
-    return Math.max(size, this.bytes.length) - this.used;
+    return Math.max(WriteBuffer.most, this.bytes.length) - this.used;
   }
 
   /** Has memory for so many more bytes, for which there is room. */
@@ -96,7 +112,7 @@ export class WriteBuffer implements Lender {
 
 function memoryFor(bytes: number): Buffer {
   if (bytes <= smallSize) return small.take();
-  return bytes <= size ? large.take() : Buffer.allocUnsafeSlow(bytes);
+  return bytes <= WriteBuffer.most ? large.take() : Buffer.allocUnsafeSlow(bytes);
 }
 
 function giveBack(bytes: Buffer): void {

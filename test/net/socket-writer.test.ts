@@ -148,6 +148,26 @@ describe.each<Transport>(['plain text', 'TLS'])('a connection over %s', (transpo
     expect(await closed).toMatchObject({ code: expect.stringMatching(/^(ECONNRESET|EPIPE)$/) });
   });
 
+  it('gives back all that it was lent, once each, when it is closed at the latest', async () => {
+    const { connection, closed } = await dial(transport);
+    const given: number[] = [];
+    const lend = (index: number) => {
+      given[index] = 0;
+      connection.write(Buffer.alloc(65_536), {
+        release: () => {
+          given[index]++;
+        },
+      });
+    };
+    // More than the kernel keeps for a peer that does not read.
+    for (let index = 0; index < 500; index++) lend(index);
+    if (transport === 'plain text') expect(given.at(-1)).toBe(0);
+    connection.destroy();
+    await closed;
+    lend(500);
+    expect(given).toEqual(given.map(() => 1));
+  });
+
   it('takes writes after it was destroyed, and drops them', async () => {
     const { connection, closed } = await dial(transport);
     connection.write(Buffer.alloc(10_000_000));

@@ -83,4 +83,45 @@ describe('what connections write in one turn', () => {
     const [third, fourth] = [new WriteBuffer(), new WriteBuffer()];
     expect(third.bytes === fourth.bytes).toBe(false);
   });
+
+  it('is in large memory for a few only, however many there are and however slowly they take it', () => {
+    const slow = { write: () => false } as unknown as Connection;
+    const chunk = Buffer.alloc(65_536, 'x');
+    const buffers = Array.from({ length: 200 }, () => new WriteBuffer());
+    const taken = buffers.map((buffer) => {
+      const before = buffer.add(chunk, 0);
+      buffer.writeTo(slow);
+      return before;
+    });
+    const memory = bytesIn(new Set(buffers.map(({ bytes }) => bytes.buffer)));
+    expect(memory).toBeLessThanOrEqual(8_388_608 + 200 * 16_384);
+    expect(taken.at(0)).toBe(65_536);
+    expect(taken.at(-1)).toBe(16_384);
+    for (const buffer of buffers) buffer.release();
+    const next = new WriteBuffer();
+    expect(next.add(chunk, 0)).toBe(65_536);
+    next.drop();
+  });
+
+  it('fits into frames of HTTP/2 when there is no more large memory', async () => {
+    const slow = { write: () => false } as unknown as Connection;
+    const hogs = Array.from({ length: 40 }, () => {
+      const buffer = new WriteBuffer();
+      buffer.add(Buffer.alloc(65_536), 0);
+      buffer.writeTo(slow);
+      return buffer;
+    });
+    const memory = new Set<ArrayBufferLike>();
+    const writer = new FrameWriter(new TakingConnection(memory), 4096, { onWrite() {}, onFlush() {} });
+    writer.maxFrameSize = 65_536;
+    const body = Buffer.alloc(200_000, 'b');
+    for (let at = 0; at < body.length; ) {
+      const end = Math.min(body.length, at + writer.dataRoom);
+      writer.data(1, body, at, end);
+      at = end;
+    }
+    await turnEnd();
+    expect(Math.max(...[...memory].map(({ byteLength }) => byteLength))).toBe(16_384);
+    for (const hog of hogs) hog.release();
+  });
 });

@@ -45,7 +45,7 @@ export class FrameWriter implements TurnEnd {
   /** The largest payload of a DATA frame that fits behind what waits. */
   get dataRoom(): number {
     const room = (this.#buffer?.room ?? 0) - frameHeadSize;
-    return room < smallestRest ? this.maxFrameSize : Math.min(room, this.maxFrameSize);
+    return Math.min(room < smallestRest ? WriteBuffer.most - frameHeadSize : room, this.maxFrameSize);
   }
 
   preface(): void {
@@ -175,8 +175,8 @@ export class FrameWriter implements TurnEnd {
   }
 
   #reserve(size: number): WriteBuffer {
-    if (this.#stopped) this.stop();
-    else if (!this.#scheduled) {
+    if (this.#stopped) return unread(size);
+    if (!this.#scheduled) {
       this.#scheduled = true;
       atTurnEnd(this);
     }
@@ -188,11 +188,19 @@ export class FrameWriter implements TurnEnd {
   }
 
   #write(buffer: WriteBuffer): void {
+    if (this.#stopped) return;
     const { used } = buffer;
     this.#buffer = undefined;
     this.#written += used;
     this.#listener.onWrite(used, buffer.writeTo(this.#connection));
   }
+}
+
+/** Takes a frame that nobody gets: its memory is free again when it is filled. */
+function unread(size: number): WriteBuffer {
+  const buffer = new WriteBuffer(size);
+  buffer.drop();
+  return buffer;
 }
 
 function writeHead(buffer: Buffer, at: number, length: number, type: number, flags: number, streamId: number): void {
