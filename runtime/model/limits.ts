@@ -88,7 +88,7 @@ export const proxyLimits = {
    */
   maxBusyRequests: {
     unit: 'count',
-    default: 2000,
+    default: 1000,
     least: 1,
     most: 1_000_000,
   },
