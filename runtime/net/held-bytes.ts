@@ -1,7 +1,6 @@
-const pageSize = 16_384;
+import { pages } from './buffer-pool.ts';
+
 const smallestPage = 256;
-const maxPooled = 64;
-const pool: Buffer[] = [];
 const none = Buffer.alloc(0);
 
 /** A part of what is held. */
@@ -16,8 +15,8 @@ export class Page {
 
   /** An empty one, for about so many bytes. */
   static take(wanted: number): Page {
-    if (wanted * 2 <= pageSize) return new Page(Buffer.allocUnsafe(Math.max(wanted, smallestPage)));
-    return new Page(pool.pop() ?? Buffer.allocUnsafeSlow(pageSize));
+    if (wanted * 2 <= pages.size) return new Page(Buffer.allocUnsafe(Math.max(wanted, smallestPage)));
+    return new Page(pages.take());
   }
 
   get view(): Buffer {
@@ -33,7 +32,7 @@ export class Page {
     this.bytes = none;
     this.start = 0;
     this.end = 0;
-    if (bytes.length === pageSize && pool.length < maxPooled) pool.push(bytes);
+    if (bytes.length === pages.size) pages.give(bytes);
   }
 }
 

@@ -1,43 +1,11 @@
+import { BufferPool, pages } from './buffer-pool.ts';
 import type { Connection, Lender } from './connection.ts';
 import { writeLatin1 } from './latin1.ts';
 
-/** Memory of one size. */
-class Pool {
-  readonly #size: number;
-  readonly #mostFree: number;
-  readonly #mostTaken: number;
-  readonly #free: Buffer[] = [];
-  #taken = 0;
-
-  /** Keeps at most `kept` bytes for the next who needs some, and has `most` bytes at most. */
-  constructor(size: number, kept: number, most = Number.POSITIVE_INFINITY) {
-    this.#size = size;
-    this.#mostFree = kept / size;
-    this.#mostTaken = most / size;
-  }
-
-  get isExhausted(): boolean {
-    return this.#taken >= this.#mostTaken;
-  }
-
-  take(): Buffer {
-    this.#taken++;
-    return this.#free.pop() ?? Buffer.allocUnsafeSlow(this.#size);
-  }
-
-  give(bytes: Buffer): void {
-    this.#taken--;
-    if (this.#free.length < this.#mostFree) this.#free.push(bytes);
-  }
-}
-
-/** What most connections write in a turn of the event loop: hundreds of them may do so in the same one. */
-const smallSize = 16_384;
 /** What one write takes at most: 16 full records of TLS. */
 const size = 262_144;
-const small = new Pool(smallSize, 8_388_608);
-/** Bounded, or slow readers would keep one each, and hundreds that write much in one turn would leave as much garbage. */
-const large = new Pool(size, 2_097_152, 8_388_608);
+/** Few, or slow readers would keep one each, and hundreds that write much in one turn would leave as much garbage. */
+const large = new BufferPool(size, 4_194_304, 4_194_304);
 
 const State = { filling: 0, lent: 1, over: 2 } as const;
 
@@ -53,11 +21,11 @@ export class WriteBuffer implements Lender {
 
   /** What one takes now that is made now. */
   static get most(): number {
-    return large.isExhausted ? smallSize : size;
+    return large.isExhausted ? pages.size : size;
   }
 
   /** An empty one with room for so many bytes. */
-  constructor(atLeast = smallSize) {
+  constructor(atLeast = pages.size) {
     this.bytes = memoryFor(atLeast);
   }
 
@@ -111,11 +79,11 @@ export class WriteBuffer implements Lender {
 }
 
 function memoryFor(bytes: number): Buffer {
-  if (bytes <= smallSize) return small.take();
+  if (bytes <= pages.size) return pages.take();
   return bytes <= WriteBuffer.most ? large.take() : Buffer.allocUnsafeSlow(bytes);
 }
 
 function giveBack(bytes: Buffer): void {
-  if (bytes.length === smallSize) small.give(bytes);
+  if (bytes.length === pages.size) pages.give(bytes);
   else if (bytes.length === size) large.give(bytes);
 }

@@ -94,7 +94,7 @@ describe('what connections write in one turn', () => {
       return before;
     });
     const memory = bytesIn(new Set(buffers.map(({ bytes }) => bytes.buffer)));
-    expect(memory).toBeLessThanOrEqual(8_388_608 + 200 * 16_384);
+    expect(memory).toBeLessThanOrEqual(4_194_304 + 200 * 16_384);
     expect(taken.at(0)).toBe(65_536);
     expect(taken.at(-1)).toBe(16_384);
     for (const buffer of buffers) buffer.release();
