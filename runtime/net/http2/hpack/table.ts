@@ -97,7 +97,8 @@ export const defaultTableSize = 4096;
 export class DynamicTable<T> {
   #maxSize = defaultTableSize;
   #size = 0;
-  #fields: T[] = [];
+  /** Empty before the oldest: what was evicted must not be held until its place is used again. */
+  #fields: (T | undefined)[] = [];
   #sizes: number[] = [];
   #oldest = 0;
   readonly #onEvict: ((field: T) => void) | undefined;
@@ -120,7 +121,7 @@ export class DynamicTable<T> {
   }
 
   get(index: number): T {
-    return this.#fields[this.#fields.length - 1 - index];
+    return this.#fields[this.#fields.length - 1 - index]!;
   }
 
   /** Evicts until the field fits. One that is larger than the table empties it and is not kept. */
@@ -136,8 +137,8 @@ export class DynamicTable<T> {
   #evict(target: number): void {
     while (this.#size > target && this.#oldest < this.#fields.length) {
       this.#size -= this.#sizes[this.#oldest];
-      this.#onEvict?.(this.#fields[this.#oldest]);
-      this.#oldest++;
+      this.#onEvict?.(this.#fields[this.#oldest]!);
+      this.#fields[this.#oldest++] = undefined;
     }
     if (this.#oldest > 64 && this.#oldest * 2 > this.#fields.length) {
       this.#fields.splice(0, this.#oldest);
