@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { afterAll, afterEach, beforeAll, describe, expect, it, test } from '@jest/globals';
 import { summarise } from '../../runtime/cli/decision-report.ts';
-import type { ServiceView } from '../../runtime/controller/index.ts';
+import type { ProxyView, ServiceView } from '../../runtime/controller/index.ts';
 import { createSnapshot, decide, type MeshSnapshot } from '../../runtime/engine/index.ts';
 import { type CorpusLine, readCorpus } from '../corpus/corpus.ts';
 import { foretell } from '../corpus/foretell.ts';
@@ -161,9 +161,14 @@ describe('under steady load', () => {
   const bothReady = (service: string) =>
     eventually(async () => {
       // The controller may be away.
-      const answer = await fetch(`${shop.admin}/api/v1/services`).catch(() => undefined);
-      const services = ((await answer?.json()) ?? []) as ServiceView[];
-      return services.find(({ name }) => name === `shop/${service}`)?.endpoints === 2;
+      const list = async (path: string): Promise<unknown> =>
+        (await (await fetch(`${shop.admin}/api/v1/${path}`).catch(() => undefined))?.json()) ?? [];
+      const services = (await list('services')) as ServiceView[];
+      if (services.find(({ name }) => name === `shop/${service}`)?.endpoints !== 2) return false;
+      // After a restart of the controller they come back one by one; until then they know of no change.
+      const proxies = (await list('proxies')) as ProxyView[];
+      const upToDate = proxies.filter(({ upToDate }) => upToDate);
+      return upToDate.length === proxies.length && proxies.length === (await running('/pods/')).length;
     }, 30_000);
   const bothCatalogsReady = () => bothReady('catalog');
   const running = async (part: string) =>
