@@ -13,7 +13,7 @@ import { inRounds, type Reading, type Series } from '../rounds.ts';
 /** Multiples of what the pair can carry. */
 const factors = [1, 2, 4] as const;
 /** A figure says something only where this share of the load was really offered. */
-const leastOffered = 0.95;
+const leastOffered = 0.9;
 /** Both hops of a pair have the one, the application and the load the other. */
 const [pairCores, otherCores]: readonly Cores[] = ['0', '1'];
 
@@ -41,7 +41,7 @@ const kinds: readonly Kind[] = [
     application: 'http',
     path: '/bodies/64k',
     closed: ['-c64', '-m1', '--h1'],
-    open: { connections: 4000, args: ['-m1', '--h1'] },
+    open: { connections: 8000, args: ['-m1', '--h1'] },
   },
 ];
 
