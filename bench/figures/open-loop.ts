@@ -1,13 +1,14 @@
-import { emptyLogs, type Figure, warmUpSeconds } from '../bench.ts';
+import { emptyLogs, type Figure, firstWarmUpSeconds, warmUpSeconds } from '../bench.ts';
 import { findVegeta } from '../host/tools.ts';
 import { runVegeta } from '../load/vegeta.ts';
+import { runWrk } from '../load/wrk.ts';
 import { inRounds } from '../rounds.ts';
 
 const rate = 1000;
 
 /** A steady rate, whether or not what was sent before is answered, as users send it. */
 export const openLoop: Figure = {
-  summary: `p50 and p99 at ${rate} requests a second, open loop (needs Go, for vegeta)`,
+  summary: `p50 and p99 at ${rate} requests a second, open loop (needs wrk, and Go for vegeta)`,
   async measure(bench) {
     const { workspace, options } = bench;
     const vegeta = await findVegeta(workspace, options.progress);
@@ -18,6 +19,11 @@ export const openLoop: Figure = {
       if (others.length > 0) throw new Error(`${name} failed requests: ${JSON.stringify(result.statuses)}`);
       return result;
     };
+    // As many requests as other figures begin with: until thousands have passed, compilers stall some.
+    for (const { name, url } of pairs) {
+      options.progress(`warming up ${name}`);
+      await runWrk(workspace, url, Math.max(...options.connections), firstWarmUpSeconds);
+    }
     return inRounds(pairs, [{ name: `${rate} rps` }], options, async (pair) => {
       await emptyLogs(pair);
       await send(pair, warmUpSeconds);
