@@ -17,6 +17,8 @@ export class WriteBuffer implements Lender {
   /** Another one after {@link reserve}. */
   bytes: Buffer;
   used = 0;
+  /** Where the memory is from; absent where it is for this one only. */
+  #pool: BufferPool | undefined;
   #state: number = State.filling;
 
   /** What one takes now that is made now. */
@@ -26,7 +28,8 @@ export class WriteBuffer implements Lender {
 
   /** An empty one with room for so many bytes. */
   constructor(atLeast = pages.size) {
-    this.bytes = memoryFor(atLeast);
+    this.#pool = poolFor(atLeast);
+    this.bytes = this.#pool?.take() ?? Buffer.allocUnsafeSlow(atLeast);
   }
 
   /** How much more it takes. */
@@ -38,9 +41,11 @@ export class WriteBuffer implements Lender {
   reserve(more: number): void {
     if (this.used + more <= this.bytes.length) return;
     const { bytes } = this;
-    this.bytes = memoryFor(this.used + more);
+    const former = this.#pool;
+    this.#pool = poolFor(this.used + more);
+    this.bytes = this.#pool?.take() ?? Buffer.allocUnsafeSlow(this.used + more);
     bytes.copy(this.bytes, 0, 0, this.used);
-    giveBack(bytes);
+    former?.give(bytes);
   }
 
   /** Takes of a chunk what there is room for, from `start` on; returns how much that is. */
@@ -74,16 +79,11 @@ export class WriteBuffer implements Lender {
 
   #end(): void {
     this.#state = State.over;
-    giveBack(this.bytes);
+    this.#pool?.give(this.bytes);
   }
 }
 
-function memoryFor(bytes: number): Buffer {
-  if (bytes <= pages.size) return pages.take();
-  return bytes <= WriteBuffer.most ? large.take() : Buffer.allocUnsafeSlow(bytes);
-}
-
-function giveBack(bytes: Buffer): void {
-  if (bytes.length === pages.size) pages.give(bytes);
-  else if (bytes.length === size) large.give(bytes);
+function poolFor(bytes: number): BufferPool | undefined {
+  if (bytes <= pages.size) return pages;
+  return bytes <= WriteBuffer.most ? large : undefined;
 }

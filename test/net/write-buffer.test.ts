@@ -3,6 +3,7 @@ import type { Connection, ConnectionHandler, Lender } from '../../runtime/net/co
 import { FrameWriter } from '../../runtime/net/http2/frame-writer.ts';
 import { Output } from '../../runtime/net/output.ts';
 import { WriteBuffer } from '../../runtime/net/write-buffer.ts';
+import { largeBuffersAtHand } from './large-buffers.ts';
 
 /** Takes what is written at once, as a socket mostly does, and remembers in which memory it was. */
 class TakingConnection implements Connection {
@@ -101,6 +102,16 @@ describe('what connections write in one turn', () => {
     const next = new WriteBuffer();
     expect(next.add(chunk, 0)).toBe(65_536);
     next.drop();
+  });
+
+  it('counts no memory as large that was made for one alone, though it is as large', () => {
+    const atHand = largeBuffersAtHand();
+    const hogs = Array.from({ length: atHand }, () => new WriteBuffer(262_144));
+    const alone = new WriteBuffer(262_144);
+    expect(alone.bytes.length).toBe(262_144);
+    alone.drop();
+    for (const hog of hogs) hog.drop();
+    expect(largeBuffersAtHand()).toBe(atHand);
   });
 
   it('fits into frames of HTTP/2 when there is no more large memory', async () => {

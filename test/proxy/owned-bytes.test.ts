@@ -1,5 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { largeBuffersAtHand } from '../net/large-buffers.ts';
+import { eventually } from '../support/eventually.ts';
 import { closeAll } from './mesh.ts';
 import { noFindings, startStrangers } from './owned-bytes.ts';
 
@@ -7,6 +9,7 @@ afterEach(closeAll);
 
 describe('bytes of many connections that share their buffers', () => {
   it('reach nobody but whom they are for: uploads, downloads, streams, tunnels, repeated, mirrored, late and cut', async () => {
+    const atHand = largeBuffersAtHand();
     const findings = noFindings();
     const { round, copied } = await startStrangers(findings);
     const [seed] = fc.sample(fc.nat(), 1);
@@ -20,5 +23,7 @@ describe('bytes of many connections that share their buffers', () => {
     expect(findings.whole).toBeGreaterThan(100);
     expect(findings.broken).toBeGreaterThan(5);
     expect(copied.count).toBeGreaterThan(5);
+    await closeAll();
+    await eventually(() => largeBuffersAtHand() === atHand);
   }, 30_000);
 });
