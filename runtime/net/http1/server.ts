@@ -119,8 +119,11 @@ class Http1Server implements ServerConnection, ConnectionHandler, BodySink, Exch
     this.output.blocked = false;
     if (this.#phase !== Phase.open) return;
     const exchange = this.#exchange;
-    if (exchange === undefined) this.#rest();
-    else {
+    if (exchange === undefined) {
+      // The time for a head that came meanwhile begins now, and is no longer than any other's.
+      this.#headStarted = false;
+      this.#rest();
+    } else {
       this.onProgress();
       if (exchange.waits) {
         exchange.waits = false;

@@ -39,6 +39,21 @@ describe('A server', () => {
     expect(connection.ended).toBe(true);
   });
 
+  test('gives a head no more time because the response before it was read late', async () => {
+    const { clock, connection, handler } = server();
+    connection.takesMore = false;
+    connection.receive(`${get}GET / HTTP`);
+    handler.served[0].stream.respond({ status: 204, headers: [] }, true);
+    await turn();
+    clock.advance(500);
+    connection.takesMore = true;
+    connection.handler.onDrain();
+    clock.advance(999);
+    expect(connection.written).not.toContain('408');
+    clock.advance(1);
+    expect(connection.written).toMatch(/HTTP\/1\.1 408 Request Timeout\r\n/);
+  });
+
   test('answers 408 to a body that stops coming, and tells the handler', () => {
     const { clock, connection, handler } = server();
     connection.receive('POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\n');
