@@ -15,6 +15,8 @@ export interface Accepted {
   readonly protocol: string | undefined;
   /** Where it was meant to go; on listeners that connections are redirected to. */
   readonly destination?: Destination;
+  /** It had to begin with a PROXY header, so that where its client is may be what it claims. */
+  readonly proxied: boolean;
   /** Runs `callback` when the connection has closed, whoever handles it by then. */
   onceClosed(callback: () => void): void;
 }
@@ -103,7 +105,8 @@ function servePlain(
   accept: Accept,
   refuse: (error: Error) => void,
 ): void {
-  const take = (client?: string): void => serve(plain(socket, destination, client), accept);
+  const proxied = proxyHeader !== undefined;
+  const take = (client?: string): void => serve(plain(socket, destination, proxied, client), accept);
   if (proxyHeader === undefined) take();
   else readProxyHeader(socket, proxyHeader, clock, take, refuse);
 }
@@ -150,6 +153,7 @@ export async function listenTls(options: TlsListenOptions, accept: Accept): Prom
       connection: socketConnection(socket, identity),
       protocol: socket.alpnProtocol || undefined,
       destination: options.destinationOf?.(socket),
+      proxied: false,
       onceClosed: (done: () => void) => socket.once('close', done),
     };
     serve(accepted, accept);
@@ -223,11 +227,17 @@ function isForProxy(seen: Buffer, meshProtocol: string | undefined): boolean | u
   return hello === 'incomplete' ? undefined : (hello?.protocols.includes(meshProtocol) ?? false);
 }
 
-function plain(socket: Socket, destination: Destination | undefined, client: string | undefined): Accepted {
+function plain(
+  socket: Socket,
+  destination: Destination | undefined,
+  proxied: boolean,
+  client: string | undefined,
+): Accepted {
   return {
     connection: socketConnection(socket, undefined, client),
     protocol: undefined,
     destination,
+    proxied,
     onceClosed: (done) => socket.once('close', done),
   };
 }

@@ -31,7 +31,7 @@ export class GatewayListener {
     const { connection } = accepted;
     const configured = view.listener(port);
     if (configured?.listener.protocol !== 'tls') {
-      this.#acceptHttp(accepted, configured?.listener.proxyProtocol === true);
+      this.#acceptHttp(accepted);
       return;
     }
     servers.keep(accepted);
@@ -39,8 +39,9 @@ export class GatewayListener {
     this.#forwarder.forward({ service: configured.gateway, connections, caller: connection.remoteAddress }, accepted);
   }
 
-  #acceptHttp(accepted: Accepted, proxied: boolean): void {
+  #acceptHttp(accepted: Accepted): void {
     const { servers, view } = this.#parts;
+    const { proxied } = accepted;
     const { remoteAddress } = accepted.connection;
     let strangers: Strangers | undefined;
     let trust: Trust;

@@ -116,7 +116,7 @@ export class Inbound {
     else if (inbound.protocol === 'tcp') this.#acceptTcp(accepted, inbound, caller);
     // Peers that know of requests say by ALPN that they speak HTTP/2, whatever the application does. Others bring the
     // bytes of their own application, as their Service does not say what the port speaks.
-    else servers.serveHttp(accepted, this.#handlerFor(caller, accepted, inbound.proxyProtocol));
+    else servers.serveHttp(accepted, this.#handlerFor(caller, accepted));
   }
 
   #acceptTcp(accepted: Accepted, inbound: CompiledInbound, caller: SpiffeId | undefined): void {
@@ -144,7 +144,7 @@ export class Inbound {
   }
 
   /** Who calls is the same for all requests of a connection, and so is their plan while the workload is. */
-  #handlerFor(id: SpiffeId | undefined, { connection, protocol }: Accepted, proxied: boolean): ServerHandler {
+  #handlerFor(id: SpiffeId | undefined, { connection, protocol, proxied }: Accepted): ServerHandler {
     const name = id && formatSpiffeId(id);
     const { view } = this.#parts;
     const { remoteAddress } = connection;

@@ -1,6 +1,6 @@
 import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import type { InboundPort, RateLimitPolicy, StrangerSettings } from '../../runtime/model/index.ts';
+import type { InboundPort, RateLimitPolicy, StrangerSettings, Workload } from '../../runtime/model/index.ts';
 import { proxied } from '../support/proxy-header.ts';
 import {
   closeAll,
@@ -150,6 +150,19 @@ describe('a port that takes plain text', () => {
     const { ports } = await startMesh({ trustedProxies: ['203.0.113.0/24'] }, { proxyProtocol: true });
     const socket = connect(ports.plain, '127.0.0.1');
     socket.write(proxied('203.0.113.7', 40_000));
+    socket.write('GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nx-forwarded-for: 6.6.6.6\r\n\r\n');
+    expect(await readAll(socket)).toContain('"x-forwarded-for":"203.0.113.7"');
+  });
+
+  it('never takes it for one either when headers are expected no more by the time it comes', async () => {
+    const { ports, proxy } = await startMesh({ trustedProxies: ['203.0.113.0/24'] }, { proxyProtocol: true });
+    const socket = connect({ port: ports.plain, host: '127.0.0.1', noDelay: true });
+    await new Promise((resolve) => socket.write(proxied('203.0.113.7', 40_000).subarray(0, 8), resolve));
+    // What came before is read when this is refused.
+    await expect(send(ports.plain)).rejects.toThrow();
+    const workload = proxy.resources.find(({ kind }) => kind === 'workload') as Workload;
+    proxy.apply([{ ...workload, ports: [{ port: 8080, protocol: 'http' }] }], 'workload', []);
+    socket.write(proxied('203.0.113.7', 40_000).subarray(8));
     socket.write('GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nx-forwarded-for: 6.6.6.6\r\n\r\n');
     expect(await readAll(socket)).toContain('"x-forwarded-for":"203.0.113.7"');
   });
