@@ -36,7 +36,7 @@ describe('a fault', () => {
 
   it('of the network that nobody told is noticed, and requests go over another connection', async () => {
     const { outbound, wire } = await startPairTo(await startApp((_request, response) => response.end('in')), {
-      limits: { peerKeepalive: { interval: 40, timeout: 40 } },
+      limits: { peerKeepalive: { interval: 200, timeout: 1000 } },
     });
     expect((await send(outbound)).status).toBe(200);
     wire.freeze();

@@ -170,23 +170,23 @@ describe('the deadline of a call', () => {
   it('reaches the server less the time that has passed', async () => {
     const { app, heard } = silence();
     const { client } = await startTalkPair(app);
-    const result = await client.unary('x', none, inTime(500));
+    const result = await client.unary('x', none, inTime(2000));
     expect(result.code).toBe(status.DEADLINE_EXCEEDED);
     expect(heard.left[0]).toBeGreaterThan(0);
-    expect(heard.left[0]).toBeLessThanOrEqual(500);
+    expect(heard.left[0]).toBeLessThanOrEqual(2000);
     await eventually(() => heard.cancelled === 1);
   });
 
   it('is the shorter of what its caller and its route allow', async () => {
     const { app, heard } = silence();
-    const rule: Partial<HttpRule> = { timeouts: { request: 200 } };
+    const rule: Partial<HttpRule> = { timeouts: { request: 1000 } };
     const { client, pair } = await startTalkPair(app, { rules: [forwardTo('shop/reviews', 9080, rule)] });
     const result = await client.unary('x', none, inTime(60_000));
     expect(result).toMatchObject({
       code: status.DEADLINE_EXCEEDED,
-      details: 'shop/reviews did not answer within 200 ms',
+      details: 'shop/reviews did not answer within 1000 ms',
     });
-    expect(heard.left[0]).toBeLessThanOrEqual(200);
+    expect(heard.left[0]).toBeLessThanOrEqual(1000);
     await eventually(() => heard.cancelled === 1);
     await eventually(() => pair.client.log.entries.length === 1);
     expect(pair.client.log.entries[0]).toMatchObject({ status: 504, grpc_status: 'DEADLINE_EXCEEDED' });
@@ -215,10 +215,10 @@ describe('the deadline of a call', () => {
 
   it('of the route alone is told to the caller that set none, and to the server', async () => {
     const { app, heard } = silence();
-    const rule: Partial<HttpRule> = { timeouts: { request: 300 } };
+    const rule: Partial<HttpRule> = { timeouts: { request: 1000 } };
     const { client } = await startTalkPair(app, { rules: [forwardTo('shop/reviews', 9080, rule)] });
     expect(await client.unary('x', none)).toMatchObject({ code: status.DEADLINE_EXCEEDED });
-    expect(heard.left[0]).toBeLessThanOrEqual(300);
+    expect(heard.left[0]).toBeLessThanOrEqual(1000);
   });
 
   it('of one try is told as well', async () => {
@@ -230,14 +230,14 @@ describe('the deadline of a call', () => {
 
   it('ends a stream that has begun, with what came so far', async () => {
     const Download: handleServerStreamingCall<string, string> = (call) => void call.write('the first');
-    const rule: Partial<HttpRule> = { timeouts: { request: 200 } };
+    const rule: Partial<HttpRule> = { timeouts: { request: 1000 } };
     const { client, pair } = await startTalkPair({ Download }, { rules: [forwardTo('shop/reviews', 9080, rule)] });
     const call = client.download('x', none);
     const parts: string[] = [];
     call.on('data', (part: string) => parts.push(part));
     call.on('error', () => {});
     const ended = await new Promise((resolve) => call.on('status', resolve));
-    expect(ended).toMatchObject({ code: status.DEADLINE_EXCEEDED, details: 'the response took longer than 200 ms' });
+    expect(ended).toMatchObject({ code: status.DEADLINE_EXCEEDED, details: 'the response took longer than 1000 ms' });
     expect(parts).toEqual(['the first']);
     expect(pair.client.log.entries).toMatchObject([{ status: 200, grpc_status: 'DEADLINE_EXCEEDED' }]);
   });

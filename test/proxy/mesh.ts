@@ -160,6 +160,7 @@ export interface ProxyOptions {
   readonly limits?: Partial<ProxyLimits>;
   readonly strangers?: Workload['strangers'];
   readonly random?: Random;
+  /** All time that passes where a clock is given: what the event loop of the test does then says nothing. */
   readonly idleTime?: () => number;
   /** System time where absent. */
   readonly clock?: Clock;
@@ -173,7 +174,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const context: ProxyContext = {
     clock: options.clock ?? systemClock,
     random: options.random ?? Math.random,
-    idleTime: options.idleTime ?? loopIdleTime,
+    idleTime: options.idleTime ?? (options.clock ? () => options.clock!.now() : loopIdleTime),
     limits: { ...defaultProxyLimits, drainTimeout: 2_000, ...options.limits },
     metrics: new ProxyMetrics(),
     accessLog: log,

@@ -20,7 +20,7 @@ import {
 
 afterEach(closeAll);
 
-/** Every timer of it is `late` milliseconds late, as those of a busy event loop are. */
+/** Every timer of it is exactly `late` milliseconds late, as those of a busy event loop are, however busy the real one is. */
 class LateClock implements Clock {
   late = 0;
   #behind = 0;
@@ -36,8 +36,9 @@ class LateClock implements Clock {
   }
 
   schedule(delay: number, callback: () => void) {
+    const due = this.now() + delay;
     return systemClock.schedule(delay, () => {
-      this.#behind += this.late;
+      this.#behind += due + this.late - this.now();
       this.ran++;
       callback();
     });

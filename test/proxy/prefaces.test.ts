@@ -62,7 +62,9 @@ describe('prefaces of HTTP/2 that are none, or come elsewhere', () => {
     });
 
     it(`in pieces, at the ${door}: put together`, async () => {
-      const socket = connect({ port: mesh.ports[door], host: '127.0.0.1', noDelay: true });
+      // One that waits as long as it takes.
+      const { ports } = await startMesh(app.port);
+      const socket = connect({ port: ports[door], host: '127.0.0.1', noDelay: true });
       socket.on('error', () => {});
       for (const byte of inHttp2) {
         socket.write(byte, 'latin1');

@@ -4,6 +4,7 @@ import { connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { AccessPolicy, HttpRule } from '../../runtime/model/index.ts';
 import { eventually } from '../support/eventually.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 import { acceptOf, opcode, openWebSocket, startWebSocketApp, WebSocketPeer } from '../support/web-socket.ts';
 import {
   closeAll,
@@ -185,10 +186,11 @@ describe('a WebSocket through two sidecars', () => {
 
   it('outlives the limits of its route', async () => {
     const rule: Partial<HttpRule> = { timeouts: { request: 60, backendRequest: 50 } };
-    const { outbound, client } = await startChat({ rules: [forwardTo('shop/reviews', 9080, rule)] });
+    const clock = new ManualClock();
+    const { outbound, client } = await startChat({ clock, rules: [forwardTo('shop/reviews', 9080, rule)] });
     const { peer } = await openWebSocket(outbound, '/chat');
-    const started = performance.now();
-    while (performance.now() - started < 150) {
+    for (let time = 0; time < 150; time += 30) {
+      clock.advance(30);
       peer.send(opcode.text, 'still there');
       await peer.next();
     }
@@ -197,11 +199,14 @@ describe('a WebSocket through two sidecars', () => {
   });
 
   it('may go on while the proxy drains, until its time is up', async () => {
-    const { outbound, client } = await startChat({ limits: { drainTimeout: 300 } });
+    const clock = new ManualClock();
+    const { outbound, client } = await startChat({ clock, limits: { drainTimeout: 300 } });
     const { peer } = await openWebSocket(outbound, '/chat');
     const drained = client.proxy.drain();
+    clock.advance(299);
     peer.send(opcode.text, 'last words');
     expect((await peer.next()).payload.toString()).toBe('last words');
+    clock.advance(1);
     await drained;
     await peer.untilEnd();
   });

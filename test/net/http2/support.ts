@@ -30,7 +30,7 @@ export function options(limits: Partial<HttpLimits> = {}, clock: Clock = systemC
 
 /** Waits for what must become true soon. */
 export async function until(condition: () => boolean): Promise<void> {
-  const deadline = performance.now() + 10_000;
+  const deadline = performance.now() + 25_000;
   while (!condition()) {
     if (performance.now() > deadline) throw new Error(`did not come true: ${condition}`);
     await nextTurn();
