@@ -1,10 +1,10 @@
 import { k8s } from 'cdk8s-plus-27';
 import type { Construct } from 'constructs';
 import type { ServiceAccountReference } from './interfaces.ts';
-import { metadata, namespaceAt, withProxyProtocol } from './metadata.ts';
+import { metadata, namespaceAt, withAppTls, withProxyProtocol } from './metadata.ts';
 import type { Ports } from './port.ts';
 import { ServiceBase, VersionScope, versionedName } from './service-base.ts';
-import { checkPorts, proxiedPorts, renderPorts } from './service-ports.ts';
+import { checkPorts, encryptedPorts, proxiedPorts, renderPorts } from './service-ports.ts';
 import type { Check, Checked } from './synth/check.ts';
 import { checkLabels, checkNamespace, checkServiceName, claimObject } from './synth/rules.ts';
 
@@ -96,13 +96,14 @@ export class SelectedService<P extends Ports, V extends string> extends ServiceB
     this.#props = props;
 
     const ports = renderPorts(props.ports);
+    const encrypted = encryptedPorts(props.ports);
     new k8s.KubeService(this, 'Resource', {
-      metadata: withProxyProtocol(metadata(this, id), proxiedPorts(props.ports)),
+      metadata: withAppTls(withProxyProtocol(metadata(this, id), proxiedPorts(props.ports)), encrypted),
       spec: { selector: { ...props.selector }, ports },
     });
     for (const [version, selector] of this.#selectors()) {
       new k8s.KubeService(new VersionScope(this, version), 'Resource', {
-        metadata: metadata(this, versionedName(id, version)),
+        metadata: withAppTls(metadata(this, versionedName(id, version)), encrypted),
         spec: { selector, ports },
       });
     }

@@ -34,7 +34,7 @@ export {
 } from './match.ts';
 export { type ExistingMesh, type ExistingMeshProps, Mesh, type MeshProps } from './mesh.ts';
 export * from './policy/index.ts';
-export { Port, type PortOptions, type Ports, ServicePort } from './port.ts';
+export { type HttpPortOptions, Port, type PortOptions, type Ports, ServicePort } from './port.ts';
 export { type HttpProtocol, type HttpRouteParent, Route, type RouteProps } from './route.ts';
 export {
   type CorsOrigin,

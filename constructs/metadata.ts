@@ -18,6 +18,12 @@ export function withProxyProtocol(object: ApiObjectMetadata, names: readonly str
   return { ...object, annotations: { ...object.annotations, [annotations.proxyProtocol]: names.join(',') } };
 }
 
+/** The same, with the ports whose applications listen with TLS only. */
+export function withAppTls(object: ApiObjectMetadata, names: readonly string[]): ApiObjectMetadata {
+  if (names.length === 0) return object;
+  return { ...object, annotations: { ...object.annotations, [annotations.appTls]: names.join(',') } };
+}
+
 /** Name of an object that nobody calls by name: the ids below the mesh, as in `reviews-canary`. */
 export function nameBelowMesh(construct: IConstruct): string {
   const mesh = Chart.of(construct);

@@ -1,4 +1,4 @@
-import type { Protocol } from '../runtime/model/index.ts';
+import type { AppTls, Protocol } from '../runtime/model/index.ts';
 import { groups } from '../runtime/resources/index.ts';
 import type { Backend, IService, IServicePort, RouteParent } from './interfaces.ts';
 
@@ -19,6 +19,18 @@ export interface PortOptions {
   readonly proxyProtocol?: boolean;
 }
 
+/** What can be said of a port whose requests the mesh understands. */
+export interface HttpPortOptions extends PortOptions {
+  /**
+   * The program listens with TLS only. Its sidecar speaks TLS to it, 1.2 at least, with `h2` or `http/1.1` by ALPN as the
+   * port says; the rest of the mesh stays as it is. `unverified`: the certificate is not checked and may change, as the
+   * connection never leaves the pod, and who answers there is the pod itself. The Gateway API has BackendTLSPolicy for
+   * backends to be verified.
+   * @default - the program takes plain text
+   */
+  readonly appTls?: AppTls;
+}
+
 /** A port of a service with the protocol it speaks, which is stated and never guessed. */
 export class Port<P extends Protocol = Protocol> {
   /**
@@ -27,17 +39,17 @@ export class Port<P extends Protocol = Protocol> {
    * @param port - the number callers use
    * @example { http: Port.http(80, { containerPort: 8080 }) }
    */
-  static http(port: number, options?: PortOptions): Port<'http'> {
+  static http(port: number, options?: HttpPortOptions): Port<'http'> {
     return new Port('http', port, options);
   }
 
-  /** The program speaks HTTP/2 without TLS (prior knowledge). Its callers may speak HTTP/1.1 as well. */
-  static http2(port: number, options?: PortOptions): Port<'http2'> {
+  /** The program speaks HTTP/2, without TLS (prior knowledge) unless `appTls` says so. Its callers may speak HTTP/1.1 as well. */
+  static http2(port: number, options?: HttpPortOptions): Port<'http2'> {
     return new Port('http2', port, options);
   }
 
   /** gRPC. A {@link GrpcRoute} can decide its calls by method. */
-  static grpc(port: number, options?: PortOptions): Port<'grpc'> {
+  static grpc(port: number, options?: HttpPortOptions): Port<'grpc'> {
     return new Port('grpc', port, options);
   }
 
@@ -53,12 +65,15 @@ export class Port<P extends Protocol = Protocol> {
   readonly containerPort: number;
   /** Whether plain text begins with a PROXY header. */
   readonly proxyProtocol?: boolean;
+  /** Whether the program listens with TLS only, and what of it is verified. */
+  readonly appTls?: AppTls;
 
-  private constructor(protocol: P, port: number, options: PortOptions = {}) {
+  private constructor(protocol: P, port: number, options: HttpPortOptions = {}) {
     this.protocol = protocol;
     this.port = port;
     this.containerPort = options.containerPort ?? port;
     this.proxyProtocol = options.proxyProtocol;
+    this.appTls = options.appTls;
   }
 }
 

@@ -28,6 +28,11 @@ export function proxiedPorts(ports: Ports): string[] {
   return Object.entries(ports).flatMap(([name, { proxyProtocol }]) => (proxyProtocol ? [name] : []));
 }
 
+/** Names of the ports whose applications listen with TLS only. */
+export function encryptedPorts(ports: Ports): string[] {
+  return Object.entries(ports).flatMap(([name, { appTls }]) => (appTls ? [name] : []));
+}
+
 /** Reports what is wrong with the ports of a service. */
 export function checkPorts(check: Check, service: IConstruct, ports: Ports): void {
   const entries = Object.entries(ports);

@@ -11,6 +11,12 @@ import type { ObjectReference, QualifiedName } from './reference.ts';
 /** What a port speaks. Declared, never guessed. */
 export type Protocol = 'http' | 'http2' | 'grpc' | 'tcp';
 
+/**
+ * How a sidecar talks TLS to its own application, where that listens with nothing else. `unverified`: any certificate is
+ * taken, as the connection never leaves the pod.
+ */
+export type AppTls = 'unverified';
+
 /** What a TCPRoute, or a TLSRoute, does with a connection. */
 export interface TcpRoute {
   readonly route: ObjectReference;
@@ -29,6 +35,8 @@ export interface ServicePort {
   readonly port: number;
   readonly name: string;
   readonly protocol: Protocol;
+  /** What its applications want of their own sidecars; callers in other pods have no use for it. */
+  readonly appTls?: AppTls;
   /**
    * Rules of the routes attached to this port, oldest route first. Empty: requests go to the service's own endpoints.
    * Where there are rules and none matches, the answer is 404 (GEP-1426).
@@ -119,6 +127,8 @@ export interface InboundPort {
   readonly mtls?: MtlsMode;
   /** Plain text begins with a PROXY header (version 2), which names the client. */
   readonly proxyProtocol?: true;
+  /** The application listens with TLS only; never on a tcp port. Absent: it takes plain text. */
+  readonly appTls?: AppTls;
 }
 
 /** What is believed of callers without identity: the clients of a gateway, and who sends plain text. */

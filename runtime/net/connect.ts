@@ -14,11 +14,22 @@ export interface PeerExpectation {
   readonly alpn: string | undefined;
 }
 
+/** Who is at the other end is not asked, and we prove nothing to it: for connections that never leave the pod. */
+export interface UnverifiedPeer {
+  readonly unverified: true;
+  readonly context: SecureContext;
+  /** What it must speak; only HTTP/1.1 may go without saying. */
+  readonly alpn: string;
+}
+
+/** A server that was not to be verified speaks no TLS, or another protocol within it. */
+export class TlsFailure extends Error {}
+
 export interface ConnectOptions {
   readonly host: string;
   readonly port: number;
   /** Absent: plain text. */
-  readonly peer?: PeerExpectation;
+  readonly peer?: PeerExpectation | UnverifiedPeer;
   /** Milliseconds until the connection must be usable, handshake included. */
   readonly timeout: number;
   readonly clock: Clock;
@@ -29,7 +40,7 @@ export type ConnectCallback = (error: Error | undefined, connection: Connection 
 
 /**
  * Connects to a peer. With `peer`, the connection is handed over only after both certificates were verified and the
- * peer's SPIFFE id is the expected one.
+ * peer's SPIFFE id is the expected one; one that is not to be verified has only to speak TLS and the protocol.
  */
 export function connect(options: ConnectOptions, callback: ConnectCallback): void {
   const { host, port, peer } = options;
@@ -43,7 +54,10 @@ export function connect(options: ConnectOptions, callback: ConnectCallback): voi
   }
   socket.setNoDelay(true);
 
-  const secure = (): void => settle(undefined);
+  const secure = (): void => {
+    const misunderstood = socket instanceof TLSSocket && isUnverified(peer) && misunderstanding(socket, peer.alpn);
+    settle(misunderstood || undefined);
+  };
   const closed = (): void => settle(new Error(`${host}:${port} closed the connection during the handshake`));
   const settle = (error: Error | undefined): void => {
     timer.cancel();
@@ -54,10 +68,11 @@ export function connect(options: ConnectOptions, callback: ConnectCallback): voi
     if (error) {
       socket.on('error', () => {});
       socket.destroy();
-      callback(error, undefined);
+      callback(isUnverified(peer) ? explain(error) : error, undefined);
       return;
     }
-    const identity = socket instanceof TLSSocket && peer ? peerIdentity(socket, peer.verify) : undefined;
+    const identity =
+      socket instanceof TLSSocket && peer && !isUnverified(peer) ? peerIdentity(socket, peer.verify) : undefined;
     const connection = socketConnection(socket, identity);
     try {
       callback(undefined, connection);
@@ -75,7 +90,33 @@ export function connect(options: ConnectOptions, callback: ConnectCallback): voi
     .once('close', closed);
 }
 
-function tlsOptions(host: string, port: number, peer: PeerExpectation): ConnectionOptions & { allowHalfOpen: boolean } {
+function isUnverified(peer: PeerExpectation | UnverifiedPeer | undefined): peer is UnverifiedPeer {
+  return peer !== undefined && 'unverified' in peer;
+}
+
+/** Servers of HTTP/1.1 need know nothing of ALPN; those of HTTP/2 must (RFC 9113 section 3.2). */
+function misunderstanding({ alpnProtocol }: TLSSocket, alpn: string): Error | undefined {
+  if (alpnProtocol === alpn || (!alpnProtocol && alpn === 'http/1.1')) return undefined;
+  return new TlsFailure(`its TLS does not agree on ${alpn} (ALPN): it answers ${alpnProtocol || 'nothing'}`);
+}
+
+/** OpenSSL's words are for those who know its source. */
+function explain(error: Error & { readonly code?: string; readonly reason?: string }): Error {
+  const { code = '', reason = error.message } = error;
+  if (!/^(ERR_SSL|EPROTO)/.test(code)) return error;
+  const hint = /wrong.version|packet.length/i.test(reason) ? '; it seems to speak plain text' : '';
+  return new TlsFailure(`its TLS handshake failed (${reason})${hint}`);
+}
+
+function tlsOptions(
+  host: string,
+  port: number,
+  peer: PeerExpectation | UnverifiedPeer,
+): ConnectionOptions & { allowHalfOpen: boolean } {
+  if (isUnverified(peer)) {
+    const { context: secureContext, alpn } = peer;
+    return { host, port, secureContext, allowHalfOpen: true, rejectUnauthorized: false, ALPNProtocols: [alpn] };
+  }
   return {
     host,
     port,

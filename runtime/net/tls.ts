@@ -1,5 +1,5 @@
 import { constants } from 'node:crypto';
-import { createSecureContext, type SecureContextOptions, type TLSSocket } from 'node:tls';
+import { createSecureContext, type SecureContext, type SecureContextOptions, type TLSSocket } from 'node:tls';
 
 /** What a proxy proves itself with and what it believes, all PEM. */
 export interface TlsIdentity {
@@ -34,6 +34,14 @@ export function clientSecureContext(
   identity: Partial<TlsIdentity> & Pick<TlsIdentity, 'bundle'>,
 ): ReturnType<typeof createSecureContext> {
   return createSecureContext(secureContextOptions(identity));
+}
+
+let unverified: SecureContext | undefined;
+
+/** A context for servers that are not verified: it believes nobody, so none of the authorities of the web is loaded. */
+export function unverifiedContext(): SecureContext {
+  unverified ??= createSecureContext({ ca: [], minVersion: 'TLSv1.2' });
+  return unverified;
 }
 
 /** The SPIFFE id a connected peer proved, or `undefined`. */

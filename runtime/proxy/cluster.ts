@@ -13,6 +13,7 @@ import {
   sessionCookie,
 } from '../engine/index.ts';
 import {
+  type AppTls,
   type BackendTarget,
   type Balancer,
   defaultBalancer,
@@ -43,6 +44,8 @@ export interface ClusterSettings {
   /** Absent: no endpoint is ever left alone. */
   readonly outlierDetection: OutlierDetection | undefined;
   readonly protocol: Protocol;
+  /** What the application of this pod wants where it is one of the endpoints. */
+  readonly appTls: AppTls | undefined;
   /** Where this proxy runs, if that is known. */
   readonly zone: string | undefined;
   /** Absent: that of every service. */
@@ -215,8 +218,10 @@ export class Cluster {
     const place = { host: address, port: ports[this.#target.port] };
     // The own pod's traffic is not redirected, so the application itself would get the handshake.
     const isOwnPod = this.#self.addresses?.has(address) ?? false;
-    const peer: PeerAddress = isOwnPod ? { ...place, identity: undefined, ownPod: true } : { ...place, identity };
-    const { balancer, protocol } = this.#settings;
+    const { balancer, protocol, appTls } = this.#settings;
+    const peer: PeerAddress = isOwnPod
+      ? { ...place, identity: undefined, ownPod: true, ...(appTls && { appTls }) }
+      : { ...place, identity };
     const pool = this.#pools.acquire(peer, protocol, this.#mayConnect);
     const session = 'session' in balancer && balancer.session && sessionCookie(balancer.session, state.id);
     return { peer, pool, upstream: { pool, state, address: formatHostPort(peer), ...(session && { session }) } };
@@ -290,9 +295,11 @@ export class Clusters implements MeshViewObserver {
 
   #settingsOf(service: QualifiedName, port: number): ClusterSettings {
     const { balancer = defaultBalancer, ports = [] } = this.#view.service(service) ?? {};
+    const { outlierDetection, appTls } = ports.find((each) => each.port === port) ?? {};
     return {
       balancer,
-      outlierDetection: ports.find((each) => each.port === port)?.outlierDetection,
+      outlierDetection,
+      appTls,
       protocol: this.#view.port(service, port)?.protocol ?? 'http',
       retryBudget: this.#view.service(service)?.retryBudget,
       zone: this.#self.zone ?? this.#view.workload?.zone,

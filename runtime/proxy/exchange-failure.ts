@@ -1,5 +1,5 @@
 import type { Breaker, BreakerLimit, TryFailure } from '../engine/index.ts';
-import type { ResetReason } from '../net/index.ts';
+import { type ResetReason, TlsFailure } from '../net/index.ts';
 import type { LocalReply } from './reply.ts';
 
 /** Why an exchange failed, in Envoy's words (`%RESPONSE_FLAGS%`). */
@@ -65,6 +65,11 @@ export function overflown(target: string, { message }: Overflow): Failure {
 export function notConnected(target: string, address: string | undefined, error: Error): Failure {
   const outside = `no connection to ${target}`;
   const details = `${outside} at ${address}: ${error.message}`;
+  // No replica is likely to do better than one whose TLS is not what its port says: callers are told at once.
+  if (error instanceof TlsFailure) {
+    const reply = { status: 503, error: 'tls_protocol_error' as const, details };
+    return { cause: { kind: 'broken' }, reply, outside, flag: 'UF' };
+  }
   return {
     cause: { kind: 'unprocessed' },
     reply: { status: 503, error: 'connection_refused', details },

@@ -8,6 +8,7 @@ import {
   withHyphens,
 } from '../engine/index.ts';
 import {
+  type AppTls,
   type CallStatus,
   describeReference,
   formatSpiffeId,
@@ -23,7 +24,7 @@ import type { ChangeResponse, ExchangePlan, ProxyContext, Upstream } from './exc
 import { answerLocally } from './local-answer.ts';
 import type { CompiledInbound, MeshView } from './mesh-view.ts';
 import { DurationSeries } from './metrics.ts';
-import type { PeerLink } from './peer-link.ts';
+import type { PeerAddress, PeerLink } from './peer-link.ts';
 import type { Pools } from './pools.ts';
 import type { LocalReply } from './reply.ts';
 import { malformedPath } from './routing.ts';
@@ -98,7 +99,7 @@ export class Inbound {
   readonly #budget: RetryAllowance;
   readonly #app: { readonly host: string; readonly port: number };
   readonly #plans = new Map<string, InboundPlan>();
-  #application: { readonly protocol: Protocol; readonly upstream: Upstream } | undefined;
+  #application: { readonly protocol: Protocol; readonly peer: PeerAddress; readonly upstream: Upstream } | undefined;
 
   constructor(parts: InboundParts) {
     this.#parts = parts;
@@ -200,28 +201,30 @@ export class Inbound {
   #plan(caller: Caller): InboundPlan {
     const { context, view, port } = this.#parts;
     const source = sourceLabel(caller.id);
-    const protocol = view.inbound(port)?.protocol ?? 'http';
-    const key = `${source} ${caller.isPeer} ${this.#service} ${view.workload?.version ?? ''} ${protocol}`;
+    const { protocol = 'http', appTls } = view.inbound(port) ?? {};
+    const spoken = `${protocol} ${appTls ?? ''}`;
+    const key = `${source} ${caller.isPeer} ${this.#service} ${view.workload?.version ?? ''} ${spoken}`;
     let plan = this.#plans.get(key);
     if (!plan) {
       if (this.#plans.size >= maxCallers) this.#plans.clear();
       const labels = [this.#service, view.workload?.version ?? '', source, String(caller.id !== undefined)];
       const { serverDuration, serverCallDuration } = context.metrics;
       const series = new DurationSeries(serverDuration, labels, serverCallDuration);
-      plan = new InboundPlan(this.#service, caller, this.#budget, series, this.#applicationBy(protocol));
+      plan = new InboundPlan(this.#service, caller, this.#budget, series, this.#applicationBy(protocol, appTls));
       this.#plans.set(key, plan);
     }
     return plan;
   }
 
   /** The application, spoken to as its port declares now. */
-  #applicationBy(protocol: Protocol): Upstream {
-    if (this.#application?.protocol === protocol) return this.#application.upstream;
+  #applicationBy(protocol: Protocol, appTls: AppTls | undefined): Upstream {
+    const former = this.#application;
+    if (former?.protocol === protocol && former.peer.appTls === appTls) return former.upstream;
     const { pools, app } = this.#parts;
-    const peer = { ...this.#app, identity: undefined };
-    if (this.#application) pools.release(peer, this.#application.protocol);
+    const peer = { ...this.#app, identity: undefined, ...(appTls && { appTls }) };
+    if (former) pools.release(former.peer, former.protocol);
     const upstream = { pool: pools.acquire(peer, protocol), address: app };
-    this.#application = { protocol, upstream };
+    this.#application = { protocol, peer, upstream };
     this.#plans.clear();
     return upstream;
   }

@@ -14,6 +14,7 @@ import {
   type Router,
 } from '../engine/index.ts';
 import {
+  type AppTls,
   type BackendTarget,
   type Clock,
   connectionRoutesFor,
@@ -57,6 +58,8 @@ export interface CompiledInbound {
   readonly mtls: MtlsMode;
   /** Plain text begins with a PROXY header. */
   readonly proxyProtocol: boolean;
+  /** The application listens with TLS only. */
+  readonly appTls: AppTls | undefined;
   /** Decides who may use it. */
   readonly access: AccessDecider;
   /** Decides how much it takes; absent where that is not limited. */
@@ -309,6 +312,7 @@ function compileInbound(
     protocol: port.protocol,
     mtls: port.mtls ?? mtls,
     proxyProtocol: port.proxyProtocol === true,
+    appTls: port.appTls,
     access: compileAccess(access, port),
     rateLimiter,
   };

@@ -1,7 +1,7 @@
 import type { SecureContext } from 'node:tls';
 import type { Svid } from '../identity/index.ts';
 import { verifyPeerIdentity } from '../identity/index.ts';
-import { formatSpiffeId, type Protocol } from '../model/index.ts';
+import { type AppTls, formatSpiffeId, type Protocol } from '../model/index.ts';
 import {
   type ConnectCallback,
   ConnectionPool,
@@ -13,6 +13,8 @@ import {
   type PeerExpectation,
   type PeerVerifier,
   type TlsIdentity,
+  type UnverifiedPeer,
+  unverifiedContext,
 } from '../net/index.ts';
 import type { ProxyContext } from './exchange-plan.ts';
 
@@ -30,6 +32,8 @@ export interface PeerAddress {
   readonly identity: string | undefined;
   /** It is the proxy's own application: what goes there never leaves the pod, and needs no TLS. */
   readonly ownPod?: true;
+  /** It is the proxy's own application, which listens with TLS only. */
+  readonly appTls?: AppTls;
 }
 
 /** An SVID as the TLS layer wants it. */
@@ -61,10 +65,12 @@ export class PeerLink {
     this.#secureContext = clientSecureContext(tlsIdentity(svid));
   }
 
-  connect(peer: PeerAddress, alpn: 'h2' | typeof streamProtocol, callback: ConnectCallback): void {
-    const { host, port, identity } = peer;
-    let expectation: PeerExpectation | undefined;
-    if (identity) {
+  connect(peer: PeerAddress, alpn: 'h2' | 'http/1.1' | typeof streamProtocol, callback: ConnectCallback): void {
+    const { host, port, identity, appTls } = peer;
+    let expectation: PeerExpectation | UnverifiedPeer | undefined;
+    if (appTls) {
+      expectation = { unverified: true, context: unverifiedContext(), alpn };
+    } else if (identity) {
       if (!this.#secureContext) {
         callback(new Error('this proxy has no certificate yet'), undefined);
         return;
@@ -93,14 +99,21 @@ export class PeerLink {
         return http2 ? context.limits.http.maxConcurrentStreams : 1;
       },
       mayConnect,
-      connect: (callback) => this.connect(peer, 'h2', callback),
+      connect: (callback) => this.connect(peer, http2 ? 'h2' : 'http/1.1', callback),
       speak: (connection, owner) => {
         const { http, http2: windows, peerKeepalive } = context.limits;
         const options = { clock, limits: http };
         if (!http2) return createHttp1Client(connection, owner, { ...options, idle });
+        // Some servers refuse requests whose scheme is not that of their connection (RFC 9113 section 8.3.1).
+        const scheme = peer.appTls && ('https' as const);
         // Only peers: an application may take it amiss to be asked often (gRPC servers do).
         const keepalive = peer.identity === undefined ? undefined : peerKeepalive;
-        return createHttp2Client(connection, owner, { ...options, ...windows, ...(keepalive && { keepalive }) });
+        return createHttp2Client(connection, owner, {
+          ...options,
+          ...windows,
+          ...(keepalive && { keepalive }),
+          scheme,
+        });
       },
     });
   }

@@ -54,5 +54,5 @@ export class Pools {
 }
 
 function poolKey(peer: PeerAddress, protocol: Protocol): string {
-  return `${protocol} ${peer.host} ${peer.port} ${peer.identity ?? ''}`;
+  return `${protocol} ${peer.host} ${peer.port} ${peer.identity ?? peer.appTls ?? ''}`;
 }

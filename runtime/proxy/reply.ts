@@ -11,6 +11,7 @@ export type ProxyError =
   | 'connection_refused'
   | 'connection_terminated'
   | 'connection_timeout'
+  | 'tls_protocol_error'
   | 'http_response_timeout'
   | 'http_upgrade_failed'
   | 'http_protocol_error'

@@ -44,6 +44,8 @@ export const injectDisabled = 'disabled';
 export const sidecarProxy = 'sidecar';
 
 export const annotations = {
+  /** On a Service: comma-separated ports, by name or number, whose applications listen with TLS only. */
+  appTls: 'meshwright.dev/app-tls',
   /** On a pod template: comma-separated `namespace/name` of the services it may call. Absent: all. */
   calls: 'meshwright.dev/calls',
   /** On any object: where in the construct tree it came from; findings repeat it. */

@@ -1,7 +1,7 @@
-import type { AccessPolicyObject, RateLimitPolicyObject } from '../resources/index.ts';
+import { type AccessPolicyObject, annotations, type RateLimitPolicyObject } from '../resources/index.ts';
 import { valueAt } from './collections.ts';
 import type { Place, Report } from './report.ts';
-import type { ServiceEntry } from './services.ts';
+import type { ServiceEntries, ServiceEntry } from './services.ts';
 import type { PolicyTarget } from './targets.ts';
 import { targetPortsOf, type WorkloadEntry, type Workloads } from './workloads.ts';
 
@@ -37,6 +37,19 @@ export function warnOfNobody(policy: Place, service: ServiceEntry, workloads: Wo
     message: `no workload with a sidecar is behind Service ${service.name}, so nothing enforces the policy`,
     hint: 'put the pods into the mesh with the label meshwright.dev/inject: enabled',
   });
+}
+
+/** Reports where the application of a port speaks TLS, but no sidecar is there to speak it. */
+export function warnOfUnservedTls(services: ServiceEntries, workloads: Workloads, report: Report): void {
+  for (const service of services.values()) {
+    if (!service.ports.some(({ appTls }) => appTls)) continue;
+    if (workloads.of(service).some((workload) => workload.inMesh)) continue;
+    report('MW1363', service.object, {
+      path: `annotation ${annotations.appTls}`,
+      message: `no workload with a sidecar is behind Service ${service.name}, so callers send plain text to an application that speaks TLS`,
+      hint: 'put the pods into the mesh with the label meshwright.dev/inject: enabled, or let callers speak TLS themselves (appProtocol: https)',
+    });
+  }
 }
 
 /** A port whose number is not known might be any: the policy then holds for them all. */

@@ -1,4 +1,5 @@
 import type {
+  AppTls,
   Balancer,
   CircuitBreaker,
   FaultPolicy,
@@ -43,6 +44,8 @@ export interface ServicePortEntry {
   readonly tlsRoutes: Map<Audience, TlsRoute[]>;
   /** Those who come to it in plain text do so through a proxy that tells of them. */
   readonly proxyProtocol: boolean;
+  /** Never on a tcp port. */
+  readonly appTls?: AppTls;
   readonly faults: FaultPolicy[];
   circuitBreaker?: CircuitBreaker;
   outlierDetection?: OutlierDetection;
@@ -82,6 +85,7 @@ export function readServices(inventory: Inventory, declared: DeclaredProtocols, 
     }
     const ports: ServicePortEntry[] = [];
     const proxied = namesIn(object, annotations.proxyProtocol);
+    const withTls = namesIn(object, annotations.appTls);
     const byHand = hasSelector({ object }) ? undefined : slicesOf.get(name);
     for (const [index, port] of (object.spec.ports ?? []).entries()) {
       if ((port.protocol ?? 'TCP') !== 'TCP') continue;
@@ -93,28 +97,44 @@ export function readServices(inventory: Inventory, declared: DeclaredProtocols, 
           hint: 'use http, kubernetes.io/h2c, grpc or tcp',
         });
       }
+      const names = [String(port.port), ...(port.name === undefined ? [] : [port.name])];
       const byRoute = port.appProtocol === undefined ? declared.get(portKey(name, port.port)) : undefined;
+      const protocol = known ?? byRoute ?? 'tcp';
+      const appTls = names.some((each) => withTls.has(each));
+      if (appTls && protocol === 'tcp') {
+        report('MW1361', object, {
+          path: `annotation ${annotations.appTls}`,
+          message: `port ${port.port} of Service ${name} is tcp, whose bytes, TLS or not, reach the application as they are`,
+          hint: 'say with appProtocol what is spoken within TLS (http, kubernetes.io/h2c or grpc), or remove the port from the annotation',
+        });
+      }
       ports.push({
         port: port.port,
         name: port.name ?? '',
-        protocol: known ?? byRoute ?? 'tcp',
+        protocol,
+        ...(appTls && protocol !== 'tcp' ? { appTls: 'unverified' } : {}),
         ...(port.appProtocol !== undefined ? { declaredBy: 'service' } : byRoute ? { declaredBy: 'route' } : {}),
         targetPort: port.targetPort ?? port.port,
         ...(byHand ? { portsByHand: portsNamed(port.name, byHand) } : {}),
         rules: new Map(),
         tcpRoutes: new Map(),
         tlsRoutes: new Map(),
-        proxyProtocol: proxied.has(String(port.port)) || (port.name !== undefined && proxied.has(port.name)),
+        proxyProtocol: names.some((each) => proxied.has(each)),
         faults: [],
       });
     }
-    for (const unknown of proxied) {
-      if (ports.some((port) => port.name === unknown || String(port.port) === unknown)) continue;
-      report('MW1410', object, {
-        path: `annotation ${annotations.proxyProtocol}`,
-        message: `Service ${name} has no TCP port ${unknown}; its ports: ${ports.map(({ port }) => port).join(', ') || 'none'}`,
-        hint: 'name its ports by name or number, separated by commas',
-      });
+    for (const [id, annotation, named] of [
+      ['MW1410', annotations.proxyProtocol, proxied],
+      ['MW1360', annotations.appTls, withTls],
+    ] as const) {
+      for (const unknown of named) {
+        if (ports.some((port) => port.name === unknown || String(port.port) === unknown)) continue;
+        report(id, object, {
+          path: `annotation ${annotation}`,
+          message: `Service ${name} has no TCP port ${unknown}; its ports: ${ports.map(({ port }) => port).join(', ') || 'none'}`,
+          hint: 'name its ports by name or number, separated by commas',
+        });
+      }
     }
     entries.set(name, { object, namespace, name, ports, balancer: balancerOf(object) });
   }
@@ -169,8 +189,19 @@ export function toService({ object, namespace, name, ports, balancer, retryBudge
 }
 
 function toServicePort(entry: ServicePortEntry): ServicePort {
-  const { port, name, protocol, rules, tcpRoutes, tlsRoutes, faults, circuitBreaker, outlierDetection, timeouts } =
-    entry;
+  const {
+    port,
+    name,
+    protocol,
+    appTls,
+    rules,
+    tcpRoutes,
+    tlsRoutes,
+    faults,
+    circuitBreaker,
+    outlierDetection,
+    timeouts,
+  } = entry;
   const consumerRules = byConsumer(rules);
   const consumerTcpRoutes = byConsumer(tcpRoutes);
   const tcpRoute = tcpRoutes.get(everyone);
@@ -180,6 +211,7 @@ function toServicePort(entry: ServicePortEntry): ServicePort {
     port,
     name,
     protocol,
+    ...(appTls ? { appTls } : {}),
     rules: rules.get(everyone) ?? [],
     ...(consumerRules ? { consumerRules } : {}),
     ...(tcpRoute ? { tcpRoute } : {}),

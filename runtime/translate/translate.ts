@@ -4,6 +4,7 @@ import { gatewayControllerName, type KubernetesObject } from '../resources/index
 import { attachAccessPolicies } from './access.ts';
 import { readCircuitBreakers } from './circuit-breakers.ts';
 import { endpointsOf } from './endpoints.ts';
+import { warnOfUnservedTls } from './enforcers.ts';
 import { attachFaults } from './faults.ts';
 import { type GatewayEntries, gatewayStatuses, readGateways, toGateway } from './gateways.ts';
 import { collectGrants } from './grants.ts';
@@ -73,6 +74,7 @@ export function compile(objects: readonly KubernetesObject[], trustDomain?: stri
   applyOutlierDetection(inventory, services, report, statuses);
   const mtls = readMtlsPolicies(inventory, services, workloads, mesh, report, statuses);
   statuses.push(...gatewayClassStatuses(inventory), ...gatewayStatuses(gateways, workloads, report));
+  warnOfUnservedTls(services, workloads, report);
   warnOfIdleServices(services, workloads, inventory, report);
 
   const slicesOf = slicesByService(inventory);

@@ -331,3 +331,18 @@ test('ports and listeners say where plain text begins with a PROXY header', () =
   expect(objectsOf(mesh, 'Gateway').edge.metadata.annotations).toMatchObject({ [annotation]: 'http' });
   expect(objectsOf(mesh, 'Service')['edge-meshwright'].metadata.annotations).not.toHaveProperty(annotation);
 });
+
+test('ports say whose programs listen with TLS only', () => {
+  const mesh = emptyMesh();
+  const ports = {
+    http: Port.http(80, { appTls: 'unverified' }),
+    grpc: Port.grpc(81, { appTls: 'unverified' }),
+    h2: Port.http2(82),
+  };
+  new Service(mesh, 'web', { ports, workload });
+  expect(validate(mesh)).toEqual([]);
+  const { web } = objectsOf(mesh, 'Service');
+  expect(web.metadata.annotations).toMatchObject({ 'meshwright.dev/app-tls': 'http,grpc' });
+  // @ts-expect-error -- what a tcp port carries is for the program as it is
+  Port.tcp(83, { appTls: 'unverified' });
+});

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { startLocalMesh } from '../../runtime/local/index.ts';
 import { type Clock, type Finding, systemClock } from '../../runtime/model/index.ts';
 import { eventually } from '../support/eventually.ts';
+import { selfSigned } from '../support/self-signed.ts';
 import { type Answer, Duo, Up } from './duo.ts';
 import { isRunning, processesOf } from './ps.ts';
 
@@ -171,6 +172,22 @@ it('ends with a finding where a container has no command', async () => {
   expect(await up.exitCode()).toBe(1);
   expect(up.stderr).toContain('MW1512');
   expect(up.stderr).toContain('Deployment duo/front');
+});
+
+it('has sidecars speak TLS to applications that listen with nothing else', async () => {
+  using duo = new Duo();
+  const { key, certificate } = selfSigned(duo.path);
+  const encrypted = "annotations: { 'meshwright.dev/app-tls': 'http' }";
+  duo.edit('main.ts', 'metadata: { name, namespace },', `metadata: { name, namespace, ${encrypted} },`);
+  duo.edit('service.ts', "from 'node:http';", "from 'node:https';");
+  duo.edit(
+    'service.ts',
+    'createServer(',
+    `createServer(${JSON.stringify({ key: `${key}`, cert: `${certificate}` })}, `,
+  );
+  await using up = new Up(duo.path);
+  await up.ready();
+  expect(await up.get()).toMatchObject({ status: 200, edition: 'first', called: { pod: 'old' } });
 });
 
 it('says which pod does not get ready, and what it said last', async () => {

@@ -11,6 +11,7 @@ import { CertificateAuthority, createAuthoritySvidSource } from '../../runtime/i
 import type { Svid } from '../../runtime/identity/index.ts';
 import {
   type AccessPolicy,
+  type AppTls,
   type Clock,
   formatSpiffeId,
   type HttpRule,
@@ -286,19 +287,20 @@ export interface PairOptions {
   readonly access?: readonly AccessPolicy[];
   readonly rateLimits?: readonly RateLimitPolicy[];
   readonly limits?: Partial<ProxyLimits>;
+  readonly appTls?: AppTls;
   /** Of the caller's sidecar. */
   readonly clock?: Clock;
 }
 
 /** Two sidecars: `web` calls `reviews`, whose application listens on `appPort`, through both. */
 export async function startPairTo(appPort: number, options: PairOptions = {}) {
-  const { protocol = 'http', rules = [], access = [], rateLimits, limits = {} } = options;
+  const { protocol = 'http', rules = [], access = [], rateLimits, limits = {}, appTls } = options;
   const authority = await createAuthority();
   const [inbound, outbound, proxyPort] = [await freePort(), await freePort(), await freePort()];
   const server = await startProxy({
     serviceAccount: 'reviews',
     svid: await svidOf(authority, 'reviews'),
-    ports: [{ port: 9080, protocol }],
+    ports: [{ port: 9080, protocol, ...(appTls && { appTls }) }],
     access,
     rateLimits,
     limits,

@@ -1,11 +1,9 @@
-import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
-import { join } from 'node:path';
 import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { AccessPolicy, InboundPort, MtlsMode } from '../../runtime/model/index.ts';
 import { eventually } from '../support/eventually.ts';
+import { selfSigned } from '../support/self-signed.ts';
 import { TemporaryDirectory } from '../support/temporary-directory.ts';
 import {
   closeAll,
@@ -25,24 +23,6 @@ import {
 } from './mesh.ts';
 
 afterEach(closeAll);
-
-/** What an application has that knows nothing of a mesh. */
-function selfSigned(directory: string) {
-  const [key, certificate] = [join(directory, 'key.pem'), join(directory, 'certificate.pem')];
-  const request = [
-    'req',
-    '-x509',
-    '-newkey',
-    'ec',
-    '-pkeyopt',
-    'ec_paramgen_curve:P-256',
-    '-nodes',
-    '-subj',
-    '/CN=app',
-  ];
-  execFileSync('openssl', [...request, '-keyout', key, '-out', certificate], { stdio: 'ignore' });
-  return { key: readFileSync(key), certificate: readFileSync(certificate) };
-}
 
 /** The inbound stacks of two ports of one pod. */
 async function startPod(mtls: MtlsMode, ports: readonly InboundPort[], access: readonly AccessPolicy[] = []) {

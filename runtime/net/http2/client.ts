@@ -28,6 +28,11 @@ export interface Http2ClientOptions extends Http2Options {
    * @default the operating system decides
    */
   readonly keepalive?: { readonly interval: number; readonly timeout: number };
+  /**
+   * What requests say of the connection.
+   * @default - what each of them says
+   */
+  readonly scheme?: 'https';
 }
 
 /** Streams we open before the server has said how many it takes (RFC 9113 section 6.5.2 recommends no less). */
@@ -85,6 +90,7 @@ class Http2ClientStream extends Http2Stream implements ClientStream {
 class Http2Client extends Session<Http2ClientStream> implements ClientConnection {
   readonly #owner: ClientConnectionOwner;
   readonly #keepalive: Http2ClientOptions['keepalive'];
+  readonly #scheme: Http2ClientOptions['scheme'];
   readonly #heads = new HeadReader();
   #nextStream = 1;
   #maxStreams = assumedStreams;
@@ -96,6 +102,7 @@ class Http2Client extends Session<Http2ClientStream> implements ClientConnection
     super(connection, options, false);
     this.#owner = owner;
     this.#keepalive = options.keepalive;
+    this.#scheme = options.scheme;
     this.#keepAlive();
   }
 
@@ -114,7 +121,7 @@ class Http2Client extends Session<Http2ClientStream> implements ClientConnection
       return stream;
     }
     this.#nextStream += 2;
-    this.writer.headers(stream.id, pseudoFields(head), head.headers, end);
+    this.writer.headers(stream.id, pseudoFields(head, this.#scheme ?? head.scheme), head.headers, end);
     stream.localEnded = end;
     this.addStream(stream);
     if (this.#nextStream > maxStreamId) this.drain();
@@ -244,14 +251,14 @@ class Http2Client extends Session<Http2ClientStream> implements ClientConnection
   }
 }
 
-function pseudoFields(head: RequestHead): string[] {
+function pseudoFields(head: RequestHead, scheme: RequestHead['scheme']): string[] {
   const { upgrade } = head;
   if (upgrade !== undefined) {
-    const target = [':scheme', head.scheme, ':authority', head.authority, ':path', head.path];
+    const target = [':scheme', scheme, ':authority', head.authority, ':path', head.path];
     return [':method', 'CONNECT', ':protocol', upgrade, ...target];
   }
   if (head.method === 'CONNECT') return [':method', 'CONNECT', ':authority', head.authority];
-  return [':method', head.method, ':scheme', head.scheme, ':authority', head.authority, ':path', head.path];
+  return [':method', head.method, ':scheme', scheme, ':authority', head.authority, ':path', head.path];
 }
 
 /** Speaks HTTP/2 on a connection to a server that expects it: by ALPN or by prior knowledge. */
