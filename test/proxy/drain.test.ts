@@ -266,6 +266,9 @@ it('answers a client who began to speak HTTP/2 before the drain, and tells it to
   const pod = await startSidecar(authority, app.port);
   const caller = await startCaller(authority, pod.listen);
   const peer = new RawPeer(await openSocket(caller.listen));
+  closeLater(() => {
+    peer.socket.destroy();
+  });
   peer.send(preface.subarray(0, 4));
   // Until what came so far has been read.
   expect((await send(caller.listen)).status).toBe(201);
