@@ -196,13 +196,18 @@ export class MeshProxy {
 
   /**
    * Accepts nothing new, lets what is under way finish, cuts the rest after the drain timeout. What the application has
-   * begun for others may need calls: these are taken until it has finished that.
+   * begun for others may need calls: these are taken until it has finished that, but for the last quarter of the time,
+   * in which its connections are told.
    */
   async drain(): Promise<void> {
     const { clock, limits } = this.#context;
     const end = clock.now() + limits.drainTimeout;
-    await this.#receiving.drain(limits.drainTimeout);
-    await this.#sending.drain(Math.max(0, end - clock.now()));
+    const received = this.#receiving.drain(limits.drainTimeout);
+    const late = Promise.withResolvers<void>();
+    const timer = clock.schedule(limits.drainTimeout * 0.75, late.resolve);
+    await Promise.race([received, late.promise]);
+    timer.cancel();
+    await Promise.all([received, this.#sending.drain(Math.max(0, end - clock.now()))]);
     this.#pools.destroy();
   }
 

@@ -198,33 +198,38 @@ describe('a post that waits for a connection to an endpoint that goes', () => {
 });
 
 describe('a sidecar that drains', () => {
-  it('takes the calls that its application needs to finish what it has begun', async () => {
+  /** A proxy with both directions, whose application answers as `app` says, and the port of a caller. */
+  async function startBoth(app: (outbound: number, request: IncomingMessage, response: ServerResponse) => void) {
     const authority = await createAuthority();
     const pod = await startSidecar(authority, await startApp((_request, response) => response.end('stars')));
-    const begun: (() => void)[] = [];
-    const app = await startApp(async (_request: IncomingMessage, response: ServerResponse) => {
-      const first = await send(outbound);
-      await new Promise<void>((resolve) => begun.push(resolve));
-      const second = await send(outbound);
-      response.end(`${first.body} and ${second.body}`);
-    });
-    const [inbound, outbound] = [await freePort(), await freePort()];
+    const [inbound, outbound, caller] = [await freePort(), await freePort(), await freePort()];
+    const port = await startApp((request, response) => app(outbound, request, response));
     const { proxy } = await startProxy({
       serviceAccount: 'web',
       svid: await svidOf(authority, 'web'),
       ports: [{ port: 80, protocol: 'http' }],
       resources: [reviews, at(pod.listen)],
       bootstrap: {
-        inbound: [{ listen: `127.0.0.1:${inbound}`, port: 80, app: `127.0.0.1:${app}` }],
+        inbound: [{ listen: `127.0.0.1:${inbound}`, port: 80, app: `127.0.0.1:${port}` }],
         outbound: { services: [{ listen: `127.0.0.1:${outbound}`, service: 'shop/reviews', port: 9080 }] },
       },
     });
-    const caller = await freePort();
     await startProxy({
       serviceAccount: 'edge',
       svid: await svidOf(authority, 'edge'),
       resources: [service('web', 80, 'http'), endpointsOf('web', 80, [{ port: inbound, identity: identityOf('web') }])],
       bootstrap: { outbound: { services: [{ listen: `127.0.0.1:${caller}`, service: 'shop/web', port: 80 }] } },
+    });
+    return { proxy, outbound, caller };
+  }
+
+  it('takes the calls that its application needs to finish what it has begun', async () => {
+    const begun: (() => void)[] = [];
+    const { proxy, outbound, caller } = await startBoth(async (calls, _request, response) => {
+      const first = await send(calls);
+      await new Promise<void>((resolve) => begun.push(resolve));
+      const second = await send(calls);
+      response.end(`${first.body} and ${second.body}`);
     });
     const page = send(caller);
     await eventually(() => begun.length === 1);
@@ -235,6 +240,27 @@ describe('a sidecar that drains', () => {
     expect([status, body.toString()]).toEqual([200, 'stars and stars']);
     await drained;
     await expect(send(outbound)).rejects.toThrow('ECONNREFUSED');
+  });
+
+  it('lets its application finish its calls in time, though what that has begun does not end', async () => {
+    let begun = false;
+    const { proxy, outbound, caller } = await startBoth(() => {
+      begun = true;
+    });
+    const endless = send(caller);
+    await eventually(() => begun);
+    const peer = new RawPeer(await openSocket(outbound));
+    closeLater(() => {
+      peer.socket.destroy();
+    });
+    peer.send(preface, frame(frameType.settings, 0, 0), openRequest(1));
+    await peer.receive(frameType.settings);
+    const drained = proxy.drain();
+    await peer.receive(frameType.goAway);
+    peer.send(frame(frameType.data, 1, 1));
+    await peer.receive(frameType.headers, 1);
+    await drained;
+    expect((await endless).status).toBe(503);
   });
 });
 
