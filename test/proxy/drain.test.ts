@@ -257,6 +257,8 @@ describe('a sidecar that drains', () => {
     await peer.receive(frameType.settings);
     const drained = proxy.drain();
     await peer.receive(frameType.goAway);
+    // It takes its time.
+    await new Promise((resolve) => setTimeout(resolve, 50));
     peer.send(frame(frameType.data, 1, 1));
     await peer.receive(frameType.headers, 1);
     await drained;
