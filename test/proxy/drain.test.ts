@@ -201,7 +201,10 @@ describe('a sidecar that drains', () => {
   /** A proxy with both directions, whose application answers as `app` says, and the port of a caller. */
   async function startBoth(app: (outbound: number, request: IncomingMessage, response: ServerResponse) => void) {
     const authority = await createAuthority();
-    const pod = await startSidecar(authority, await startApp((_request, response) => response.end('stars')));
+    const ratings = await startApp((request, response) => {
+      request.resume().on('end', () => response.end('stars'));
+    });
+    const pod = await startSidecar(authority, ratings);
     const [inbound, outbound, caller] = [await freePort(), await freePort(), await freePort()];
     const port = await startApp((request, response) => app(outbound, request, response));
     const { proxy } = await startProxy({
