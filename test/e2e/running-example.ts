@@ -159,7 +159,9 @@ export class RunningExample {
     const { host, port } = parseHostPort(this.#bootstrap(pod).outbound.proxy ?? '');
     return new Promise((resolve, reject) => {
       const request = httpRequest({ host, port, method: 'CONNECT', path: authority });
-      request.on('connect', ({ statusCode }, socket) => {
+      request.on('connect', ({ statusCode }, socket, head) => {
+        // A server that speaks first may have done so already.
+        socket.unshift(head);
         if (statusCode === 200) resolve(socket as Socket);
         else reject(new Error(`CONNECT was answered ${statusCode}`));
       });
