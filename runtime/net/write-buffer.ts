@@ -28,8 +28,7 @@ export class WriteBuffer implements Lender {
 
   /** An empty one with room for so many bytes. */
   constructor(atLeast = pages.size) {
-    this.#pool = poolFor(atLeast);
-    this.bytes = this.#pool?.take() ?? Buffer.allocUnsafeSlow(atLeast);
+    this.bytes = this.#take(atLeast);
   }
 
   /** How much more it takes. */
@@ -42,8 +41,7 @@ export class WriteBuffer implements Lender {
     if (this.used + more <= this.bytes.length) return;
     const { bytes } = this;
     const former = this.#pool;
-    this.#pool = poolFor(this.used + more);
-    this.bytes = this.#pool?.take() ?? Buffer.allocUnsafeSlow(this.used + more);
+    this.bytes = this.#take(this.used + more);
     bytes.copy(this.bytes, 0, 0, this.used);
     former?.give(bytes);
   }
@@ -75,6 +73,11 @@ export class WriteBuffer implements Lender {
   /** Drops what was collected; this is not to be used any more. */
   drop(): void {
     if (this.#state === State.filling) this.#end();
+  }
+
+  #take(bytes: number): Buffer {
+    this.#pool = poolFor(bytes);
+    return this.#pool?.take() ?? Buffer.allocUnsafeSlow(bytes);
   }
 
   #end(): void {

@@ -29,8 +29,8 @@ const grpcAnswer = grpcHead(refused);
 /**
  * Refuses requests before anything is done for them, when there are more than the proxy can carry: what it does answer
  * then stays in time, and it stays up. Requests are many small tasks on one event loop, so that being late with one's
- * work says how much too many there are. Each one under way makes all others dearer, as collections of garbage find it alive: so
- * there are fewer of them while there is no rest, and requests that wait for a slow application do not count as work.
+ * work says how much too many there are. Each one under way makes all others dearer, as collections of garbage find it
+ * alive: so there are fewer of them while there is no rest, and requests that wait for a slow application are no work.
  */
 export class Overload {
   readonly #context: ProxyContext;
