@@ -1,12 +1,14 @@
-import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Command, Option } from 'commander';
 import { createSnapshot, type MeshSnapshot, type SimulatedRequest } from '../engine/index.ts';
 import { readManifests } from '../local/index.ts';
+import type { Manifest } from '../resources/index.ts';
 import { standIns, translate } from '../translate/index.ts';
 import { usageError } from './exit-code.ts';
 import { hasErrors, printFindings } from './findings.ts';
+import { readFolder } from './manifests.ts';
 import { type OutputFormat, outputOption } from './output.ts';
 import { theRunningMesh } from './running-mesh.ts';
 import { synthesise } from './synth.ts';
@@ -88,25 +90,23 @@ function parseHeaders(lines: readonly string[]): Record<string, string[]> {
 }
 
 async function readMesh(path: string | undefined): Promise<MeshSnapshot> {
-  if (path === undefined) return snapshotOf(theRunningMesh().manifests);
+  if (path === undefined) return snapshotOf(readManifests([theRunningMesh().manifests]));
   if (!existsSync(path)) throw usageError(`${path} is not there`);
-  if (isFolderOfManifests(path)) return snapshotOf(path);
+  if (isFolderOfManifests(path)) return snapshotOf(readFolder(path));
   const folder = mkdtempSync(join(tmpdir(), 'meshwright-'));
   try {
-    await synthesise(path, folder);
-    return snapshotOf(folder);
+    return snapshotOf(await synthesise(path, folder));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
 function isFolderOfManifests(path: string): boolean {
-  return statSync(path).isDirectory() && !existsSync(join(path, 'main.ts')) && readdirSync(path).length > 0;
+  return statSync(path).isDirectory() && !existsSync(join(path, 'main.ts'));
 }
 
 /** Manifests are taken as if every replica were ready: the question is what the rules say. */
-function snapshotOf(folder: string): MeshSnapshot {
-  const { objects, findings } = readManifests([folder]);
+function snapshotOf({ objects, findings }: Manifest): MeshSnapshot {
   const translation = translate([...objects, ...standIns(objects)]);
   const errors = [...findings, ...translation.findings].filter((one) => hasErrors([one]));
   printFindings(errors);

@@ -2,11 +2,18 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, w
 import { join } from 'node:path';
 import { type Manifest, parseManifest } from '../resources/index.ts';
 
+/** How the names of manifest files end. */
+export const manifestEndings: readonly string[] = ['.yaml', '.yml', '.json'];
+
 /** Reads every YAML or JSON file of some folders. */
-export function readManifests(folders: readonly string[]): Manifest {
+export function readManifests(folders: readonly string[]): Manifest & { readonly files: readonly string[] } {
   const files = folders.flatMap((folder) => manifestsIn(folder).map((name) => join(folder, name)));
   const read = files.map((file) => parseManifest(readFileSync(file, 'utf8'), file));
-  return { objects: read.flatMap(({ objects }) => objects), findings: read.flatMap(({ findings }) => findings) };
+  return {
+    files,
+    objects: read.flatMap(({ objects }) => objects),
+    findings: read.flatMap(({ findings }) => findings),
+  };
 }
 
 /** Makes `to` hold what `from` holds, touching only files that differ and never leaving one half written. */
@@ -26,6 +33,6 @@ export function writeIfChanged(path: string, text: string): void {
 
 function manifestsIn(folder: string): string[] {
   return readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .filter((name) => /\.(ya?ml|json)$/.test(name))
+    .filter((name) => manifestEndings.some((ending) => name.endsWith(ending)))
     .sort();
 }

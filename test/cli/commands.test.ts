@@ -74,6 +74,16 @@ describe('synth', () => {
     expect(stderr).toMatch(/^error MW1202: nowhere\nerror MW1514: /);
   });
 
+  it('does not take an app for synthesised that wrote nothing', async () => {
+    using directory = new TemporaryDirectory();
+    await directory.write('main.ts', '');
+    const { code, stderr } = await meshwright(['synth', directory.path, '--output-dir', join(directory.path, 'out')]);
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr: `${directory.path} wrote no manifests\n    fix: let the app write them to $CDK8S_OUTDIR (app.synth() does)\n`,
+    });
+  });
+
   it('says where it looked for an app in vain', async () => {
     const { code, stderr } = await meshwright(['synth', '/no/such/app']);
     expect(code).toBe(1);
@@ -83,7 +93,29 @@ describe('synth', () => {
 
 describe('validate', () => {
   it('is silent about good manifests but for saying so', async () => {
-    expect(await meshwright(['validate', fixtures])).toEqual({ code: 0, stdout: 'no findings\n', stderr: '' });
+    expect(await meshwright(['validate', fixtures])).toEqual({
+      code: 0,
+      stdout: 'no findings in 11 objects\n',
+      stderr: '',
+    });
+  });
+
+  it.each([
+    { held: 'nothing', files: {}, reason: 'no file there ends in .yaml, .yml, .json' },
+    { held: 'the app only', files: { 'main.ts': '' }, reason: 'no file there ends in .yaml, .yml, .json' },
+    {
+      held: 'nothing of a mesh',
+      files: { 'a.yml': 'apiVersion: v1\nkind: ConfigMap\nmetadata: { name: a }\n', 'b.yaml': '# later\n' },
+      reason: 'its files (.yaml, .yml, .json) hold no object of a mesh',
+    },
+  ])('does not take a folder for checked that holds $held', async ({ files, reason }) => {
+    using directory = new TemporaryDirectory();
+    for (const [name, text] of Object.entries(files)) await directory.write(name, text);
+    const { code, stdout, stderr } = await meshwright(['validate', fixtures, directory.path]);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toBe(
+      `there is nothing to check in ${directory.path}: ${reason}\n    fix: write the manifests first (meshwright synth, cdk8s synth), or correct the folder\n`,
+    );
   });
 
   it('prints every finding, with the object, and ends with code 3', async () => {
@@ -106,9 +138,12 @@ spec:
     for (const { hint, object } of findings) expect([hint, object]).toEqual([expect.any(String), expect.any(String)]);
   });
 
-  it('takes a folder that is not there for a mistake of the caller', async () => {
-    const { code, stderr } = await meshwright(['validate', '/no/such/folder']);
-    expect({ code, stderr }).toEqual({ code: 2, stderr: '/no/such/folder is not there\n' });
+  it.each([
+    ['/no/such/folder', 'is not there'],
+    [fileURLToPath(import.meta.url), 'is a file; name the folder that holds it'],
+  ])('takes %s for a mistake of the caller', async (path, what) => {
+    const { code, stderr } = await meshwright(['validate', path]);
+    expect({ code, stderr }).toEqual({ code: 2, stderr: `${path} ${what}\n` });
   });
 });
 

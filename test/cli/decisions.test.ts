@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from '@jest/globals';
+import { TemporaryDirectory } from '../support/temporary-directory.ts';
 import { meshwright } from './cli.ts';
 
 const fixtures = fileURLToPath(new URL('./fixtures', import.meta.url));
@@ -76,6 +77,15 @@ it.each([
   expect(code).toBe(2);
   expect(stdout).toBe('');
   expect(stderr).toContain(message);
+});
+
+it('does not decide in a folder that holds no mesh', async () => {
+  using directory = new TemporaryDirectory();
+  await directory.write('notes.txt', 'none');
+  const asked = ['simulate', '--manifests', directory.path, '--to', 'http://cart:7070/'];
+  const { code, stdout, stderr } = await meshwright(asked);
+  expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+  expect(stderr).toContain(`there is nothing to check in ${directory.path}: no file there ends in .yaml`);
 });
 
 it('decides by the server name of a TLS handshake, which --to names where it is https', async () => {
