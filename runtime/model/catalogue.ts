@@ -89,6 +89,7 @@ export const catalogue = {
   MW1321: { severity: 'error', title: 'limits of time are invalid' },
   MW1322: { severity: 'error', title: 'two policies state limits of time of the same' },
   MW1323: { severity: 'error', title: 'networks of trusted proxies are invalid' },
+  MW1324: { severity: 'warning', title: 'a route asks for a header that its gateway removes' },
   MW1331: { severity: 'error', title: 'an access policy has no rules' },
   MW1332: { severity: 'error', title: 'an access rule names nobody' },
   MW1333: { severity: 'error', title: 'the identity of a caller is not known' },

@@ -66,7 +66,10 @@ export function compile(objects: readonly KubernetesObject[], trustDomain?: stri
   const circuitBreakers = readCircuitBreakers(inventory, services, report, statuses);
   const retriesOf = readRetryPolicies(inventory, services, report, statuses);
   const timeoutsOf = readTimeoutPolicies(inventory, services, report, statuses);
-  attachRoutes({ inventory, services, gateways, grants, circuitBreakers, retriesOf, timeoutsOf, report }, statuses);
+  attachRoutes(
+    { inventory, mesh, services, gateways, grants, circuitBreakers, retriesOf, timeoutsOf, report },
+    statuses,
+  );
   attachAccessPolicies(inventory, services, workloads, report, statuses);
   attachRateLimits(inventory, services, workloads, report, statuses);
   attachFaults(inventory, services, report, statuses);

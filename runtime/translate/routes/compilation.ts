@@ -4,6 +4,7 @@ import { valueAt } from '../collections.ts';
 import type { GatewayEntries } from '../gateways.ts';
 import type { Grants } from '../grants.ts';
 import type { Inventory } from '../inventory.ts';
+import type { MeshSettings } from '../meshes.ts';
 import type { Report } from '../report.ts';
 import type { RuleRetriesOf } from '../retries.ts';
 import type { ServiceEntries } from '../services.ts';
@@ -15,6 +16,7 @@ import { type CompiledRequestRoute, compileRequestRoute } from './rules.ts';
 
 export interface RouteContext {
   readonly inventory: Inventory;
+  readonly mesh: MeshSettings;
   readonly services: ServiceEntries;
   readonly gateways: GatewayEntries;
   readonly grants: Grants;

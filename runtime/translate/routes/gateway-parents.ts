@@ -1,4 +1,4 @@
-import { qualifiedName } from '../../model/index.ts';
+import { type HttpMatch, qualifiedName } from '../../model/index.ts';
 import { describeObject, groups, namespaceOf, type ParentRef } from '../../resources/index.ts';
 import { valueAt } from '../collections.ts';
 import type { GatewayEntry, ListenerEntry } from '../gateways.ts';
@@ -11,6 +11,7 @@ import type { Attachment, CompiledRoute, RouteContext } from './compilation.ts';
 import type { ConflictCheck } from './conflicts.ts';
 import { attachByServerName } from './connections.ts';
 import { intersectHostnames } from './hostnames.ts';
+import { describeMatch } from './matches.ts';
 
 /** Attaches a route to the listeners of a Gateway of ours; `undefined` where it is somebody else's. */
 export function attachToGateway(
@@ -20,7 +21,7 @@ export function attachToGateway(
   context: RouteContext,
   conflicts: ConflictCheck,
 ): Attachment {
-  const { gateways, inventory, report } = context;
+  const { gateways, inventory, mesh, report } = context;
   const { object } = route;
   const wanted = object.kind === 'TCPRoute' ? undefined : object.spec.hostnames;
   const namespace = namespaceOfRef(ref, object);
@@ -82,13 +83,26 @@ export function attachToGateway(
       hostRules.push(...rules);
     }
   }
+  const keepsUnderscores = mesh.strangersOf(namespace)?.underscores === 'keep';
   for (const { rule } of rules) {
+    const match = keepsUnderscores ? undefined : rule.matches.find(asksForUnderscores);
+    if (match) {
+      report('MW1324', object, {
+        path,
+        message: `rule ${rule.name}: Gateway ${name} removes headers with _ in their names, so no request matches ${describeMatch(match)}`,
+        hint: `write - for _ in the name, or let such headers pass: strangers.underscores of the Mesh in namespace ${namespace}`,
+      });
+    }
     if (rule.action.kind === 'forward') {
       for (const { target } of rule.action.backends) if (target) gateway.calls.add(target.service);
     }
     for (const { target } of rule.mirrors) gateway.calls.add(target.service);
   }
   return accepted;
+}
+
+function asksForUnderscores({ headers }: HttpMatch): boolean {
+  return headers.some(({ name }) => name.includes('_'));
 }
 
 /** The routes that listeners of a protocol are for. */
