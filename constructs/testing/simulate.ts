@@ -43,6 +43,13 @@ export interface SimulationRequest {
    */
   readonly from?: ICaller;
 
+  /**
+   * Address of a client without identity, `203.0.113.7`: where it stands decides whether what it says of its own clients
+   * counts (`strangers` of the Mesh). Not beside `from`.
+   * @default - not known: what it says of them is removed
+   */
+  readonly client?: string;
+
   /** Where it is sent: a service, one of its ports, a gateway, or a URL such as `http://reviews:9080/reviews/1`. */
   readonly to: IService | IServicePort | Gateway | GatewayListener | string;
 
@@ -165,11 +172,17 @@ function throwErrors(findings: readonly Finding[]): void {
 }
 
 function toEngine(request: SimulationRequest, snapshot: MeshSnapshot): SimulatedRequest {
-  const { from, to, method, headers } = request;
+  const { from, client, to, method, headers } = request;
   const url = typeof to === 'string' ? new URL(to) : undefined;
   const serverName = request.serverName ?? (url?.protocol === 'https:' ? url.hostname : undefined);
   const path = request.path ?? (url ? url.pathname + url.search : undefined);
-  const common = { method, headers, path, ...(serverName !== undefined && { serverName }) };
+  const common = {
+    method,
+    headers,
+    path,
+    ...(client !== undefined && { client }),
+    ...(serverName !== undefined && { serverName }),
+  };
   if (url) return { ...common, from: from && workloadOf(from, snapshot), to: authorityOf(url) };
   if (to instanceof Gateway || to instanceof GatewayListener) {
     const parent = to._parent();
@@ -290,10 +303,11 @@ function isForbidden({ targets }: Decision): boolean {
 }
 
 function reasonsOf(decision: Decision): readonly string[] {
-  const { reason, route, cors, targets } = decision;
+  const { reason, route, client, cors, targets } = decision;
   const others = (route?.considered ?? []).filter(({ verdict }) => verdict !== 'decided');
   return [
     reason,
+    ...(client ? [`client ${client.address}: ${client.reason}`] : []),
     ...(cors ? [`cors: ${cors.reason}`] : []),
     ...others.map(({ rule, reason }) => `not ${rule.name} of ${describeReference(rule.route)}: ${reason}`),
     ...breakersOf(decision).map(
@@ -308,7 +322,11 @@ function reasonsOf(decision: Decision): readonly string[] {
           ]
         : []),
       ...faults.map((fault) => describeFault(fault)),
-      ...receivers.flatMap((receiver) => [describeReceiver(receiver), ...describeLimits(receiver)]),
+      ...receivers.flatMap((receiver) => [
+        describeReceiver(receiver),
+        ...(receiver.client ? [`client ${receiver.client.address}: ${receiver.client.reason}`] : []),
+        ...describeLimits(receiver),
+      ]),
     ]),
   ];
 }

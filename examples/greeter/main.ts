@@ -18,7 +18,10 @@ import {
 } from 'meshwright';
 
 const app = new App();
-export const mesh = new Mesh(app, 'greeter');
+export const mesh = new Mesh(app, 'greeter', {
+  // Where the load balancer before the gateway is: what it says of its clients counts.
+  strangers: { trustedProxies: ['10.2.7.0/24'] },
+});
 
 const program = (name: string) => ({
   image: 'meshwright/example-greeter:0.1.0',

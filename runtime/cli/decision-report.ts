@@ -3,6 +3,7 @@ import {
   abortStatus,
   type BalancingDecision,
   type BreakerConsideration,
+  type ClientDecision,
   type Decision,
   describeDetection,
   describeHeaderChange,
@@ -25,14 +26,28 @@ import {
 
 /** A decision as data: names instead of the compiled objects that made it. */
 export function summarise(decision: Decision) {
-  const { outcome, reason, rule, connection, location, cors, timeouts, retry, hedging, mirrors, targets, delivered } =
-    decision;
+  const {
+    outcome,
+    reason,
+    rule,
+    connection,
+    client,
+    location,
+    cors,
+    timeouts,
+    retry,
+    hedging,
+    mirrors,
+    targets,
+    delivered,
+  } = decision;
   return {
     outcome,
     status: statusOf(decision),
     reason,
     route: routeOf(rule ?? connection),
     rule: rule?.name,
+    client,
     location,
     cors,
     targets: targets.map((decided) => ({
@@ -49,10 +64,11 @@ export function summarise(decision: Decision) {
       circuitBreakers: decided.circuitBreakers?.map(summariseBreaker),
       outlierDetection: decided.outlierDetection && describeReference(decided.outlierDetection.policy),
       timeouts: decided.timeouts && !sameTimeouts(decided.timeouts, timeouts) ? decided.timeouts : undefined,
-      receivers: decided.receivers.map(({ workload, probability, mtls, allowed, reason, access, limits }) => ({
+      receivers: decided.receivers.map(({ workload, probability, mtls, client, allowed, reason, access, limits }) => ({
         workload,
         probability,
         mtls,
+        client,
         allowed,
         reason,
         policy: access?.decision.policy && describeReference(access.decision.policy),
@@ -144,16 +160,20 @@ function summariseFault({ policy, fault, probability, reason }: FaultConsiderati
 
 /** Where a request goes, for people. */
 export function formatDecision(decision: Decision): string {
-  const { location, cors, rule, timeouts, retry, hedging, mirrors, targets } = decision;
+  const { client, location, cors, rule, timeouts, retry, hedging, mirrors, targets } = decision;
   const status = statusOf(decision);
   const lines = [`${status === undefined ? '' : `${status}: `}${decision.reason}`];
+  if (client) lines.push(`  client    ${describeClient(client)}`);
   if (location) lines.push(`  location  ${location}`);
   if (cors) lines.push(`  cors      ${cors.reason}`);
   for (const target of targets) {
     lines.push(`  ${percent(target.probability)}  ${describeTarget(target)}`);
     lines.push(...describeChanges(target, rule?.rewrite).map((change) => `         ${change}`));
     for (const fault of target.faults ?? []) if (fault.probability > 0) lines.push(`       ${describeFault(fault)}`);
-    lines.push(...target.receivers.map((receiver) => `         ${describeReceiver(receiver)}`));
+    for (const receiver of target.receivers) {
+      lines.push(`         ${describeReceiver(receiver)}`);
+      if (receiver.client) lines.push(`         client ${describeClient(receiver.client)}`);
+    }
   }
   lines.push(...describeTimeouts(timeouts, ''));
   for (const { target, timeouts: own } of targets) {
@@ -257,6 +277,10 @@ function describeBudget({ target, retryBudget }: TargetDecision): string[] {
   const { percent: share, interval, minRetryRate } = retryBudget;
   const least = `${minRetryRate.count} in ${minRetryRate.interval} ms`;
   return [`  budget    of ${target?.service}: ${share}% of the requests of ${interval} ms, or ${least}`];
+}
+
+function describeClient({ address, reason }: ClientDecision): string {
+  return `${address}: ${reason}`;
 }
 
 function describeReceiver({ workload, mtls, allowed, reason }: ReceiverDecision): string {

@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Command, Option } from 'commander';
-import { createSnapshot, type MeshSnapshot, type SimulatedRequest } from '../engine/index.ts';
+import { createSnapshot, isAddress, type MeshSnapshot, type SimulatedRequest } from '../engine/index.ts';
 import { readManifests } from '../local/index.ts';
 import type { Manifest } from '../resources/index.ts';
 import { standIns, translate } from '../translate/index.ts';
@@ -16,6 +16,7 @@ import { synthesise } from './synth.ts';
 export interface RequestOptions {
   readonly from?: string;
   readonly gateway?: string;
+  readonly client?: string;
   readonly to: string;
   readonly request: string;
   readonly header: readonly string[];
@@ -29,6 +30,7 @@ export function withRequestOptions(command: Command): Command {
   return command
     .option('--from <namespace/name>', 'the workload or service that sends it; else a client without identity')
     .option('--gateway <namespace/name>', 'the gateway it enters by, from outside the mesh')
+    .option('--client <address>', 'the address of a client without identity; else it is not known')
     .requiredOption('--to <url>', 'where it is sent: http://cart:7070/items')
     .option('-X, --request <method>', 'its method', 'GET')
     .addOption(
@@ -47,8 +49,11 @@ export function withRequestOptions(command: Command): Command {
 export async function readRequest(
   options: RequestOptions,
 ): Promise<{ readonly mesh: MeshSnapshot; readonly request: SimulatedRequest }> {
-  const { from, gateway, request: method } = options;
+  const { from, gateway, client, request: method } = options;
   if (from !== undefined && gateway !== undefined) throw usageError('--from and --gateway exclude each other');
+  if (from !== undefined && client !== undefined) throw usageError('--from and --client exclude each other');
+  if (client !== undefined && !isAddress(client))
+    throw usageError(`--client must be an address of IPv4 or IPv6, got ${client}`);
   if (!URL.canParse(options.to))
     throw usageError(`--to must be a URL such as http://cart:7070/items, got ${options.to}`);
   const url = new URL(options.to);
@@ -61,6 +66,7 @@ export async function readRequest(
     request: {
       ...(from === undefined ? {} : { from: senderOf(from, mesh) }),
       ...(gateway === undefined ? {} : { gateway }),
+      ...(client === undefined ? {} : { client }),
       to: isTls && url.port === '' ? `${url.host}:443` : url.host,
       ...(serverName === undefined ? {} : { serverName }),
       method: method.toUpperCase(),

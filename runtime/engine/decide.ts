@@ -18,12 +18,12 @@ import {
 import { compileAccess } from './access.ts';
 import { totalWeight } from './backend.ts';
 import { explainBreakers } from './circuit-breaker.ts';
+import { admit, decideClient } from './clients.ts';
 import { type ConnectionRouter, compileConnections } from './connection-router.ts';
 import type { CompiledCors } from './cors.ts';
 import type { CorsDecision, Decision, ReceiverDecision, SimulatedRequest, TargetDecision } from './decision.ts';
 import { explainAccess, explainRoute } from './explain.ts';
 import { compileFaults, explainFaults, type FaultConsideration, faultyTargets } from './fault.ts';
-import { fieldsOfStranger, withoutForwarded } from './forwarded-fields.ts';
 import { applyHeaderChange } from './headers.ts';
 import { compileKey, createBalancer, explainBalancing } from './load-balancing/index.ts';
 import { formatTarget, normalizePath } from './path.ts';
@@ -65,7 +65,7 @@ function decideAtSender(mesh: MeshSnapshot, simulated: SimulatedRequest): Decisi
   }
   const principal = sender && principalOf(sender);
   const source = principal && formatSpiffeId(principal);
-  const caller: Caller = { mesh, principal, source, zone: sender?.zone, asked: target };
+  const caller: Caller = { mesh, principal, source, client: simulated.client, zone: sender?.zone, asked: target };
   if (port.protocol === 'tcp') {
     // Without a proxy nobody follows a route.
     const connections = compileConnections(sender ? connectionRoutesFor(port, sender.namespace) : {}, target);
@@ -84,21 +84,25 @@ function decideAtGateway(mesh: MeshSnapshot, simulated: SimulatedRequest): Decis
   if (!listener) return refuse(502, `gateway ${gateway.name} does not listen on port ${port}`);
   const proxy = [...mesh.workloads.values()].find((workload) => workload.gateway === gateway.name);
   if (!proxy) return refuse(502, `no workload is the proxy of gateway ${gateway.name}`);
-  const caller = { mesh, principal: principalOf(proxy), zone: proxy.zone };
-  return listener.protocol === 'tls'
-    ? decideConnection(caller, listener.connections, simulated)
-    : decideHttp(caller, listener.router, simulated, (headers) =>
-        // Where clients are, and so whether they are trusted, nobody knows here.
-        fieldsOfStranger(headers, { forwarded: false, underscores: proxy.strangers?.underscores === 'keep' }),
-      );
+  const proxied = gateway.listeners.some((each) => each.port === port && each.proxyProtocol);
+  const client = decideClient(simulated.client, proxy.strangers, proxied);
+  const caller = { mesh, principal: principalOf(proxy), source: client?.address, zone: proxy.zone };
+  const underscores = proxy.strangers?.underscores === 'keep';
+  const decision =
+    listener.protocol === 'tls'
+      ? decideConnection(caller, listener.connections, simulated)
+      : decideHttp(caller, listener.router, simulated, (request) => admit(request, client, underscores));
+  return { ...decision, ...(client && { client }) };
 }
 
 /** Who sends to the receivers. */
 interface Caller {
   readonly mesh: MeshSnapshot;
   readonly principal: SpiffeId | undefined;
-  /** By which its requests are hashed; a gateway takes the address of its client, which nobody knows here. */
+  /** By which its requests are hashed; a gateway takes the address of its client, where that is known. */
   readonly source?: string;
+  /** Its address where it has no identity, as far as that is known. */
+  readonly client?: string;
   readonly zone?: string;
   /** What they were sent to; absent at a gateway, and where no proxy sends them. */
   readonly asked?: BackendTarget;
@@ -108,11 +112,11 @@ function decideHttp(
   caller: Caller,
   router: Router,
   simulated: SimulatedRequest,
-  taken = (headers: readonly string[]) => headers,
+  taken = (request: HttpRequest) => request,
 ): Decision {
   const said = toRequest(simulated);
   if (!said) return refuse(400, `the path ${simulated.path} is malformed`);
-  const request = { ...said, headers: taken(said.headers) };
+  const request = taken(said);
   const preflight = routePreflight(router, request);
   if (preflight) return decidePreflight(router, preflight);
   const route = explainRoute(router, request);
@@ -289,7 +293,7 @@ function faultsOf(
 }
 
 function decideReceiver(
-  { mesh, principal }: Caller,
+  { mesh, principal, client: address }: Caller,
   endpoint: Endpoint,
   port: number,
   request: HttpRequest | undefined,
@@ -310,20 +314,24 @@ function decideReceiver(
   if (!principal && (inbound.mtls ?? workload.mtls) === 'strict') {
     return { ...common, allowed: false, reason: 'plain text is not accepted: mutual TLS is strict' };
   }
-  const asked: RateLimitRequest =
-    request && inbound.protocol !== 'tcp'
-      ? {
-          principal,
-          method: request.method,
-          path: normalizePath(formatTarget(request)),
-          headers: principal ? request.headers : withoutForwarded(request.headers),
-        }
-      : { principal };
+  const client = principal ? undefined : decideClient(address, workload.strangers, inbound.proxyProtocol);
+  const sent = inbound.protocol === 'tcp' ? undefined : request;
+  const admitted = sent && !principal ? admit(sent, client, true) : undefined;
+  const asked: RateLimitRequest = sent
+    ? {
+        principal,
+        method: sent.method,
+        path: normalizePath(formatTarget(sent)),
+        headers: (admitted ?? sent).headers,
+      }
+    : { principal };
   const access = explainAccess(compileAccess(workload.access, inbound), asked);
   const { allowed, reason } = access.decision;
   const limiter = compileRateLimits(workload.rateLimits ?? [], [inbound], standstill).get(port);
   return {
     ...common,
+    ...(client && { client }),
+    ...(admitted && { request: admitted }),
     allowed,
     reason,
     access,

@@ -27,6 +27,8 @@ export interface SimulatedRequest {
   readonly from?: QualifiedName;
   /** The gateway it enters by, from outside the mesh. */
   readonly gateway?: QualifiedName;
+  /** Address of who sends it, without port: of a client without identity. Not known where it is absent. */
+  readonly client?: string;
   /** Host with optional port (80 if absent), for example `reviews.shop:9080`. */
   readonly to: string;
   /** `GET` if absent. */
@@ -46,6 +48,8 @@ export interface Decision {
   readonly reason: string;
   /** The port of the service that was asked for; absent at a gateway. */
   readonly service?: BackendTarget;
+  /** What a gateway makes of the address of its client; absent where that is not known. */
+  readonly client?: ClientDecision;
   readonly rule?: HttpRule;
   /** The alternative of the rule that matched. */
   readonly match?: HttpMatch;
@@ -75,6 +79,14 @@ export interface CorsDecision {
   readonly reason: string;
   /** The fields that the answer has: `[name, value, …]`, names lower-case. */
   readonly fields: readonly string[];
+}
+
+/** What a proxy makes of the address of a caller without identity. */
+export interface ClientDecision {
+  readonly address: string;
+  /** Whether what it says of its own clients counts. */
+  readonly trusted: boolean;
+  readonly reason: string;
 }
 
 /** One backend that the request can go to. */
@@ -113,6 +125,10 @@ export interface ReceiverDecision {
   /** Of the whole request, assuming that all endpoints answer alike. */
   readonly probability: number;
   readonly mtls: boolean;
+  /** What it makes of the address of a caller in plain text; absent where that is not known, or nothing looks at it. */
+  readonly client?: ClientDecision;
+  /** As it gives it to the application; absent where that is the request that was sent, or none is. */
+  readonly request?: HttpRequest;
   readonly allowed: boolean;
   readonly reason: string;
   /** Absent where no rule was asked: outside the mesh, or refused for want of a certificate. */
@@ -132,7 +148,8 @@ export interface ForwardedRequest {
 }
 
 /** What the target of a decision sees; `undefined` where nothing is forwarded. */
-export function forwardedTo({ request }: TargetDecision): ForwardedRequest | undefined {
+export function forwardedTo({ request: sent, receivers: [first] }: TargetDecision): ForwardedRequest | undefined {
+  const request = first?.request ?? sent;
   if (!request) return undefined;
   const { host: _, ...headers } = headersByName(request.headers);
   return { path: formatTarget(request), host: request.authority, headers };

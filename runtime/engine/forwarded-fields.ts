@@ -32,6 +32,26 @@ export function fieldsOfStranger(headers: readonly string[], { forwarded, unders
   return kept;
 }
 
+/** Where a request of a caller without identity came from, as its proxy knows. */
+export interface Origin {
+  /** Its address, without port. */
+  readonly client: string;
+  readonly scheme: string;
+  readonly authority: string;
+}
+
+/** What is left of the fields of a caller without identity, and where it came from. */
+export function admitFields(headers: readonly string[], { client, scheme, authority }: Origin, trust: Trust): string[] {
+  const fields = fieldsOfStranger(headers, trust);
+  const tell = (name: string, value: string) => {
+    if (!trust.forwarded || !fields.some((each, index) => index % 2 === 0 && each === name)) fields.push(name, value);
+  };
+  tell('x-forwarded-for', client);
+  tell('x-forwarded-proto', scheme);
+  tell('x-forwarded-host', authority);
+  return fields;
+}
+
 /** What is left of a list without the fields by which proxies speak of callers. */
 export function withoutForwarded(headers: readonly string[]): string[] {
   return fieldsOfStranger(headers, { forwarded: false, underscores: true });

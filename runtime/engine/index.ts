@@ -22,6 +22,7 @@ export { type CompiledCors, compileCors } from './cors.ts';
 export { decide } from './decide.ts';
 export {
   abortStatus,
+  type ClientDecision,
   type CorsDecision,
   type Decision,
   type ForwardedRequest,
@@ -47,7 +48,7 @@ export {
   type FaultInjector,
   faultyTargets,
 } from './fault.ts';
-export { fieldsOfStranger, type Trust, withHyphens, withoutForwarded } from './forwarded-fields.ts';
+export { admitFields, fieldsOfStranger, type Trust, withHyphens, withoutForwarded } from './forwarded-fields.ts';
 export { applyHeaderChange, describeHeaderChange, headersByName } from './headers.ts';
 export {
   type BalancingDecision,
@@ -63,6 +64,7 @@ export {
   sessionCookie,
 } from './load-balancing/index.ts';
 export type { Matcher } from './matcher.ts';
+export { compileNetworks, isAddress, type NetworkTest } from './networks.ts';
 export { type Outcome, outcomeOfCall, outcomeOfStatus } from './outcome.ts';
 export { formatTarget, type NormalizedPath, normalizePath } from './path.ts';
 export { type PreflightMatch, routePreflight } from './preflight.ts';

@@ -45,6 +45,14 @@ it('simulates where a request goes, with which probability', async () => {
   ]);
 });
 
+it('says what a gateway makes of the address of a client', async () => {
+  const asked = ['--gateway', 'greeter/edge', '--to', 'http://greeter.example/hello/ada'];
+  const { stdout } = await meshwright(['explain', ...asked, '--client', '10.2.7.9', '--manifests', 'examples/greeter']);
+  expect(stdout).toContain(
+    '  client    10.2.7.9: it is a trusted proxy of 10.2.7.0/24, so what it says of its clients counts\n',
+  );
+});
+
 it('takes headers as curl does', async () => {
   const { stdout } = await meshwright([
     ...['simulate', '--from', 'shop/web', '--to', 'http://reviews:9080/', '-H', 'X-Canary: always', '-o', 'yaml'],
@@ -68,6 +76,11 @@ it('decides about the path as it was written', async () => {
 it.each([
   [['--from', 'shop/nobody', '--to', 'http://cart:7070/'], 'unknown workload shop/nobody; there are: shop/cart'],
   [['--gateway', 'shop/none', '--to', 'http://cart:7070/'], 'unknown gateway shop/none; there are: none'],
+  [
+    ['--from', 'shop/web', '--client', '10.1.2.3', '--to', 'http://cart:7070/'],
+    '--from and --client exclude each other',
+  ],
+  [['--client', 'ingress', '--to', 'http://cart:7070/'], '--client must be an address of IPv4 or IPv6, got ingress'],
   [['--from', 'shop/web', '--to', 'cart'], '--to must be a URL'],
   [['--from', 'shop/web', '--to', 'http://cart:7070/', '-H', 'nonsense'], "-H must be 'name: value', got 'nonsense'"],
   [['--from', 'shop/web', '--gateway', 'shop/a', '--to', 'http://a/'], 'exclude each other'],

@@ -6,7 +6,10 @@ import {
   Caller,
   Duration,
   Gateway,
+  HashKey,
   Header,
+  LoadBalancing,
+  LoadBalancingPolicy,
   Mesh,
   Path,
   PathChange,
@@ -172,6 +175,65 @@ describe('simulate', () => {
     const gateway = new Gateway(mesh, 'edge', { listeners: { http: { port: 80 } } });
     new Route(mesh, 'shop', { parent: gateway, rules: [{ match: [Header.is('x_canary', 'a')], to: web }] });
     expect(simulate(mesh, { to: gateway, headers: { x_canary: 'a' } })).toRouteTo(web);
+  });
+
+  describe('of a client whose address is stated', () => {
+    const lie = { host: 'shop.example', 'x-forwarded-for': '6.6.6.6', 'x-forwarded-client-cert': 'URI=spiffe://a/b' };
+    const stranger = {
+      'x-forwarded-for': '203.0.113.7',
+      'x-forwarded-proto': 'http',
+      'x-forwarded-host': 'shop.example',
+    };
+    const trustedProxies = ['10.2.7.0/24'];
+
+    test.each([
+      ['203.0.113.7', stranger, 'it is no trusted proxy'],
+      [
+        '10.2.7.9',
+        { ...stranger, 'x-forwarded-for': '6.6.6.6' },
+        'it is a trusted proxy of 10.2.7.0/24, so what it says of its clients counts',
+      ],
+    ])('a gateway believes %s as much as the mesh says', (client, headers, why) => {
+      const mesh = new Mesh(new App(), 'shop', { strangers: { trustedProxies } });
+      const web = new Service(mesh, 'web', { ports: http, workload });
+      const gateway = new Gateway(mesh, 'edge', { listeners: { http: { port: 80 } } });
+      new Route(mesh, 'shop', { parent: gateway, rules: [{ to: web }] });
+      new LoadBalancingPolicy(mesh, 'by-client', {
+        target: web,
+        algorithm: LoadBalancing.ringHash({ by: HashKey.source() }),
+      });
+      const { forwarded, why: reasons, decision } = simulate(mesh, { client, to: gateway, headers: lie });
+      expect(forwarded?.headers).toEqual(headers);
+      expect(reasons).toContainEqual(expect.stringContaining(`client ${client}: ${why}`));
+      expect(decision.targets[0].balancing?.key).toBe(client);
+    });
+
+    test('a gateway behind a PROXY header believes nobody', () => {
+      const mesh = new Mesh(new App(), 'shop', { strangers: { trustedProxies } });
+      const web = new Service(mesh, 'web', { ports: http, workload });
+      const gateway = new Gateway(mesh, 'edge', { listeners: { http: { port: 80, proxyProtocol: true } } });
+      new Route(mesh, 'shop', { parent: gateway, rules: [{ to: web }] });
+      const { forwarded } = simulate(mesh, { client: '10.2.7.9', to: gateway, headers: lie });
+      expect(forwarded?.headers['x-forwarded-for']).toBe('10.2.7.9');
+    });
+
+    test.each([
+      ['203.0.113.7', '203.0.113.7'],
+      ['10.2.7.9', '6.6.6.6'],
+    ])('a permissive port takes of %s what counts', (client, told) => {
+      const mesh = new Mesh(new App(), 'shop', { mtls: 'permissive', strangers: { trustedProxies } });
+      const web = new Service(mesh, 'web', { ports: http, workload });
+      const { forwarded, why } = simulate(mesh, { client, to: web, headers: lie });
+      expect(forwarded?.headers).toEqual({ ...stranger, 'x-forwarded-for': told });
+      expect(why).toContainEqual(expect.stringContaining(`client ${client}: it is `));
+    });
+
+    test('a text that is no address is refused', () => {
+      const { mesh, web } = smallMesh();
+      const gateway = new Gateway(mesh, 'edge', { listeners: { http: { port: 80 } } });
+      new Route(mesh, 'shop', { parent: gateway, rules: [{ to: web }] });
+      expect(() => simulate(mesh, { client: 'ingress', to: gateway })).toThrow('client ingress is no address');
+    });
   });
 
   test('asks ahead for a page of another origin', () => {

@@ -22,6 +22,8 @@ const request = fields('field of a request', {
   from: z.string().optional(),
   /** Name of the gateway it enters by, at the port of its first listener. */
   gateway: z.string().optional(),
+  /** Address of a client without identity: where it is not stated, it is not known. */
+  client: z.string().optional(),
   /** `service:port`, with `from`. */
   to: z.string().optional(),
   /** `GET` if absent. */
