@@ -3,6 +3,14 @@ import { pages } from './buffer-pool.ts';
 const smallestPage = 256;
 const none = Buffer.alloc(0);
 
+/** Bytes of pages that are too small for the pool. */
+let small = 0;
+
+/** How much memory of this process holds bytes that wait: for credit, a slow reader, another try, the kernel. */
+export function bytesHeld(): number {
+  return pages.bytesTaken + small;
+}
+
 /** A part of what is held. */
 export class Page {
   bytes: Buffer;
@@ -15,8 +23,10 @@ export class Page {
 
   /** An empty one, for about so many bytes. */
   static take(wanted: number): Page {
-    if (wanted * 2 <= pages.size) return new Page(Buffer.allocUnsafe(Math.max(wanted, smallestPage)));
-    return new Page(pages.take());
+    if (wanted * 2 > pages.size) return new Page(pages.take());
+    const bytes = Buffer.allocUnsafe(Math.max(wanted, smallestPage));
+    small += bytes.length;
+    return new Page(bytes);
   }
 
   get view(): Buffer {
@@ -33,6 +43,7 @@ export class Page {
     this.start = 0;
     this.end = 0;
     if (bytes.length === pages.size) pages.give(bytes);
+    else small -= bytes.length;
   }
 }
 

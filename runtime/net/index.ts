@@ -1,7 +1,7 @@
 export * from './client-hello.ts';
 export * from './connect.ts';
 export * from './connection.ts';
-export { HeldBytes } from './held-bytes.ts';
+export { bytesHeld, HeldBytes } from './held-bytes.ts';
 export * from './http.ts';
 export * from './http1/index.ts';
 export * from './http2/index.ts';

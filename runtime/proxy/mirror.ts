@@ -16,6 +16,20 @@ import type { Cluster } from './cluster.ts';
 import { Overflow } from './exchange-failure.ts';
 import type { ProxyContext } from './exchange-plan.ts';
 
+/** A body for some copies: the memory is given back when the last one was sent. */
+class MirroredBody {
+  readonly bytes = new HeldBytes();
+  #users = 1;
+
+  keep(): void {
+    this.#users++;
+  }
+
+  release(): void {
+    if (--this.#users === 0) this.bytes.clear();
+  }
+}
+
 /** Sends copies of requests and ignores what comes of them. Who never answers must not make them pile up. */
 export class Mirrors {
   readonly #context: ProxyContext;
@@ -25,7 +39,7 @@ export class Mirrors {
     this.#context = context;
   }
 
-  send(cluster: Cluster, head: RequestHead, body: HeldBytes, trailers: HeaderList | undefined): void {
+  send(cluster: Cluster, head: RequestHead, body: MirroredBody, trailers: HeaderList | undefined): void {
     const { breaker } = cluster;
     if (this.#underWay >= this.#context.limits.maxMirrored || breaker?.isOpen('requests')) return;
     const upstream = cluster.pick(undefined);
@@ -40,7 +54,7 @@ export class Mirrors {
 /** One copy on its way: `ended` is called once, however it ends. */
 class Copy implements PoolWaiter, ResponseReceiver {
   readonly #head: RequestHead;
-  readonly #body: HeldBytes;
+  readonly #body: MirroredBody;
   readonly #trailers: HeaderList | undefined;
   readonly #entry: BreakerEntry | undefined;
   readonly #state: EndpointState | undefined;
@@ -49,7 +63,7 @@ class Copy implements PoolWaiter, ResponseReceiver {
 
   constructor(
     head: RequestHead,
-    body: HeldBytes,
+    body: MirroredBody,
     trailers: HeaderList | undefined,
     entry: BreakerEntry | undefined,
     state: EndpointState | undefined,
@@ -61,6 +75,7 @@ class Copy implements PoolWaiter, ResponseReceiver {
     this.#entry = entry;
     this.#state = state;
     this.#ended = ended;
+    body.keep();
   }
 
   onQueue(): Error | undefined {
@@ -69,14 +84,18 @@ class Copy implements PoolWaiter, ResponseReceiver {
 
   onConnection(connection: ClientConnection): void {
     this.#entry?.stopWaiting();
-    const headOnly = this.#body.length === 0 && this.#trailers === undefined;
+    const { bytes } = this.#body;
+    const headOnly = bytes.length === 0 && this.#trailers === undefined;
     const stream = connection.request(this.#head, headOnly, this);
-    if (headOnly) return;
-    this.#body.read((chunk) => stream.write(chunk));
-    stream.end(this.#trailers);
+    if (!headOnly) {
+      bytes.read((chunk) => stream.write(chunk));
+      stream.end(this.#trailers);
+    }
+    this.#body.release();
   }
 
   onUnavailable(error: Error): void {
+    this.#body.release();
     this.#done(error instanceof Overflow ? undefined : 'gateway-error');
   }
 
@@ -117,7 +136,7 @@ export class MirroringReceiver implements RequestReceiver {
   readonly #mirrors: Mirrors;
   readonly #clusters: readonly Cluster[];
   readonly #head: RequestHead;
-  readonly #body = new HeldBytes();
+  #body: MirroredBody | undefined = new MirroredBody();
   #left: number;
 
   constructor(
@@ -136,8 +155,8 @@ export class MirroringReceiver implements RequestReceiver {
 
   onData(chunk: Buffer): void {
     this.#left -= chunk.length;
-    if (this.#left >= 0) this.#body.add(chunk);
-    else this.#body.clear();
+    if (this.#left >= 0) this.#body?.bytes.add(chunk);
+    else this.#drop();
     this.#inner.onData(chunk);
   }
 
@@ -147,6 +166,7 @@ export class MirroringReceiver implements RequestReceiver {
   }
 
   onReset(reason: ResetReason): void {
+    this.#drop();
     this.#inner.onReset(reason);
   }
 
@@ -156,7 +176,13 @@ export class MirroringReceiver implements RequestReceiver {
 
   /** Sends the copies; called at once for a request without body. */
   send(trailers: HeaderList | undefined): void {
-    if (this.#left < 0) return;
+    if (!this.#body) return;
     for (const cluster of this.#clusters) this.#mirrors.send(cluster, this.#head, this.#body, trailers);
+    this.#drop();
+  }
+
+  #drop(): void {
+    this.#body?.release();
+    this.#body = undefined;
   }
 }

@@ -24,6 +24,7 @@ import {
   systemClock,
   type Workload,
 } from '../../runtime/model/index.ts';
+import { bytesHeld } from '../../runtime/net/index.ts';
 import {
   type Bootstrap,
   defaultProxyLimits,
@@ -33,6 +34,7 @@ import {
   ProxyMetrics,
 } from '../../runtime/proxy/index.ts';
 import type { AccessLog, AccessLogEntry } from '../../runtime/telemetry/index.ts';
+import { eventually } from '../support/eventually.ts';
 import { listening } from '../support/listening.ts';
 
 const trustDomain = 'test.local';
@@ -145,6 +147,8 @@ export function closeLater(close: () => Promise<void> | void): void {
 /** Closes everything the tests of a file started. */
 export async function closeAll(): Promise<void> {
   for (const item of started.splice(0).reverse()) await item.close();
+  // What is not given back would be refused to all others.
+  await eventually(() => bytesHeld() === 0);
 }
 
 export interface ProxyOptions {

@@ -1,3 +1,4 @@
+import { request as startRequest } from 'node:http';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { ProxyLimits } from '../../runtime/proxy/index.ts';
 import { createRandom } from '../engine/fixtures.ts';
@@ -17,9 +18,11 @@ import {
 
 afterEach(closeAll);
 
-/** An application that keeps what it was sent. */
+/** An application that keeps what it was sent, and answers `/slow` when it is told to. */
 async function startListener() {
   const heard: string[] = [];
+  const slow: (() => void)[] = [];
+  const cut: string[] = [];
   const port = await startApp((request, response) => {
     let body = '';
     request.on('data', (chunk) => {
@@ -27,10 +30,12 @@ async function startListener() {
     });
     request.on('end', () => {
       heard.push(`${request.url} ${body}`.trim());
-      response.end();
+      response.on('close', () => response.writableFinished || cut.push(body));
+      if (request.url === '/slow') slow.push(() => response.end());
+      else response.end();
     });
   });
-  return { port, heard };
+  return { port, heard, slow, cut };
 }
 
 /** A caller of `v1` whose requests are copied to `v2`. */
@@ -83,5 +88,21 @@ describe('a mirror', () => {
     await send(port, { path: '/last' });
     await eventually(() => v2.heard.includes('/last'));
     expect(v2.heard.toSorted()).toEqual([`/0 ${bodies[0]}`, '/3 short', '/last']);
+  });
+
+  it('gets the whole body, though the caller breaks off while the copy waits for a connection', async () => {
+    const { port, v1, v2 } = await startMirrored(100, { maxHttp1Connections: 1 });
+    const first = send(port, { path: '/slow' });
+    await eventually(() => v1.slow.length === 1 && v2.slow.length === 1);
+    v1.slow[0]();
+    await first;
+    const leaving = startRequest({ port, path: '/slow', method: 'POST' }).on('error', () => {});
+    leaving.end('left behind');
+    await eventually(() => v1.slow.length === 2);
+    leaving.destroy();
+    await eventually(() => v1.cut.length === 1);
+    v2.slow[0]();
+    expect(await eventually(() => v2.heard[1])).toBe('/slow left behind');
+    v2.slow[1]();
   });
 });
