@@ -61,7 +61,11 @@ export function parseH2loadLog(log: string): OfferedLoad {
   const from = all.reduce((least, { start }) => Math.min(least, start), Number.POSITIVE_INFINITY) + edgeSeconds * 1e6;
   const until = all.reduce((most, { end }) => Math.max(most, end), 0) - edgeSeconds * 1e6;
   const seconds = (until - from) / 1e6;
-  if (!(seconds > 0)) throw new Error(`expected a log of more than ${2 * edgeSeconds} seconds`);
+  if (!(seconds > 0)) {
+    throw new Error(
+      `expected a log of more than ${2 * edgeSeconds} s, got ${all.length} requests of ${seconds + 2 * edgeSeconds} s`,
+    );
+  }
   const sent = all.filter(({ start }) => start >= from && start < until);
   const shareOf = (wanted: (status: number) => boolean) =>
     sent.filter(({ status }) => wanted(status)).length / Math.max(sent.length, 1);

@@ -1,5 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
+import { eventually } from '../support/eventually.ts';
 import { closeAll, identityOf, send, startApp, startPairTo } from './mesh.ts';
 
 afterEach(closeAll);
@@ -61,5 +63,25 @@ describe('a pair of sidecars', () => {
     const unknown = await send(proxyPort, { path: 'http://nobody:9080/x', headers: { host: 'nobody:9080' } });
     expect(unknown.status).toBe(502);
     expect(unknown.headers['proxy-status']).toContain('error=destination_not_found');
+  });
+
+  it.each([
+    ['without an answer', false],
+    ['amid a stream of events', true],
+  ])('cancels the request of a caller that closes, up to the application, %s', async (_, begun) => {
+    const waiting: ServerResponse[] = [];
+    const { outbound, client, server } = await startPair((_request, response) => {
+      waiting.push(response);
+      if (begun) response.write('event: 1\n\n');
+    });
+    const caller = connect(outbound, '127.0.0.1').on('error', () => {});
+    caller.write('GET /events HTTP/1.1\r\nhost: reviews\r\n\r\n');
+    await eventually(() => waiting.length === 1);
+    if (begun) await new Promise((resolve) => caller.once('data', resolve));
+    caller.end();
+    await eventually(() => waiting[0].destroyed);
+    await eventually(() => client.log.entries.length === 1 && server.log.entries.length === 1);
+    expect(client.log.entries[0].error).toContain('the caller broke off');
+    expect(server.log.entries[0].error).toContain('the caller broke off');
   });
 });

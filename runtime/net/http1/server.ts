@@ -112,6 +112,8 @@ class Http1Server implements ServerConnection, ConnectionHandler, BodySink, Exch
     if (this.#phase !== Phase.open) return;
     if (this.#exchange?.tunnel) this.#endTunnelInput(this.#exchange);
     else if (!this.#reader.done) this.#fail(400, 'connection');
+    // Nobody waits for the answer: who closes says it in the same way as who only ends its side.
+    else if (this.#exchange !== undefined) this.lose('connection');
     else this.#process();
   }
 
