@@ -68,12 +68,15 @@ them, with \`retry-after: 1\` and \`proxy-status: meshwright; error=proxy_intern
 - when \`maxBusyRequests\` are under way and the proxy had not a moment's rest for two measurements or more of 20 ms:
   each request that is carried at once makes all others slower. Where requests wait for a slow application the proxy
   does have rest, and there may be more;
+- when \`maxHeldBytes\` of memory hold bytes that wait: slow readers, many of them, then cost the others their requests,
+  and not the proxy its life. A pod with much more memory than the usual 128 MiB can have more of it;
 - when the proxy is late with its work by more than \`maxLoopDelay\`, averaged over some hundredths of a second: the more
   it is late, the larger the share that is refused; at twice the limit, all are. A single pause refuses nobody.
 
 Streams and tunnels that are open go on. Health, metrics and the rest of the admin port are never refused, nor are the
 kubelet's probes. \`meshwright_requests_shed_total\` counts what was refused, by the limit that was exceeded
-(\`requests\`, \`busy\`, \`delay\`), and \`meshwright_event_loop_delay_seconds\` tells how late the proxy is. Such requests are not in
+(\`requests\`, \`memory\`, \`busy\`, \`delay\`), and \`meshwright_event_loop_delay_seconds\` tells how late the proxy is,
+\`meshwright_held_bytes\` how much waits in its memory. Such requests are not in
 the access log, whose lines cost as much as the answer.
 \`npm run bench -- overload\` measures what is left of the throughput at one, two and four times what can be carried.
 `;

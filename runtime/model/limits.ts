@@ -93,6 +93,16 @@ export const proxyLimits = {
     most: 1_000_000,
   },
   /**
+   * Memory that holds bytes which wait: for a slow reader, for the other hop, for another try. Requests beyond are
+   * answered 503; what is under way goes on.
+   */
+  maxHeldBytes: {
+    unit: 'bytes',
+    default: 64 * kibi * kibi,
+    least: kibi * kibi,
+    most: 64 * kibi * kibi * kibi,
+  },
+  /**
    * How late the proxy may be with its work, on average of some hundredths of a second. From there on a growing share of
    * requests is answered 503, all of them at twice as much.
    */
@@ -210,6 +220,7 @@ export const proxyLimitMeanings: Readonly<Record<ProxyLimitName, string>> = {
   maxConnections: 'connections a listener holds at once; those beyond are closed',
   maxActiveRequests: 'requests under way at once, both ways, streams and tunnels among them; 503 beyond',
   maxBusyRequests: 'the same while the proxy is busy without a moment of rest',
+  maxHeldBytes: 'bytes that wait in memory, for a slow reader, the other hop or another try; 503 beyond',
   maxLoopDelay:
     'how late the proxy may be with its work; a growing share of requests gets 503 beyond, all at twice as much',
   connectTimeout: 'for a connection to be usable, handshake included',

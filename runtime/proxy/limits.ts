@@ -8,6 +8,7 @@ export interface ProxyLimits {
   readonly maxConnections: number;
   readonly maxActiveRequests: number;
   readonly maxBusyRequests: number;
+  readonly maxHeldBytes: number;
   readonly maxLoopDelay: number;
   readonly connectTimeout: number;
   readonly serverFirstDelay: number;
@@ -31,6 +32,7 @@ export const defaultProxyLimits: ProxyLimits = {
   maxConnections: proxyLimits.maxConnections.default,
   maxActiveRequests: proxyLimits.maxActiveRequests.default,
   maxBusyRequests: proxyLimits.maxBusyRequests.default,
+  maxHeldBytes: proxyLimits.maxHeldBytes.default,
   maxLoopDelay: proxyLimits.maxLoopDelay.default,
   connectTimeout: proxyLimits.connectTimeout.default,
   serverFirstDelay: proxyLimits.serverFirstDelay.default,

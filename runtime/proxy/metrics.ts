@@ -125,6 +125,9 @@ export class ProxyMetrics {
   readonly loopDelay: Value = this.registry
     .gauge('meshwright_event_loop_delay_seconds', 'How late the proxy is with its work, averaged.')
     .with();
+  readonly heldBytes: Value = this.registry
+    .gauge('meshwright_held_bytes', 'Memory that holds bytes which wait, for a slow reader or another try.')
+    .with();
   readonly breakerRefusals = this.registry.counter(
     'meshwright_circuit_breaker_refused_total',
     'Tries and TCP streams that a circuit breaker did not let through, by the limit that was reached.',

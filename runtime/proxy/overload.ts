@@ -1,5 +1,5 @@
 import type { Clock, Random } from '../model/index.ts';
-import type { RequestHead, RequestReceiver, ServerStream } from '../net/index.ts';
+import { bytesHeld, type RequestHead, type RequestReceiver, type ServerStream } from '../net/index.ts';
 import type { ProxyContext } from './exchange-plan.ts';
 import { isGrpc } from './grpc.ts';
 import { grpcHead, headOnly, ignoreBody, type LocalReply } from './reply.ts';
@@ -51,6 +51,7 @@ export class Overload {
     this.#random = context.random;
     context.metrics.registry.beforeExpose(() => {
       context.metrics.loopDelay.value = this.#delay / 1000;
+      context.metrics.heldBytes.value = bytesHeld();
     });
   }
 
@@ -66,10 +67,11 @@ export class Overload {
   }
 
   /** The limit, as metrics name it. */
-  #exceeded(): 'requests' | 'busy' | 'delay' | undefined {
+  #exceeded(): 'requests' | 'memory' | 'busy' | 'delay' | undefined {
     const { limits, metrics } = this.#context;
     const active = metrics.activeRequests.value;
     if (active >= limits.maxActiveRequests) return 'requests';
+    if (bytesHeld() >= limits.maxHeldBytes) return 'memory';
     if (this.#restless >= busyFrom && active >= limits.maxBusyRequests) return 'busy';
     return this.#share > 0 && this.#random() < this.#share ? 'delay' : undefined;
   }

@@ -168,6 +168,29 @@ describe('requests under way', () => {
   });
 });
 
+describe('bytes that wait in memory', () => {
+  it('are as many as the limit says; what comes then gets 503, until they are on their way', async () => {
+    const waiting: (() => void)[] = [];
+    const app = await startApp((_, response) => {
+      waiting.push(() => response.end());
+    });
+    const { port, metrics } = await startOutbound(app, { maxHeldBytes: 20_000 });
+    // Kept until it is answered: it could have to be sent again.
+    const slow = send(port, { method: 'PUT', body: Buffer.alloc(30_000) });
+    await eventually(() => waiting.length === 1);
+    expect((await send(port)).status).toBe(503);
+    expect(shed(metrics)).toEqual(['memory', '1']);
+    const [, held] = /^meshwright_held_bytes (\d+)$/m.exec(metrics.registry.expose())!;
+    expect(Number(held)).toBeGreaterThanOrEqual(30_000);
+    waiting[0]();
+    expect((await slow).status).toBe(200);
+    const next = send(port);
+    await eventually(() => waiting.length === 2);
+    waiting[1]();
+    expect((await next).status).toBe(200);
+  });
+});
+
 describe('a proxy without a moment of rest', () => {
   /** A proxy with two requests under way, as many as may be while it has no rest. */
   async function startBusy() {
