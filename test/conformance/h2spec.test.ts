@@ -2,18 +2,8 @@ import { createServer as createHttp2Server } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeAll, expect, test } from '@jest/globals';
 import type { Protocol, Workload } from '../../runtime/model/index.ts';
-import {
-  closeAll,
-  closeLater,
-  createAuthority,
-  endpointsOf,
-  forwardTo,
-  freePort,
-  service,
-  startApp,
-  startProxy,
-  svidOf,
-} from '../proxy/mesh.ts';
+import { closeAll, closeLater, createAuthority, freePort, startApp, startProxy, svidOf } from '../proxy/mesh.ts';
+import { endpointsOf, forwardTo, service } from '../proxy/resources.ts';
 import { startCertificateLender } from '../support/certificate-lender.ts';
 import { buildH2spec, runH2spec } from './h2spec.ts';
 

@@ -17,20 +17,18 @@ import {
   closeAll,
   closeLater,
   createAuthority,
-  endpointsOf,
   freePort,
-  identityOf,
   type PairOptions,
   type RunningProxy,
   readAll,
   send,
-  service,
   startApp,
   startPairTo,
   startProxy,
   startServer,
   svidOf,
 } from './mesh.ts';
+import { endpointsOf, identityOf, service } from './resources.ts';
 
 let key: Buffer;
 let cert: Buffer;

@@ -2,19 +2,8 @@ import { createServer as createHttpServer } from 'node:http';
 import { connect } from 'node:net';
 import { defaultHttpLimits, type HttpLimits } from '../../runtime/net/index.ts';
 import { startCertificateLender } from '../support/certificate-lender.ts';
-import {
-  closeLater,
-  createAuthority,
-  endpointsOf,
-  forwardTo,
-  freePort,
-  identityOf,
-  readAll,
-  service,
-  startProxy,
-  startServer,
-  svidOf,
-} from './mesh.ts';
+import { closeLater, createAuthority, freePort, readAll, startProxy, startServer, svidOf } from './mesh.ts';
+import { endpointsOf, forwardTo, gatewayOf, identityOf, service } from './resources.ts';
 
 /** What the application was asked, and whether it got the whole of it. */
 interface Heard {
@@ -66,16 +55,12 @@ export async function startMesh(appPort: number, http: Partial<HttpLimits> = {})
     bootstrap: { outbound: { services: [{ listen: `127.0.0.1:${outbound}`, service: 'shop/reviews', port: 9080 }] } },
   });
   const rules = [forwardTo('shop/reviews', 9080)];
-  const virtualHosts = [{ hostnames: ['*'], rules }];
   await startProxy({
     serviceAccount: 'gateway',
     svid: await svidOf(authority, 'gateway'),
     gateway: 'shop/shop',
     limits,
-    resources: [
-      ...reviews,
-      { kind: 'gateway', name: 'shop/shop', listeners: [{ name: 'http', port: 80, protocol: 'http', virtualHosts }] },
-    ],
+    resources: [...reviews, gatewayOf('shop', rules)],
     bootstrap: { gateway: [{ listen: `127.0.0.1:${listen}`, port: 80 }] },
   });
   const lender = await startCertificateLender(inbound, await svidOf(authority, 'web'));

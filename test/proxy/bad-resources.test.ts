@@ -1,17 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { HttpRule } from '../../runtime/model/index.ts';
-import {
-  closeAll,
-  createAuthority,
-  endpointsOf,
-  forwardTo,
-  freePort,
-  send,
-  service,
-  startApp,
-  startProxy,
-  svidOf,
-} from './mesh.ts';
+import { closeAll, createAuthority, freePort, send, startApp, startProxy, svidOf } from './mesh.ts';
+import { endpointsOf, forwardTo, service } from './resources.ts';
 
 afterEach(closeAll);
 

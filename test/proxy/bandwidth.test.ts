@@ -3,7 +3,8 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import type { Fault, FaultBandwidth, Service } from '../../runtime/model/index.ts';
 import { eventually } from '../support/eventually.ts';
 import { ManualClock } from '../support/manual-clock.ts';
-import { closeAll, send, service, startApp, startPairTo } from './mesh.ts';
+import { closeAll, send, startApp, startPairTo } from './mesh.ts';
+import { service } from './resources.ts';
 
 afterEach(closeAll);
 

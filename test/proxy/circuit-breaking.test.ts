@@ -14,15 +14,12 @@ import {
   closeAll,
   closeLater,
   createAuthority,
-  endpointsOf,
-  forwardTo,
   freePort,
   policiesShown,
   type Reply,
   type RunningProxy,
   readUntil,
   send,
-  service,
   startApp,
   startEcho,
   startPairTo,
@@ -30,6 +27,7 @@ import {
   startServer,
   svidOf,
 } from './mesh.ts';
+import { endpointsOf, forwardTo, service } from './resources.ts';
 
 afterEach(closeAll);
 

@@ -10,20 +10,17 @@ import type { ProxyLimits } from '../../runtime/proxy/index.ts';
 import {
   closeAll,
   createAuthority,
-  endpointsOf,
-  forwardTo,
   freePort,
-  identityOf,
   readAll,
   readUntil,
   send,
-  service,
   startApp,
   startEcho,
   startProxy,
   startWiretap,
   svidOf,
 } from './mesh.ts';
+import { endpointsOf, forwardTo, gatewayOf, identityOf, service } from './resources.ts';
 
 afterEach(closeAll);
 
@@ -414,18 +411,7 @@ async function startGateway(http: Partial<HttpLimits> = {}) {
     resources: [
       service('web', 8080, 'http'),
       endpointsOf('web', 8080, [{ port: inbound, identity: identityOf('web') }]),
-      {
-        kind: 'gateway',
-        name: 'shop/shop',
-        listeners: [
-          {
-            name: 'http',
-            port: 80,
-            protocol: 'http',
-            virtualHosts: [{ hostnames: ['*'], rules: [forwardTo('shop/web', 8080)] }],
-          },
-        ],
-      },
+      gatewayOf('shop', [forwardTo('shop/web', 8080)]),
     ],
     bootstrap: { gateway: [{ listen: `127.0.0.1:${listen}`, port: 80 }] },
   });

@@ -1,18 +1,8 @@
 import { afterEach, expect, it } from '@jest/globals';
 import { sliceResources } from '../../runtime/controller/slices.ts';
 import type { HttpRule, Service, Workload } from '../../runtime/model/index.ts';
-import {
-  closeAll,
-  createAuthority,
-  endpointsOf,
-  forwardTo,
-  freePort,
-  send,
-  service,
-  startApp,
-  startProxy,
-  svidOf,
-} from './mesh.ts';
+import { closeAll, createAuthority, freePort, send, startApp, startProxy, svidOf } from './mesh.ts';
+import { endpointsOf, forwardTo, service } from './resources.ts';
 
 afterEach(closeAll);
 

@@ -1,17 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { Cors, HttpRule } from '../../runtime/model/index.ts';
-import {
-  closeAll,
-  createAuthority,
-  forwardTo,
-  freePort,
-  send,
-  service,
-  startApp,
-  startPairTo,
-  startProxy,
-  svidOf,
-} from './mesh.ts';
+import { closeAll, createAuthority, freePort, send, startApp, startPairTo, startProxy, svidOf } from './mesh.ts';
+import { forwardTo, gatewayOf, service } from './resources.ts';
 
 afterEach(closeAll);
 
@@ -160,14 +150,7 @@ describe('a gateway', () => {
       serviceAccount: 'gateway',
       svid: await svidOf(authority, 'gateway'),
       gateway: 'shop/shop',
-      resources: [
-        service('reviews', 9080, 'http'),
-        {
-          kind: 'gateway',
-          name: 'shop/shop',
-          listeners: [{ name: 'http', port: 80, protocol: 'http', virtualHosts: [{ hostnames: ['*'], rules: [put] }] }],
-        },
-      ],
+      resources: [service('reviews', 9080, 'http'), gatewayOf('shop', [put])],
       bootstrap: { gateway: [{ listen: `127.0.0.1:${listen}`, port: 80 }] },
     });
     const { status, headers } = await send(listen, preflight('https://shop.example'));

@@ -7,20 +7,8 @@ import { openSocket } from '../net/http2/support.ts';
 import { eventually } from '../support/eventually.ts';
 import { SteadyLoad } from '../support/steady-load.ts';
 import { opcode, openWebSocket, startWebSocketApp } from '../support/web-socket.ts';
-import {
-  closeAll,
-  closeLater,
-  createAuthority,
-  endpointsOf,
-  forwardTo,
-  freePort,
-  identityOf,
-  send,
-  service,
-  startApp,
-  startProxy,
-  svidOf,
-} from './mesh.ts';
+import { closeAll, closeLater, createAuthority, freePort, send, startApp, startProxy, svidOf } from './mesh.ts';
+import { endpointsOf, forwardTo, gatewayOf, identityOf, service } from './resources.ts';
 
 afterEach(closeAll);
 
@@ -80,22 +68,7 @@ async function startGateway(authority: CertificateAuthority, ...ports: number[])
     serviceAccount: 'edge',
     svid: await svidOf(authority, 'edge'),
     gateway: 'shop/edge',
-    resources: [
-      reviews,
-      at(...ports),
-      {
-        kind: 'gateway',
-        name: 'shop/edge',
-        listeners: [
-          {
-            name: 'http',
-            port: 80,
-            protocol: 'http',
-            virtualHosts: [{ hostnames: ['*'], rules: [forwardTo('shop/reviews', 9080)] }],
-          },
-        ],
-      },
-    ],
+    resources: [reviews, at(...ports), gatewayOf('edge', [forwardTo('shop/reviews', 9080)])],
     bootstrap: { gateway: [{ listen: `127.0.0.1:${listen}`, port: 80 }] },
   });
   return { proxy, listen };

@@ -2,17 +2,8 @@ import { type ClientHttp2Session, connect } from 'node:http2';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { Fault, HttpRule, Protocol, Service } from '../../runtime/model/index.ts';
 import { eventually } from '../support/eventually.ts';
-import {
-  closeAll,
-  closeLater,
-  endpointsOf,
-  forwardTo,
-  identityOf,
-  send,
-  service,
-  startApp,
-  startPairTo,
-} from './mesh.ts';
+import { closeAll, closeLater, send, startApp, startPairTo } from './mesh.ts';
+import { endpointsOf, forwardTo, identityOf, service } from './resources.ts';
 
 afterEach(closeAll);
 

@@ -2,17 +2,8 @@ import { execFile } from 'node:child_process';
 import { createServer } from 'node:tls';
 import { promisify } from 'node:util';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import {
-  closeAll,
-  createAuthority,
-  endpointsOf,
-  identityOf,
-  send,
-  startApp,
-  startPairTo,
-  startServer,
-  svidOf,
-} from './mesh.ts';
+import { closeAll, createAuthority, send, startApp, startPairTo, startServer, svidOf } from './mesh.ts';
+import { endpointsOf, identityOf } from './resources.ts';
 
 afterEach(closeAll);
 

@@ -13,17 +13,8 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import type { AccessPolicy, HttpRule, RateLimitPolicy } from '../../runtime/model/index.ts';
 import { eventually } from '../support/eventually.ts';
 import { startTalk, TalkClient } from '../support/grpc.ts';
-import {
-  closeAll,
-  closeLater,
-  endpointsOf,
-  forwardTo,
-  freePort,
-  identityOf,
-  type PairOptions,
-  service,
-  startPairTo,
-} from './mesh.ts';
+import { closeAll, closeLater, freePort, type PairOptions, startPairTo } from './mesh.ts';
+import { endpointsOf, forwardTo, identityOf, service } from './resources.ts';
 
 afterEach(closeAll);
 

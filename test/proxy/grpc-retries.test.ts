@@ -8,7 +8,8 @@ import {
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { GrpcStatus, Retry } from '../../runtime/model/index.ts';
 import { startTalk, TalkClient } from '../support/grpc.ts';
-import { closeAll, closeLater, forwardTo, service, startPairTo } from './mesh.ts';
+import { closeAll, closeLater, startPairTo } from './mesh.ts';
+import { forwardTo, service } from './resources.ts';
 
 afterEach(closeAll);
 

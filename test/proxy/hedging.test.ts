@@ -4,18 +4,8 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import type { CircuitBreaker, HttpRule, OutlierDetection, Resource, RetryBudget } from '../../runtime/model/index.ts';
 import { eventually } from '../support/eventually.ts';
 import { ManualClock } from '../support/manual-clock.ts';
-import {
-  closeAll,
-  createAuthority,
-  forwardTo,
-  freePort,
-  identityOf,
-  send,
-  service,
-  startApp,
-  startProxy,
-  svidOf,
-} from './mesh.ts';
+import { closeAll, createAuthority, freePort, send, startApp, startProxy, svidOf } from './mesh.ts';
+import { forwardTo, identityOf, service } from './resources.ts';
 
 afterEach(closeAll);
 

@@ -9,20 +9,8 @@ import { connect, createServer as createTcpServer } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Protocol } from '../../runtime/model/index.ts';
 import { eventually } from '../support/eventually.ts';
-import {
-  closeAll,
-  closeLater,
-  createAuthority,
-  endpointsOf,
-  forwardTo,
-  freePort,
-  identityOf,
-  readUntil,
-  service,
-  startProxy,
-  startServer,
-  svidOf,
-} from './mesh.ts';
+import { closeAll, closeLater, createAuthority, freePort, readUntil, startProxy, startServer, svidOf } from './mesh.ts';
+import { endpointsOf, forwardTo, gatewayOf, identityOf, service } from './resources.ts';
 
 /*
  * What a caller speaks and what the port that it calls declares are two matters: either version of HTTP reaches either
@@ -155,13 +143,11 @@ async function startMesh(protocol: Protocol, version: Version): Promise<Record<D
       },
     },
   });
-  const virtualHosts = [{ hostnames: ['*'], rules: [forwardTo('shop/reviews', 9080)] }];
-  const listener = { name: 'http', port: 80, protocol: 'http' as const, virtualHosts };
   await startProxy({
     serviceAccount: 'gateway',
     svid: await svidOf(authority, 'gateway'),
     gateway: 'shop/edge',
-    resources: [...reviews, { kind: 'gateway', name: 'shop/edge', listeners: [listener] }],
+    resources: [...reviews, gatewayOf('edge', [forwardTo('shop/reviews', 9080)])],
     bootstrap: { gateway: [{ listen: `127.0.0.1:${listen}`, port: 80 }] },
   });
   return { outbound, proxy, CONNECT: await startTunnel(proxy), gateway: listen, 'plain inbound': inbound };

@@ -7,15 +7,14 @@ import {
   closeAll,
   closeLater,
   createAuthority,
-  endpointsOf,
   freePort,
   send,
-  service,
   startPairTo,
   startProxy,
   startServer,
   svidOf,
 } from './mesh.ts';
+import { endpointsOf, service } from './resources.ts';
 
 afterEach(closeAll);
 

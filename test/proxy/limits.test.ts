@@ -4,18 +4,15 @@ import { type AddressInfo, connect, createServer as createTcpServer } from 'node
 import { afterEach, describe, expect, it } from '@jest/globals';
 import {
   type Clock,
-  loopIdleTime,
   type Protocol,
   type ProxyLimitName,
   proxyLimitNames,
   proxyLimits,
   type StatedLimits,
-  systemClock,
   type Workload,
 } from '../../runtime/model/index.ts';
-import { defaultProxyLimits, MeshProxy, type ProxyLimits, ProxyMetrics } from '../../runtime/proxy/index.ts';
+import { defaultProxyLimits, type ProxyLimits } from '../../runtime/proxy/index.ts';
 import { parseObject } from '../../runtime/resources/index.ts';
-import { noAccessLog } from '../../runtime/telemetry/index.ts';
 import { translate } from '../../runtime/translate/index.ts';
 import { eventually } from '../support/eventually.ts';
 import { ManualClock } from '../support/manual-clock.ts';
@@ -23,17 +20,16 @@ import {
   closeAll,
   closeLater,
   createAuthority,
-  endpointsOf,
+  createProxy,
   freePort,
-  identityOf,
   readUntil,
   send,
-  service,
   startApp,
   startEcho,
   startProxy,
   svidOf,
 } from './mesh.ts';
+import { endpointsOf, identityOf, service } from './resources.ts';
 
 afterEach(closeAll);
 
@@ -56,33 +52,6 @@ function workloadUnder(limits: Readonly<Record<string, unknown>>): Workload {
   return workload;
 }
 
-/** A proxy that listens nowhere, and what its parts read. */
-function createProxy() {
-  const context = {
-    clock: systemClock,
-    random: Math.random,
-    idleTime: loopIdleTime,
-    limits: defaultProxyLimits,
-    metrics: new ProxyMetrics(),
-    accessLog: noAccessLog,
-  };
-  const bootstrap = {
-    id: 'web-0.shop',
-    namespace: 'shop',
-    serviceAccount: 'web',
-    workload: 'shop/web',
-    trustDomain: 'test.local',
-    controller: { address: '127.0.0.1:1', bundle: 'unused' },
-    tokenFile: '/unused',
-    inbound: [],
-    outbound: { services: [] },
-    gateway: [],
-    admin: '127.0.0.1:1',
-    stateDir: '/unused',
-  };
-  return { proxy: new MeshProxy(bootstrap, context), context };
-}
-
 /** Each bound, under its name in the Mesh. */
 function byName({ http, http2, peerKeepalive, ...rest }: ProxyLimits): Record<ProxyLimitName, number> {
   const { interval: peerKeepaliveInterval, timeout: peerKeepaliveTimeout } = peerKeepalive;
@@ -93,13 +62,13 @@ const defaults = Object.fromEntries(proxyLimitNames.map((name) => [name, proxyLi
 
 describe('limits that a Mesh states', () => {
   it('are the default where none is', () => {
-    const { proxy, context } = createProxy();
+    const { proxy, context } = createProxy({ serviceAccount: 'web', limits: defaultProxyLimits });
     proxy.apply([workloadUnder({})], 'workload', []);
     expect(byName(context.limits)).toEqual(defaults);
   });
 
   it.each(proxyLimitNames)('arrive in the proxy, and leave it: %s', (name) => {
-    const { proxy, context } = createProxy();
+    const { proxy, context } = createProxy({ serviceAccount: 'web', limits: defaultProxyLimits });
     const { unit, least } = proxyLimits[name];
     expect(least).not.toBe(defaults[name]);
     proxy.apply([workloadUnder({ [name]: unit === 'milliseconds' ? `${least}ms` : least })], 'workload', []);

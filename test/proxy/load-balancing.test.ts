@@ -4,16 +4,15 @@ import type { Balancer, Endpoint, Endpoints, Service } from '../../runtime/model
 import {
   closeAll,
   createAuthority,
-  forwardTo,
   freePort,
   type ProxyOptions,
   send,
-  service,
   startApp,
   startEcho,
   startProxy,
   svidOf,
 } from './mesh.ts';
+import { forwardTo, gatewayOf, service } from './resources.ts';
 
 afterEach(closeAll);
 
@@ -108,7 +107,6 @@ describe('a hash', () => {
       ['0', '1', '2'].map((name) => startApp((_request, response) => response.end(name))),
     );
     const listen = await freePort();
-    const virtualHosts = [{ hostnames: ['*'], rules: [forwardTo('shop/cart', 80)] }];
     await startProxy({
       serviceAccount: 'gateway',
       svid: await svidOf(await createAuthority(), 'gateway'),
@@ -116,7 +114,7 @@ describe('a hash', () => {
       resources: [
         balanced({ kind: 'ring-hash', by: { kind: 'source' } }),
         endpoints([], ports),
-        { kind: 'gateway', name: 'shop/shop', listeners: [{ name: 'http', port: 80, protocol: 'http', virtualHosts }] },
+        gatewayOf('shop', [forwardTo('shop/cart', 80)]),
       ],
       bootstrap: { gateway: [{ listen: `127.0.0.1:${listen}`, port: 80 }] },
     });

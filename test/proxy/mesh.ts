@@ -13,14 +13,12 @@ import {
   type AccessPolicy,
   type AppTls,
   type Clock,
-  formatSpiffeId,
   type HttpRule,
   loopIdleTime,
   type Protocol,
   type Random,
   type RateLimitPolicy,
   type Resource,
-  type Service,
   systemClock,
   type Workload,
 } from '../../runtime/model/index.ts';
@@ -36,8 +34,8 @@ import {
 import type { AccessLog, AccessLogEntry } from '../../runtime/telemetry/index.ts';
 import { eventually } from '../support/eventually.ts';
 import { listening } from '../support/listening.ts';
+import { endpointsOf, identityOf, service, trustDomain } from './resources.ts';
 
-const trustDomain = 'test.local';
 const silent = { info() {}, warn() {} };
 
 /** Below the ports that the kernel gives to outgoing connections, which would otherwise take one before its listener does. */
@@ -75,50 +73,6 @@ export async function svidOf(
   const svid = await source.start();
   source.close();
   return svid;
-}
-
-export const identityOf = (serviceAccount: string): string =>
-  formatSpiffeId({ trustDomain, namespace: 'shop', serviceAccount });
-
-/** A rule that sends everything to one service. */
-export function forwardTo(service: string, port: number, more: Partial<HttpRule> = {}): HttpRule {
-  return {
-    route: { kind: 'HTTPRoute', namespace: 'shop', name: 'route' },
-    name: 'rule-0',
-    matches: [{ path: { kind: 'prefix', value: '/' }, headers: [], query: [] }],
-    mirrors: [],
-    timeouts: {},
-    action: { kind: 'forward', backends: [{ target: { service, port }, weight: 1 }] },
-    ...more,
-  };
-}
-
-export function service(name: string, port: number, protocol: Protocol, rules: readonly HttpRule[] = []): Service {
-  return {
-    kind: 'service',
-    name: `shop/${name}`,
-    hosts: [`${name}.shop`, `${name}.shop.svc.cluster.local`],
-    addresses: [],
-    ports: [{ port, name: 'main', protocol, rules }],
-    balancer: { kind: 'peak-ewma' },
-  };
-}
-
-export function endpointsOf(
-  name: string,
-  servicePort: number,
-  targets: readonly { port: number; identity?: string; plainPorts?: readonly number[] }[],
-): Resource {
-  return {
-    kind: 'endpoints',
-    name: `shop/${name}`,
-    endpoints: targets.map(({ port, identity, plainPorts }) => ({
-      address: '127.0.0.1',
-      ports: { [servicePort]: port },
-      ...(identity && { identity }),
-      ...(plainPorts && { plainPorts }),
-    })),
-  };
 }
 
 class MemoryLog implements AccessLog {
@@ -172,8 +126,8 @@ export interface ProxyOptions {
   readonly svid: Svid;
 }
 
-/** Starts the proxy of one workload, configured as if by a controller. */
-export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
+/** A proxy that knows nothing yet and listens nowhere, and what its parts read. */
+export function createProxy(options: Omit<ProxyOptions, 'svid'>) {
   const { serviceAccount } = options;
   const log = new MemoryLog();
   const context: ProxyContext = {
@@ -199,12 +153,17 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     stateDir: '/unused',
     ...options.bootstrap,
   };
-  const proxy = new MeshProxy(bootstrap, context);
+  return { proxy: new MeshProxy(bootstrap, context), bootstrap, context, log };
+}
+
+/** Starts the proxy of one workload, configured as if by a controller. */
+export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
+  const { proxy, bootstrap, context, log } = createProxy(options);
   const workload: Workload = {
     kind: 'workload',
     name: bootstrap.workload,
     namespace: 'shop',
-    serviceAccount,
+    serviceAccount: options.serviceAccount,
     service: bootstrap.workload,
     trustDomain,
     mtls: options.mtls ?? 'strict',

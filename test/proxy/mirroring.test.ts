@@ -3,18 +3,8 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import type { ProxyLimits } from '../../runtime/proxy/index.ts';
 import { createRandom } from '../engine/fixtures.ts';
 import { eventually } from '../support/eventually.ts';
-import {
-  closeAll,
-  createAuthority,
-  endpointsOf,
-  forwardTo,
-  freePort,
-  send,
-  service,
-  startApp,
-  startProxy,
-  svidOf,
-} from './mesh.ts';
+import { closeAll, createAuthority, freePort, send, startApp, startProxy, svidOf } from './mesh.ts';
+import { endpointsOf, forwardTo, service } from './resources.ts';
 
 afterEach(closeAll);
 

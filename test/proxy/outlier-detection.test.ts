@@ -15,17 +15,15 @@ import {
   closeAll,
   closeLater,
   createAuthority,
-  forwardTo,
   freePort,
-  identityOf,
   policiesShown,
   send,
-  service,
   startApp,
   startEcho,
   startProxy,
   svidOf,
 } from './mesh.ts';
+import { forwardTo, identityOf, service } from './resources.ts';
 
 afterEach(closeAll);
 

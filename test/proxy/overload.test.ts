@@ -5,18 +5,8 @@ import { type Clock, type StatedLimits, systemClock, type Workload } from '../..
 import { defaultProxyLimits, type ProxyLimits } from '../../runtime/proxy/index.ts';
 import { eventually } from '../support/eventually.ts';
 import { startTalk, TalkClient } from '../support/grpc.ts';
-import {
-  closeAll,
-  closeLater,
-  createAuthority,
-  endpointsOf,
-  freePort,
-  send,
-  service,
-  startApp,
-  startProxy,
-  svidOf,
-} from './mesh.ts';
+import { closeAll, closeLater, createAuthority, freePort, send, startApp, startProxy, svidOf } from './mesh.ts';
+import { endpointsOf, service } from './resources.ts';
 
 afterEach(closeAll);
 

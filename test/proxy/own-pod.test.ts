@@ -8,19 +8,17 @@ import { TemporaryDirectory } from '../support/temporary-directory.ts';
 import {
   closeAll,
   createAuthority,
-  endpointsOf,
   freePort,
-  identityOf,
   readAll,
   readUntil,
   send,
-  service,
   startApp,
   startEcho,
   startProxy,
   startServer,
   svidOf,
 } from './mesh.ts';
+import { endpointsOf, identityOf, service } from './resources.ts';
 
 afterEach(closeAll);
 

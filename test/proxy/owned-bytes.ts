@@ -5,19 +5,8 @@ import { connect } from 'node:net';
 import type { Duplex, Readable, Writable } from 'node:stream';
 import type { HttpRule, Protocol, Service } from '../../runtime/model/index.ts';
 import { acceptOf } from '../support/web-socket.ts';
-import {
-  createAuthority,
-  endpointsOf,
-  forwardTo,
-  freePort,
-  identityOf,
-  service,
-  startApp,
-  startProxy,
-  startRawApp,
-  startServer,
-  svidOf,
-} from './mesh.ts';
+import { createAuthority, freePort, startApp, startProxy, startRawApp, startServer, svidOf } from './mesh.ts';
+import { endpointsOf, forwardTo, identityOf, service } from './resources.ts';
 
 /** Bytes that say whose they are, and where they belong. */
 function bytesOf(owner: number, size: number): Buffer {

@@ -2,7 +2,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { eventually } from '../support/eventually.ts';
-import { closeAll, identityOf, send, startApp, startPairTo } from './mesh.ts';
+import { closeAll, send, startApp, startPairTo } from './mesh.ts';
+import { identityOf } from './resources.ts';
 
 afterEach(closeAll);
 

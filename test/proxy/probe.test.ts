@@ -1,9 +1,7 @@
-import { execFileSync } from 'node:child_process';
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createGrpcServer } from 'node:http2';
 import { createServer as createHttpsServer } from 'node:https';
 import { connect, createServer } from 'node:net';
-import { join } from 'node:path';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { systemClock } from '../../runtime/model/index.ts';
 import { defaultHttpLimits, type HeaderList } from '../../runtime/net/index.ts';
@@ -12,6 +10,7 @@ import type { Probe } from '../../runtime/proxy/bootstrap.ts';
 import { type ProbeResult, RunningProbe } from '../../runtime/proxy/probe.ts';
 import { eventually } from '../support/eventually.ts';
 import { ManualClock } from '../support/manual-clock.ts';
+import { selfSigned } from '../support/self-signed.ts';
 import { TemporaryDirectory } from '../support/temporary-directory.ts';
 import { closeAll, closeLater, freePort, readAll, readUntil, send, startServer } from './mesh.ts';
 
@@ -81,21 +80,8 @@ describe('an HTTP probe', () => {
 
   it('believes any certificate', async () => {
     using directory = new TemporaryDirectory();
-    const [keyFile, certFile] = [join(directory.path, 'key.pem'), join(directory.path, 'cert.pem')];
-    const request = [
-      'req',
-      '-x509',
-      '-newkey',
-      'ec',
-      '-pkeyopt',
-      'ec_paramgen_curve:P-256',
-      '-nodes',
-      '-subj',
-      '/CN=app',
-    ];
-    execFileSync('openssl', [...request, '-keyout', keyFile, '-out', certFile], { stdio: 'ignore' });
-    const { readFileSync } = await import('node:fs');
-    const server = createHttpsServer({ key: readFileSync(keyFile), cert: readFileSync(certFile) });
+    const { key, certificate } = selfSigned(directory.path);
+    const server = createHttpsServer({ key, cert: certificate });
     server.on('request', (_request, response) => response.end('ok'));
     const port = await startServer(server);
     expect(await outcome(http(port, { scheme: 'HTTPS' }))).toEqual({ status: 200, words: 'healthy' });

@@ -1,6 +1,6 @@
 import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import type { GatewayListener, InboundPort } from '../../runtime/model/index.ts';
+import type { HttpListener, InboundPort } from '../../runtime/model/index.ts';
 import { defaultProxyLimits } from '../../runtime/proxy/index.ts';
 import { eventually } from '../support/eventually.ts';
 import { ManualClock } from '../support/manual-clock.ts';
@@ -8,20 +8,17 @@ import { proxied, proxyHeader } from '../support/proxy-header.ts';
 import {
   closeAll,
   createAuthority,
-  endpointsOf,
-  forwardTo,
   freePort,
-  identityOf,
   type ProxyOptions,
   readAll,
   readUntil,
   send,
-  service,
   startApp,
   startEcho,
   startProxy,
   svidOf,
 } from './mesh.ts';
+import { endpointsOf, forwardTo, gatewayOf, identityOf, service } from './resources.ts';
 
 afterEach(closeAll);
 
@@ -39,7 +36,7 @@ async function talk(port: number, ...parts: readonly (Buffer | string)[]): Promi
 }
 
 /** An application behind its sidecar, and a gateway before it whose listener may want PROXY headers. */
-async function startGateway(listener: Partial<GatewayListener>, options: Pick<ProxyOptions, 'clock' | 'limits'> = {}) {
+async function startGateway(listener: Partial<HttpListener>, options: Pick<ProxyOptions, 'clock' | 'limits'> = {}) {
   const apps = await Promise.all(
     ['0', '1', '2'].map((name) =>
       startApp((request, response) => response.end(`${name} for ${request.headers['x-forwarded-for']}`)),
@@ -59,19 +56,7 @@ async function startGateway(listener: Partial<GatewayListener>, options: Pick<Pr
         80,
         apps.map((port) => ({ port })),
       ),
-      {
-        kind: 'gateway',
-        name: 'shop/edge',
-        listeners: [
-          {
-            name: 'http',
-            port: 80,
-            protocol: 'http',
-            virtualHosts: [{ hostnames: ['*'], rules: [forwardTo('shop/web', 80)] }],
-            ...listener,
-          } as GatewayListener,
-        ],
-      },
+      gatewayOf('edge', [forwardTo('shop/web', 80)], listener),
     ],
     bootstrap: { gateway: [{ listen: `127.0.0.1:${listen}`, port: 80 }] },
   });

@@ -2,7 +2,8 @@ import { type ClientHttp2Session, connect, constants, createServer, type Http2Se
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { ProxyLimits } from '../../runtime/proxy/index.ts';
-import { closeAll, closeLater, createAuthority, endpointsOf, freePort, service, startProxy, svidOf } from './mesh.ts';
+import { closeAll, closeLater, createAuthority, freePort, startProxy, svidOf } from './mesh.ts';
+import { endpointsOf, service } from './resources.ts';
 
 afterEach(closeAll);
 

@@ -7,18 +7,8 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import {
-  closeAll,
-  closeLater,
-  createAuthority,
-  endpointsOf,
-  forwardTo,
-  freePort,
-  service,
-  startProxy,
-  startServer,
-  svidOf,
-} from './mesh.ts';
+import { closeAll, closeLater, createAuthority, freePort, startProxy, startServer, svidOf } from './mesh.ts';
+import { endpointsOf, forwardTo, service } from './resources.ts';
 
 afterEach(closeAll);
 

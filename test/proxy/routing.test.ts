@@ -3,20 +3,8 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import type { AccessPolicy, HttpRule, Resource } from '../../runtime/model/index.ts';
 import type { ProxyLimits } from '../../runtime/proxy/index.ts';
 import { eventually } from '../support/eventually.ts';
-import {
-  closeAll,
-  createAuthority,
-  endpointsOf,
-  forwardTo,
-  freePort,
-  identityOf,
-  type RunningProxy,
-  send,
-  service,
-  startApp,
-  startProxy,
-  svidOf,
-} from './mesh.ts';
+import { closeAll, createAuthority, freePort, type RunningProxy, send, startApp, startProxy, svidOf } from './mesh.ts';
+import { endpointsOf, forwardTo, identityOf, service } from './resources.ts';
 
 afterEach(closeAll);
 

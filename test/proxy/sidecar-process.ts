@@ -6,7 +6,8 @@ import type { Resource } from '../../runtime/model/index.ts';
 import type { Bootstrap } from '../../runtime/proxy/index.ts';
 import { eventually } from '../support/eventually.ts';
 import { TemporaryDirectory } from '../support/temporary-directory.ts';
-import { closeLater, createAuthority, endpointsOf, freePort, send, service, svidOf } from './mesh.ts';
+import { closeLater, createAuthority, freePort, send, svidOf } from './mesh.ts';
+import { endpointsOf, service } from './resources.ts';
 
 const program = fileURLToPath(new URL('../../runtime/cli/main.ts', import.meta.url));
 

@@ -2,20 +2,8 @@ import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { InboundPort, RateLimitPolicy, StrangerSettings, Workload } from '../../runtime/model/index.ts';
 import { proxied } from '../support/proxy-header.ts';
-import {
-  closeAll,
-  createAuthority,
-  endpointsOf,
-  forwardTo,
-  freePort,
-  identityOf,
-  readAll,
-  send,
-  service,
-  startApp,
-  startProxy,
-  svidOf,
-} from './mesh.ts';
+import { closeAll, createAuthority, freePort, readAll, send, startApp, startProxy, svidOf } from './mesh.ts';
+import { endpointsOf, forwardTo, gatewayOf, identityOf, service } from './resources.ts';
 
 afterEach(closeAll);
 
@@ -65,13 +53,12 @@ async function startMesh(
     bootstrap: { outbound: { services: [{ listen: `127.0.0.1:${outbound}`, service: 'shop/web', port: 8080 }] } },
   });
   const rules = [forwardTo('shop/web', 8080, { requestHeaders: { set: [], add: [], remove: ['x-debug'] } })];
-  const http = { name: 'http', port: 80, protocol: 'http' as const, virtualHosts: [{ hostnames: ['*'], rules }] };
   await startProxy({
     serviceAccount: 'gateway',
     svid: await svidOf(authority, 'gateway'),
     gateway: 'shop/edge',
     strangers,
-    resources: [...web, { kind: 'gateway', name: 'shop/edge', listeners: [http] }],
+    resources: [...web, gatewayOf('edge', rules)],
     bootstrap: { gateway: [{ listen: `127.0.0.1:${listen}`, port: 80 }] },
   });
   return { ports: { plain: inbound, gateway: listen, mesh: outbound }, proxy };

@@ -2,22 +2,19 @@ import { once } from 'node:events';
 import { connect, createServer, type Http2Session } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import type { AccessPolicy, Gateway, HttpRule, Protocol, Service, Workload } from '../../runtime/model/index.ts';
+import type { AccessPolicy, HttpRule, Protocol, Service, Workload } from '../../runtime/model/index.ts';
 import { opcode, openWebSocket, startWebSocketApp } from '../support/web-socket.ts';
 import {
   closeAll,
   closeLater,
   createAuthority,
-  endpointsOf,
-  forwardTo,
   freePort,
-  identityOf,
   type RunningProxy,
   send,
-  service,
   startProxy,
   svidOf,
 } from './mesh.ts';
+import { endpointsOf, forwardTo, gatewayOf, identityOf, service } from './resources.ts';
 
 afterEach(closeAll);
 
@@ -41,21 +38,12 @@ const path = (value: string): Partial<HttpRule> => ({
   matches: [{ path: { kind: 'prefix', value }, headers: [], query: [] }],
 });
 
-const gatewayOf = (rules: readonly HttpRule[], ...names: string[]): Gateway => ({
-  kind: 'gateway',
-  name: 'shop/edge',
-  listeners: ['http', ...names].map((name, index) => ({
-    name,
-    port: 80 + index,
-    protocol: 'http',
-    virtualHosts: [{ hostnames: ['*'], rules }],
-  })),
-});
-
 const usual = [
   forwardTo('shop/chat', 9080, { name: 'chat', ...path('/chat') }),
   forwardTo('shop/parrot', 9080, { name: 'parrot', ...path('/') }),
 ];
+
+const edge = gatewayOf('edge', usual);
 
 const reference = (kind: 'AccessPolicy' | 'CircuitBreakerPolicy' | 'OutlierDetectionPolicy', name: string) => ({
   kind,
@@ -104,7 +92,7 @@ async function start(): Promise<Running> {
     serviceAccount: 'edge',
     svid: await svidOf(authority, 'edge'),
     gateway: 'shop/edge',
-    resources: [...services, ...endpoints, gatewayOf(usual)],
+    resources: [...services, ...endpoints, edge],
     bootstrap: { gateway: [{ listen: `127.0.0.1:${listen}`, port: 80 }] },
   });
   return { gateway, sidecars, listen };
@@ -166,10 +154,12 @@ const swaps: Readonly<Record<string, (running: Running, round: number) => void>>
     applyWorkloads(running, { limits: { tcpIdleTimeout: 1000 + round, maxActiveRequests: 1, maxHeaders: 10 + round } }),
   'routes of the gateway': ({ gateway }, round) => {
     const rules = round % 2 ? usual : [forwardTo('shop/parrot', 9080, { name: `all-${round}` })];
-    expect(gateway.proxy.apply([gatewayOf(rules)], 'gateway', [])).toEqual([]);
+    expect(gateway.proxy.apply([gatewayOf('edge', rules)], 'gateway', [])).toEqual([]);
   },
   'listeners of the gateway': ({ gateway }, round) => {
-    expect(gateway.proxy.apply([gatewayOf(usual, ...(round % 2 ? [] : ['more', 'most']))], 'gateway', [])).toEqual([]);
+    const names = round % 2 ? ['http'] : ['http', 'more', 'most'];
+    const listeners = names.map((name, index) => ({ ...edge.listeners[0], name, port: 80 + index }));
+    expect(gateway.proxy.apply([{ ...edge, listeners }], 'gateway', [])).toEqual([]);
   },
 };
 

@@ -1,17 +1,8 @@
 import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { Service, TcpRoute } from '../../runtime/model/index.ts';
-import {
-  closeAll,
-  createAuthority,
-  endpointsOf,
-  freePort,
-  readUntil,
-  service,
-  startEcho,
-  startProxy,
-  svidOf,
-} from './mesh.ts';
+import { closeAll, createAuthority, freePort, readUntil, startEcho, startProxy, svidOf } from './mesh.ts';
+import { endpointsOf, service } from './resources.ts';
 
 afterEach(closeAll);
 

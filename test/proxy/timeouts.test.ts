@@ -13,7 +13,8 @@ import { eventually } from '../support/eventually.ts';
 import { startTalk, TalkClient } from '../support/grpc.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { opcode, openWebSocket, startWebSocketApp } from '../support/web-socket.ts';
-import { closeAll, closeLater, forwardTo, send, service, startApp, startPairTo } from './mesh.ts';
+import { closeAll, closeLater, send, startApp, startPairTo } from './mesh.ts';
+import { forwardTo, service } from './resources.ts';
 
 afterEach(closeAll);
 

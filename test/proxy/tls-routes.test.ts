@@ -10,17 +10,15 @@ import {
   closeAll,
   closeLater,
   createAuthority,
-  endpointsOf,
   freePort,
-  identityOf,
   readAll,
   readUntil,
-  service,
   startEcho,
   startProxy,
   startServer,
   svidOf,
 } from './mesh.ts';
+import { endpointsOf, identityOf, service } from './resources.ts';
 
 afterEach(closeAll);
 

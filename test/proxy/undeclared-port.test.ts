@@ -1,17 +1,8 @@
 import { request } from 'node:http';
 import { afterEach, expect, it } from '@jest/globals';
 import type { AccessPolicy } from '../../runtime/model/index.ts';
-import {
-  closeAll,
-  createAuthority,
-  endpointsOf,
-  freePort,
-  identityOf,
-  service,
-  startApp,
-  startProxy,
-  svidOf,
-} from './mesh.ts';
+import { closeAll, createAuthority, freePort, startApp, startProxy, svidOf } from './mesh.ts';
+import { endpointsOf, identityOf, service } from './resources.ts';
 
 afterEach(closeAll);
 

@@ -10,21 +10,18 @@ import {
   closeAll,
   closeLater,
   createAuthority,
-  endpointsOf,
-  forwardTo,
   freePort,
-  identityOf,
   type PairOptions,
   readAll,
   readUntil,
   send,
-  service,
   startPairTo,
   startProxy,
   startRawApp,
   startServer,
   svidOf,
 } from './mesh.ts';
+import { endpointsOf, forwardTo, gatewayOf, identityOf, service } from './resources.ts';
 
 afterEach(closeAll);
 
@@ -606,18 +603,7 @@ describe('an upgrade by RFC 8441', () => {
       resources: [
         service('web', 8080, 'http'),
         endpointsOf('web', 8080, [{ port: inbound, identity: identityOf('web') }]),
-        {
-          kind: 'gateway',
-          name: 'shop/shop',
-          listeners: [
-            {
-              name: 'http',
-              port: 80,
-              protocol: 'http',
-              virtualHosts: [{ hostnames: ['*'], rules: [forwardTo('shop/web', 8080)] }],
-            },
-          ],
-        },
+        gatewayOf('shop', [forwardTo('shop/web', 8080)]),
       ],
       bootstrap: { gateway: [{ listen: `127.0.0.1:${listen}`, port: 80 }] },
     });
