@@ -4,8 +4,8 @@ import { connect as connectTls } from 'node:tls';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { CertificateAuthority } from '../../runtime/identity/authority.ts';
 import type { Svid } from '../../runtime/identity/index.ts';
-import { type AccessPolicy, systemClock, type Workload } from '../../runtime/model/index.ts';
-import { defaultHttpLimits, type HttpLimits } from '../../runtime/net/index.ts';
+import { systemClock, type Workload } from '../../runtime/model/index.ts';
+import { defaultHttpLimits } from '../../runtime/net/index.ts';
 import type { ProxyLimits } from '../../runtime/proxy/index.ts';
 import {
   closeAll,
@@ -17,43 +17,11 @@ import {
   startApp,
   startEcho,
   startProxy,
-  startWiretap,
   svidOf,
 } from './mesh.ts';
-import { endpointsOf, forwardTo, gatewayOf, identityOf, service } from './resources.ts';
+import { endpointsOf, identityOf, service } from './resources.ts';
 
 afterEach(closeAll);
-
-async function startTcpPair(access: readonly AccessPolicy[] = []) {
-  const authority = await createAuthority();
-  const [inbound, outbound, proxyPort] = [await freePort(), await freePort(), await freePort()];
-  await startProxy({
-    serviceAccount: 'store',
-    svid: await svidOf(authority, 'store'),
-    ports: [{ port: 6380, protocol: 'tcp' }],
-    access,
-    bootstrap: {
-      inbound: [{ listen: `127.0.0.1:${inbound}`, port: 6380, app: `127.0.0.1:${await startEcho('READY\n')}` }],
-    },
-  });
-  const wire = await startWiretap(inbound);
-  const client = await startProxy({
-    serviceAccount: 'cart',
-    svid: await svidOf(authority, 'cart'),
-    limits: { drainTimeout: 50 },
-    resources: [
-      service('store', 6380, 'tcp'),
-      endpointsOf('store', 6380, [{ port: wire.port, identity: identityOf('store') }]),
-    ],
-    bootstrap: {
-      outbound: {
-        proxy: `127.0.0.1:${proxyPort}`,
-        services: [{ listen: `127.0.0.1:${outbound}`, service: 'shop/store', port: 6380 }],
-      },
-    },
-  });
-  return { outbound, proxyPort, wire, client };
-}
 
 /** SETTINGS, and a PING that is to be answered. */
 const ping = Buffer.concat([
@@ -61,111 +29,6 @@ const ping = Buffer.concat([
   Buffer.from([0, 0, 8, 6, 0, 0, 0, 0, 0]),
   Buffer.from('echo me!'),
 ]);
-
-describe('TCP streams', () => {
-  it('let a server speak first, over mutual TLS', async () => {
-    const { outbound, wire } = await startTcpPair();
-    const socket = connect(outbound, '127.0.0.1');
-    await readUntil(socket, 'READY\n');
-    socket.write('ping');
-    await readUntil(socket, 'ping');
-    expect(wire.bytes()[0]).toBe(22);
-    expect(wire.bytes().includes('READY')).toBe(false);
-    socket.end();
-    await new Promise((resolve) => socket.once('close', resolve));
-  });
-
-  it('close each direction on its own', async () => {
-    const { outbound } = await startTcpPair();
-    const socket = connect({ port: outbound, host: '127.0.0.1', allowHalfOpen: true });
-    socket.end('last words');
-    expect(await readAll(socket)).toBe('READY\nlast words');
-  });
-
-  it('can be reached through CONNECT of the HTTP proxy', async () => {
-    const { proxyPort } = await startTcpPair();
-    const socket = connect(proxyPort, '127.0.0.1');
-    socket.write('CONNECT store:6380 HTTP/1.1\r\nhost: store:6380\r\n\r\n');
-    expect(await readUntil(socket, 'READY\n')).toMatch(/^HTTP\/1\.1 200 /);
-    socket.destroy();
-  });
-
-  it('end with the grace of a drain, also those behind CONNECT', async () => {
-    const { outbound, proxyPort, client } = await startTcpPair();
-    const sockets = [connect(outbound, '127.0.0.1'), connect(proxyPort, '127.0.0.1')];
-    sockets[1].write('CONNECT store:6380 HTTP/1.1\r\nhost: store:6380\r\n\r\n');
-    for (const socket of sockets) await readUntil(socket, 'READY\n');
-    const closed = sockets.map((socket) => new Promise((resolve) => socket.removeAllListeners().on('close', resolve)));
-    await client.proxy.drain();
-    await Promise.all(closed);
-  });
-
-  it('are refused by CONNECT where no endpoint is ready', async () => {
-    const { proxyPort, client } = await startTcpPair();
-    client.proxy.apply([endpointsOf('store', 6380, [])], 'endpoints', []);
-    const socket = connect(proxyPort, '127.0.0.1');
-    socket.write('CONNECT store:6380 HTTP/1.1\r\nhost: store:6380\r\n\r\n');
-    expect(await readAll(socket)).toMatch(/^HTTP\/1\.1 503 /);
-  });
-
-  it.each([
-    ['an unknown one', 'CONNECT nowhere:1', 502],
-    ['one without endpoint', 'CONNECT reviews:9080', 503],
-  ])('that CONNECT is refused for, %s, say nothing to anybody', async (_what, line, status) => {
-    const authority = await createAuthority();
-    const [inbound, proxyPort] = [await freePort(), await freePort()];
-    const heard: (string | undefined)[] = [];
-    const app = await startApp((request, response) => {
-      heard.push(request.url);
-      response.end();
-    });
-    await startProxy({
-      serviceAccount: 'web',
-      svid: await svidOf(authority, 'web'),
-      ports: [{ port: 8080, protocol: 'http' }],
-      bootstrap: { inbound: [{ listen: `127.0.0.1:${inbound}`, port: 8080, app: `127.0.0.1:${app}` }] },
-    });
-    await startProxy({
-      serviceAccount: 'cart',
-      svid: await svidOf(authority, 'cart'),
-      resources: [
-        service('web', 8080, 'http'),
-        endpointsOf('web', 8080, [{ port: inbound, identity: identityOf('web') }]),
-        service('reviews', 9080, 'tcp'),
-      ],
-      bootstrap: { outbound: { proxy: `127.0.0.1:${proxyPort}`, services: [] } },
-    });
-    const ask = (early: string) => {
-      const socket = connect(proxyPort, '127.0.0.1');
-      socket.write(
-        `${early}GET http://web.shop:8080/asked HTTP/1.1\r\nhost: web.shop:8080\r\nconnection: close\r\n\r\n`,
-      );
-      return readAll(socket);
-    };
-    expect(await ask('')).toMatch(/^HTTP\/1\.1 200 /);
-    expect(heard.splice(0)).toEqual(['/asked']);
-    const answer = await ask(`${line} HTTP/1.1\r\nhost: a\r\n\r\n`);
-    expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
-    expect(answer.split('HTTP/1.1 ')).toHaveLength(2);
-    expect(heard).toEqual([]);
-  });
-
-  it('are refused when no rule allows the caller', async () => {
-    const policy: AccessPolicy = {
-      policy: { kind: 'AccessPolicy', namespace: 'shop', name: 'store-access' },
-      rules: [
-        {
-          name: 'nobody',
-          action: 'allow',
-          from: [{ kind: 'service-account', namespace: 'shop', name: 'other' }],
-          to: [],
-        },
-      ],
-    };
-    const { outbound } = await startTcpPair([policy]);
-    expect(await readAll(connect(outbound, '127.0.0.1'))).toBe('');
-  });
-});
 
 async function startInbound(mtls: Workload['mtls'] = 'strict', limits: Partial<ProxyLimits> = {}) {
   const authority = await createAuthority();
@@ -180,6 +43,21 @@ async function startInbound(mtls: Workload['mtls'] = 'strict', limits: Partial<P
     bootstrap: { inbound: [{ listen: `127.0.0.1:${inbound}`, port: 9080, app: `127.0.0.1:${app}` }] },
   });
   return { authority, inbound, server };
+}
+
+/** `web` calls `reviews` at a port, where it expects a peer of that identity. */
+async function startCaller(svid: Svid, inbound: number, peer = 'reviews') {
+  const outbound = await freePort();
+  const client = await startProxy({
+    serviceAccount: 'web',
+    svid,
+    resources: [
+      service('reviews', 9080, 'http'),
+      endpointsOf('reviews', 9080, [{ port: inbound, identity: identityOf(peer) }]),
+    ],
+    bootstrap: { outbound: { services: [{ listen: `127.0.0.1:${outbound}`, service: 'shop/reviews', port: 9080 }] } },
+  });
+  return { client, outbound };
 }
 
 /** Opens a connection, says `words` and ends; resolves with what was said back when the other side has ended too. */
@@ -201,16 +79,7 @@ describe('an inbound port', () => {
 
   it('accepts mutual TLS in permissive mode as well', async () => {
     const { authority, inbound, server } = await startInbound('permissive');
-    const outbound = await freePort();
-    await startProxy({
-      serviceAccount: 'web',
-      svid: await svidOf(authority, 'web'),
-      resources: [
-        service('reviews', 9080, 'http'),
-        endpointsOf('reviews', 9080, [{ port: inbound, identity: identityOf('reviews') }]),
-      ],
-      bootstrap: { outbound: { services: [{ listen: `127.0.0.1:${outbound}`, service: 'shop/reviews', port: 9080 }] } },
-    });
+    const { outbound } = await startCaller(await svidOf(authority, 'web'), inbound);
     expect((await send(outbound)).status).toBe(200);
     expect(server.log.entries).toMatchObject([{ mtls: true, source: identityOf('web') }]);
   });
@@ -309,24 +178,14 @@ describe('an expired certificate', () => {
     });
     const app = await startApp((_request, response) => response.end('in'));
     const reach = async (server: Svid, client: Svid) => {
-      const [inbound, outbound] = [await freePort(), await freePort()];
+      const inbound = await freePort();
       await startProxy({
         serviceAccount: 'reviews',
         svid: server,
         ports: [{ port: 9080, protocol: 'http' }],
         bootstrap: { inbound: [{ listen: `127.0.0.1:${inbound}`, port: 9080, app: `127.0.0.1:${app}` }] },
       });
-      await startProxy({
-        serviceAccount: 'web',
-        svid: client,
-        resources: [
-          service('reviews', 9080, 'http'),
-          endpointsOf('reviews', 9080, [{ port: inbound, identity: identityOf('reviews') }]),
-        ],
-        bootstrap: {
-          outbound: { services: [{ listen: `127.0.0.1:${outbound}`, service: 'shop/reviews', port: 9080 }] },
-        },
-      });
+      const { outbound } = await startCaller(client, inbound);
       return send(outbound);
     };
     const [oldServer, oldClient] = [await svidOf(authority, 'reviews', past), await svidOf(authority, 'web', past)];
@@ -342,16 +201,7 @@ describe('an expired certificate', () => {
 describe('an outbound connection', () => {
   it('refuses a peer that is not who the configuration says', async () => {
     const { authority, inbound } = await startInbound();
-    const outbound = await freePort();
-    await startProxy({
-      serviceAccount: 'web',
-      svid: await svidOf(authority, 'web'),
-      resources: [
-        service('reviews', 9080, 'http'),
-        endpointsOf('reviews', 9080, [{ port: inbound, identity: identityOf('somebody-else') }]),
-      ],
-      bootstrap: { outbound: { services: [{ listen: `127.0.0.1:${outbound}`, service: 'shop/reviews', port: 9080 }] } },
-    });
+    const { outbound } = await startCaller(await svidOf(authority, 'web'), inbound, 'somebody-else');
     const reply = await send(outbound);
     expect(reply.status).toBe(503);
     expect(reply.body.toString()).toContain(`expected peer ${identityOf('somebody-else')}`);
@@ -359,16 +209,7 @@ describe('an outbound connection', () => {
 
   it('outlives a new certificate, and new connections prove the new one', async () => {
     const { authority, inbound, server } = await startInbound();
-    const outbound = await freePort();
-    const client = await startProxy({
-      serviceAccount: 'web',
-      svid: await svidOf(authority, 'web'),
-      resources: [
-        service('reviews', 9080, 'http'),
-        endpointsOf('reviews', 9080, [{ port: inbound, identity: identityOf('reviews') }]),
-      ],
-      bootstrap: { outbound: { services: [{ listen: `127.0.0.1:${outbound}`, service: 'shop/reviews', port: 9080 }] } },
-    });
+    const { client, outbound } = await startCaller(await svidOf(authority, 'web'), inbound);
     const agent = new Agent({ keepAlive: true });
     const get = () =>
       new Promise<{ status: number | undefined; localPort: number | undefined }>((resolve, reject) => {
@@ -387,105 +228,5 @@ describe('an outbound connection', () => {
     agent.destroy();
     expect(after).toEqual({ status: 200, localPort: before.localPort });
     expect((await send(outbound)).status).toBe(200);
-  });
-});
-
-async function startGateway(http: Partial<HttpLimits> = {}) {
-  const authority = await createAuthority();
-  const [inbound, listen] = [await freePort(), await freePort()];
-  const app = await startApp((request, response) => {
-    if (request.url === '/slow') setTimeout(() => response.end('done'), 150);
-    else response.end(JSON.stringify(request.headers));
-  });
-  await startProxy({
-    serviceAccount: 'web',
-    svid: await svidOf(authority, 'web'),
-    ports: [{ port: 8080, protocol: 'http' }],
-    bootstrap: { inbound: [{ listen: `127.0.0.1:${inbound}`, port: 8080, app: `127.0.0.1:${app}` }] },
-  });
-  const gateway = await startProxy({
-    serviceAccount: 'gateway',
-    svid: await svidOf(authority, 'gateway'),
-    gateway: 'shop/shop',
-    limits: { http: { ...defaultHttpLimits, ...http } },
-    resources: [
-      service('web', 8080, 'http'),
-      endpointsOf('web', 8080, [{ port: inbound, identity: identityOf('web') }]),
-      gatewayOf('shop', [forwardTo('shop/web', 8080)]),
-    ],
-    bootstrap: { gateway: [{ listen: `127.0.0.1:${listen}`, port: 80 }] },
-  });
-  return { listen, gateway };
-}
-
-describe('a gateway', () => {
-  it('tells services where a request came from, and lets nobody outside pretend', async () => {
-    const { listen } = await startGateway();
-    const forged = [
-      'forwarded',
-      'x-forwarded-client-cert',
-      'x-forwarded-for',
-      'x-forwarded-host',
-      'x-forwarded-port',
-      'x-forwarded-proto',
-      'x-real-ip',
-    ];
-    const headers = { host: 'shop.example', ...Object.fromEntries(forged.map((name) => [name, 'forged'])) };
-    const seen = JSON.parse((await send(listen, { headers })).body.toString());
-    expect(Object.fromEntries(Object.entries(seen).filter(([name]) => forged.includes(name)))).toEqual({
-      'x-forwarded-client-cert': `URI=${identityOf('gateway')}`,
-      'x-forwarded-for': '127.0.0.1',
-      'x-forwarded-host': 'shop.example',
-      'x-forwarded-proto': 'http',
-    });
-    const underscored = { x_forwarded_client_cert: 'URI=spiffe://test.local/ns/shop/sa/admin', X_Forwarded_For: 'me' };
-    const again = JSON.parse((await send(listen, { headers: underscored })).body.toString());
-    expect(Object.keys(again).filter((name) => name.includes('_'))).toEqual([]);
-  });
-
-  it('tells nobody outside where its services are, nor who they must be', async () => {
-    const { listen, gateway } = await startGateway();
-    const nowhere = endpointsOf('web', 8080, [{ port: await freePort(), identity: identityOf('web') }]);
-    gateway.proxy.apply([nowhere], 'endpoints', []);
-    const reply = await send(listen);
-    expect([reply.status, reply.body.toString()]).toEqual([503, 'no connection to shop/web\n']);
-    expect(reply.headers['proxy-status']).not.toContain('127.0.0.1');
-    expect(gateway.log.entries[0].error).toContain('ECONNREFUSED');
-  });
-
-  it('answers malformed requests itself and closes', async () => {
-    const { listen, gateway } = await startGateway();
-    for (const [bytes, status] of [
-      ['GET / HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n', '400'],
-      ['GET /a\u0000b HTTP/1.1\r\nhost: a\r\n\r\n', '400'],
-      [`GET / HTTP/1.1\r\nhost: a\r\nx: ${'y'.repeat(70_000)}\r\n\r\n`, '431'],
-      ['GET /%zz HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n', '400'],
-    ]) {
-      const socket = connect(listen, '127.0.0.1');
-      socket.write(bytes, 'latin1');
-      expect(await readAll(socket)).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
-    }
-    // The last one was HTTP; the others never became a request.
-    expect(gateway.log.entries.map(({ path, status }) => [path, status])).toEqual([['/%zz', 400]]);
-  });
-
-  it('does not wait for ever for a slow client', async () => {
-    const { listen } = await startGateway({ headTimeout: 50 });
-    const socket = connect(listen, '127.0.0.1');
-    socket.write('GET / HTTP/1.1\r\nhost: a\r\n');
-    expect(await readAll(socket)).toMatch(/^HTTP\/1\.1 408 /);
-  });
-
-  it('finishes what is under way when it drains, and takes nothing new', async () => {
-    const { listen, gateway } = await startGateway();
-    const slow = send(listen, { path: '/slow' });
-    await new Promise<void>((resolve) => {
-      const look = () => (gateway.metrics.activeRequests.value === 1 ? resolve() : setImmediate(look));
-      look();
-    });
-    const drained = gateway.proxy.drain();
-    expect((await slow).body.toString()).toBe('done');
-    await drained;
-    await expect(send(listen)).rejects.toThrow('ECONNREFUSED');
   });
 });

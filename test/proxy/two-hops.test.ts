@@ -3,17 +3,8 @@ import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { AccessPolicy } from '../../runtime/model/index.ts';
 import { eventually } from '../support/eventually.ts';
-import {
-  closeAll,
-  freePort,
-  readAll,
-  readUntil,
-  send,
-  startApp,
-  startPairTo,
-  startRawApp,
-  startServer,
-} from './mesh.ts';
+import { startFlood } from './flood.ts';
+import { closeAll, freePort, readAll, readUntil, send, startApp, startPairTo, startServer } from './mesh.ts';
 
 afterEach(closeAll);
 
@@ -152,32 +143,14 @@ describe('a message through two sidecars', () => {
 
 describe('a slow reader', () => {
   it('slows the application down: little is held between them', async () => {
-    let sent = 0;
-    const chunk = Buffer.alloc(65_536);
-    const app = await startRawApp((socket) => {
-      socket.once('data', () => {
-        socket.write('HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n');
-        const more = (): void => {
-          while (sent < 200_000_000 && socket.write(chunk)) sent += chunk.length;
-          socket.once('drain', more);
-        };
-        more();
-      });
-    });
-    const { outbound } = await startPairTo(app);
+    const flood = await startFlood('HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n');
+    const { outbound } = await startPairTo(flood.port);
     const socket = connect(outbound, '127.0.0.1');
     socket.write('GET / HTTP/1.1\r\nhost: a\r\n\r\n');
     await readUntil(socket, '\r\n\r\n');
     socket.pause();
-    let before = -1;
-    let same = 0;
-    await eventually(() => {
-      same = sent === before ? same + 1 : 0;
-      before = sent;
-      return same >= 20;
-    });
     // Buffers of five sockets in the kernel, and one window of the connection between the sidecars.
-    expect(sent).toBeLessThan(40_000_000);
+    expect(await flood.settled()).toBeLessThan(40_000_000);
     socket.destroy();
   });
 });
