@@ -1,59 +1,11 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import type { AccessPolicy, HttpRule, Resource } from '../../runtime/model/index.ts';
-import type { ProxyLimits } from '../../runtime/proxy/index.ts';
+import type { AccessPolicy } from '../../runtime/model/index.ts';
 import { eventually } from '../support/eventually.ts';
-import { closeAll, createAuthority, freePort, type RunningProxy, send, startApp, startProxy, svidOf } from './mesh.ts';
-import { endpointsOf, forwardTo, identityOf, service } from './resources.ts';
+import { closeAll, send } from './mesh.ts';
+import { forwardTo } from './resources.ts';
+import { type App, named, reviews, startMesh } from './routing.ts';
 
 afterEach(closeAll);
-
-type App = (request: IncomingMessage, response: ServerResponse) => void;
-
-/** Apps with an inbound sidecar each; returns how `web` reaches them. */
-async function startMesh(
-  apps: Record<string, App>,
-  resources: readonly Resource[],
-  access: readonly AccessPolicy[] = [],
-  limits: Partial<ProxyLimits> = {},
-) {
-  const authority = await createAuthority();
-  const endpoints: Resource[] = [];
-  const servers: Record<string, RunningProxy> = {};
-  for (const [name, app] of Object.entries(apps)) {
-    const inbound = await freePort();
-    servers[name] = await startProxy({
-      serviceAccount: name,
-      svid: await svidOf(authority, name),
-      ports: [{ port: 9080, protocol: 'http' }],
-      access,
-      bootstrap: {
-        inbound: [{ listen: `127.0.0.1:${inbound}`, port: 9080, app: `127.0.0.1:${await startApp(app)}` }],
-      },
-    });
-    endpoints.push(endpointsOf(name, 9080, [{ port: inbound, identity: identityOf(name) }]));
-  }
-  const outbound = await freePort();
-  const client = await startProxy({
-    serviceAccount: 'web',
-    svid: await svidOf(authority, 'web'),
-    limits,
-    resources: [...resources, ...endpoints],
-    bootstrap: { outbound: { services: [{ listen: `127.0.0.1:${outbound}`, service: 'shop/reviews', port: 9080 }] } },
-  });
-  return { authority, outbound, client, servers };
-}
-
-const named =
-  (name: string): App =>
-  (request, response) =>
-    response.end(`${name} ${request.url}`);
-
-const reviews = (rules: readonly HttpRule[]): Resource[] => [
-  service('reviews', 9080, 'http', rules),
-  service('v1', 9080, 'http'),
-  service('v2', 9080, 'http'),
-];
 
 const toV = (version: string, weight = 1) => ({ target: { service: `shop/${version}`, port: 9080 }, weight });
 
@@ -166,90 +118,6 @@ describe('a mirror that never answers', () => {
     await eventually(() => copies === 3);
     expect((await send(outbound)).status).toBe(200);
     expect(copies).toBe(3);
-  });
-});
-
-describe('failure recovery', () => {
-  it('retries a status the route names, for idempotent methods only', async () => {
-    let calls = 0;
-    const { outbound, client } = await startMesh(
-      {
-        v1: (request, response) => {
-          request.resume();
-          response.writeHead(++calls % 2 === 1 ? 503 : 200).end(String(calls));
-        },
-      },
-      reviews([forwardTo('shop/v1', 9080, { retry: { attempts: 2, codes: [503], backoff: 1 } })]),
-    );
-    const reply = await send(outbound);
-    expect([reply.status, reply.body.toString()]).toEqual([200, '2']);
-    expect(client.log.entries.at(-1)).toMatchObject({ retries: 1, status: 200 });
-    const posted = await send(outbound, { method: 'POST', body: 'pay once' });
-    expect(posted.status).toBe(503);
-    expect(calls).toBe(3);
-    const put = await send(outbound, { method: 'PUT', body: 'again, please' });
-    expect(put.status).toBe(200);
-    expect(client.metrics.registry.expose()).toContain('http_client_retries_total');
-  });
-
-  it('repeats what is idempotent where a program that stops closes the connection, and nothing else', async () => {
-    let calls = 0;
-    const { outbound } = await startMesh(
-      {
-        v1: (request, response) => {
-          if (++calls % 2 === 1) request.socket.resetAndDestroy();
-          else response.end(String(calls));
-        },
-      },
-      reviews([forwardTo('shop/v1', 9080)]),
-    );
-    const reply = await send(outbound);
-    expect([reply.status, reply.body.toString()]).toEqual([200, '2']);
-    expect((await send(outbound, { method: 'POST', body: 'pay once' })).status).toBe(502);
-    expect(calls).toBe(3);
-  });
-
-  it('goes to another endpoint when one cannot be connected to', async () => {
-    const { outbound, client } = await startMesh({ v1: named('v1') }, reviews([forwardTo('shop/v1', 9080)]));
-    const alive = client.proxy.resources.find(({ kind, name }) => kind === 'endpoints' && name === 'shop/v1');
-    if (alive?.kind !== 'endpoints') throw new Error('no endpoints');
-    const dead = { address: '127.0.0.1', ports: { 9080: await freePort() }, identity: identityOf('v1') };
-    client.proxy.apply([{ ...alive, endpoints: [dead, ...alive.endpoints] }], 'endpoints', []);
-    const replies = await Promise.all(Array.from({ length: 20 }, () => send(outbound, { method: 'POST', body: 'x' })));
-    expect(replies.map(({ status }) => status)).toEqual(replies.map(() => 200));
-  });
-
-  it('answers 503 and says why when there is no endpoint', async () => {
-    const { outbound } = await startMesh({}, reviews([forwardTo('shop/v1', 9080)]));
-    const reply = await send(outbound);
-    expect(reply.status).toBe(503);
-    expect(reply.body.toString()).toContain('shop/v1 has no ready endpoint');
-  });
-
-  it('answers 504 when the whole request takes too long, and when every try does', async () => {
-    const { outbound } = await startMesh(
-      { v1: () => {} },
-      reviews([
-        forwardTo('shop/v1', 9080, {
-          matches: [{ path: { kind: 'prefix', value: '/whole' }, headers: [], query: [] }],
-          timeouts: { request: 60 },
-        }),
-        forwardTo('shop/v1', 9080, { timeouts: { backendRequest: 30 }, retry: { attempts: 1, codes: [], backoff: 1 } }),
-      ]),
-    );
-    const whole = await send(outbound, { path: '/whole' });
-    expect([whole.status, whole.body.toString()]).toEqual([504, 'shop/v1 did not answer within 60 ms\n']);
-    const tries = await send(outbound, { path: '/tries' });
-    expect(tries.status).toBe(504);
-    expect(tries.headers['proxy-status']).toContain('error=http_response_timeout');
-  });
-
-  it('answers 502 when the application breaks off', async () => {
-    const { outbound } = await startMesh(
-      { v1: (request) => request.socket.destroy() },
-      reviews([forwardTo('shop/v1', 9080)]),
-    );
-    expect((await send(outbound, { method: 'POST', body: 'x' })).status).toBe(502);
   });
 });
 

@@ -70,27 +70,21 @@ export function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-/** A server's side of one exchange, as the handler saw it. */
-export class Served implements RequestReceiver {
-  readonly head: RequestHead;
-  readonly stream: ServerStream;
+/** One direction of an exchange, as who receives it saw it. */
+abstract class Received {
   body = '';
   chunks = 0;
   trailers: HeaderList | undefined;
-  ended: boolean;
+  ended = false;
   reset: ResetReason | undefined;
   drains = 0;
-  readonly done: Promise<void>;
+  readonly done: Promise<this>;
   #settle: () => void = () => {};
 
-  constructor(head: RequestHead, stream: ServerStream, end: boolean) {
-    this.head = head;
-    this.stream = stream;
-    this.ended = end;
+  constructor() {
     this.done = new Promise((resolve) => {
-      this.#settle = resolve;
+      this.#settle = () => resolve(this);
     });
-    if (end) this.#settle();
   }
 
   onData(chunk: Buffer): void {
@@ -111,6 +105,19 @@ export class Served implements RequestReceiver {
 
   onDrain(): void {
     this.drains++;
+  }
+}
+
+/** A server's side of one exchange, as the handler saw it. */
+export class Served extends Received implements RequestReceiver {
+  readonly head: RequestHead;
+  readonly stream: ServerStream;
+
+  constructor(head: RequestHead, stream: ServerStream, end: boolean) {
+    super();
+    this.head = head;
+    this.stream = stream;
+    if (end) this.onEnd(undefined);
   }
 
   reply(status: number, headers: HeaderList, body: string): void {
@@ -141,22 +148,9 @@ export class RecordingHandler implements Http1ServerHandler {
 }
 
 /** A client's side of one exchange, as the caller saw it. */
-export class Fetched implements ResponseReceiver {
+export class Fetched extends Received implements ResponseReceiver {
   readonly informational: ResponseHead[] = [];
   head: ResponseHead | undefined;
-  body = '';
-  trailers: HeaderList | undefined;
-  ended = false;
-  reset: ResetReason | undefined;
-  drains = 0;
-  readonly done: Promise<this>;
-  #settle: () => void = () => {};
-
-  constructor() {
-    this.done = new Promise((resolve) => {
-      this.#settle = () => resolve(this);
-    });
-  }
 
   onInformational(head: ResponseHead): void {
     this.informational.push(head);
@@ -165,25 +159,6 @@ export class Fetched implements ResponseReceiver {
   onResponse(head: ResponseHead, end: boolean): void {
     this.head = head;
     if (end) this.onEnd(undefined);
-  }
-
-  onData(chunk: Buffer): void {
-    this.body += chunk.toString('latin1');
-  }
-
-  onEnd(trailers: HeaderList | undefined): void {
-    this.ended = true;
-    this.trailers = trailers;
-    this.#settle();
-  }
-
-  onReset(reason: ResetReason): void {
-    this.reset = reason;
-    this.#settle();
-  }
-
-  onDrain(): void {
-    this.drains++;
   }
 }
 
