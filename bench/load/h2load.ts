@@ -48,7 +48,9 @@ export interface OfferedLoad {
 /** Left out at both ends: connections are made then, or requests not answered any more. */
 export const edgeSeconds = 1;
 
-/** Reads what h2load logs: a line a request, in the order of their ends. */
+const nothing: OfferedLoad = { offered: 0, good: 0, shed: 0, failed: 0, p99: 0 };
+
+/** Reads what h2load logs: a line a request, in the order of their ends. Where that is all of the edges, nothing was offered. */
 export function parseH2loadLog(log: string): OfferedLoad {
   const all = log
     .split('\n')
@@ -61,9 +63,7 @@ export function parseH2loadLog(log: string): OfferedLoad {
   const from = all.reduce((least, { start }) => Math.min(least, start), Number.POSITIVE_INFINITY) + edgeSeconds * 1e6;
   const until = all.reduce((most, { end }) => Math.max(most, end), 0) - edgeSeconds * 1e6;
   const seconds = (until - from) / 1e6;
-  if (!(seconds > 0)) {
-    throw new Error(`expected a log of more than ${2 * edgeSeconds} seconds, got one of ${all.length} requests`);
-  }
+  if (!(seconds > 0)) return nothing;
   const sent = all.filter(({ start }) => start >= from && start < until);
   const shareOf = (wanted: (status: number) => boolean) =>
     sent.filter(({ status }) => wanted(status)).length / Math.max(sent.length, 1);
