@@ -20,6 +20,8 @@ import { logRequest } from './request-log.ts';
 /** Carries one request to an upstream and its response back, over several tries where that is safe. */
 export class Exchange implements TriesOwner {
   readonly body: RequestBody;
+  /** Called when it is over, which may be before the request has ended. */
+  onceOver: (() => void) | undefined;
   readonly #context: ProxyContext;
   readonly #plan: ExchangePlan;
   readonly #downstream: ServerStream;
@@ -113,6 +115,8 @@ export class Exchange implements TriesOwner {
     if (this.#tries.onHead(head, end)) return;
     this.#status = status;
     this.#responseStarted = true;
+    // It is not sent again, and the answer may take hours.
+    this.body.forget();
     this.#silence?.touch();
     if (status === 101) this.#openTunnel();
     if (end && this.#call) this.#call.status = statusOfTrailers(head.headers, status);
@@ -219,7 +223,6 @@ export class Exchange implements TriesOwner {
     const { clock, limits } = this.#context;
     this.#timer?.cancel();
     this.#tries.unlimit();
-    this.body.forget();
     const elapsed = clock.now() - this.#started;
     this.#plan.observe(this.#status, elapsed / 1000, undefined);
     this.#tunnel = true;
@@ -297,6 +300,7 @@ export class Exchange implements TriesOwner {
     this.#tries.end(error !== undefined, this.#call?.status);
     if (!this.body.ended) this.#refuseRest();
     this.body.forget();
+    this.onceOver?.();
     this.#timer?.cancel();
     const duration = this.#context.clock.now() - this.#started;
     this.#context.metrics.activeRequests.add(-1);

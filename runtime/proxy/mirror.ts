@@ -156,7 +156,7 @@ export class MirroringReceiver implements RequestReceiver {
   onData(chunk: Buffer): void {
     this.#left -= chunk.length;
     if (this.#left >= 0) this.#body?.bytes.add(chunk);
-    else this.#drop();
+    else this.drop();
     this.#inner.onData(chunk);
   }
 
@@ -166,7 +166,7 @@ export class MirroringReceiver implements RequestReceiver {
   }
 
   onReset(reason: ResetReason): void {
-    this.#drop();
+    this.drop();
     this.#inner.onReset(reason);
   }
 
@@ -178,10 +178,11 @@ export class MirroringReceiver implements RequestReceiver {
   send(trailers: HeaderList | undefined): void {
     if (!this.#body) return;
     for (const cluster of this.#clusters) this.#mirrors.send(cluster, this.#head, this.#body, trailers);
-    this.#drop();
+    this.drop();
   }
 
-  #drop(): void {
+  /** Keeps nothing, and sends nothing more: of a request that was answered before its end, that may never come. */
+  drop(): void {
     this.#body?.release();
     this.#body = undefined;
   }

@@ -111,6 +111,7 @@ export class Routing {
       this.#context.limits.replayBytes,
     );
     if (end) mirror.send(undefined);
+    else exchange.onceOver = () => mirror.drop();
     return mirror;
   }
 

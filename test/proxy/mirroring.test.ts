@@ -1,5 +1,7 @@
+import { once } from 'node:events';
 import { request as startRequest } from 'node:http';
 import { afterEach, describe, expect, it } from '@jest/globals';
+import { bytesHeld } from '../../runtime/net/index.ts';
 import type { ProxyLimits } from '../../runtime/proxy/index.ts';
 import { createRandom } from '../engine/fixtures.ts';
 import { eventually } from '../support/eventually.ts';
@@ -8,13 +10,14 @@ import { endpointsOf, forwardTo, service } from './resources.ts';
 
 afterEach(closeAll);
 
-/** An application that keeps what it was sent, and answers `/slow` when it is told to. */
+/** An application that keeps what it was sent; it answers `/slow` when it is told to, and `/early` before the body. */
 async function startListener() {
   const heard: string[] = [];
   const slow: (() => void)[] = [];
   const cut: string[] = [];
   const port = await startApp((request, response) => {
     let body = '';
+    if (request.url === '/early') response.end();
     request.on('data', (chunk) => {
       body += chunk;
     });
@@ -94,5 +97,18 @@ describe('a mirror', () => {
     v2.slow[0]();
     expect(await eventually(() => v2.heard[1])).toBe('/slow left behind');
     v2.slow[1]();
+  });
+
+  it('costs no memory when a request was answered before its end', async () => {
+    const { port, v2 } = await startMirrored(100);
+    const endless = startRequest({ port, path: '/early', method: 'POST', headers: { 'content-length': '100000' } });
+    endless.on('error', () => {}).write('x'.repeat(20_000));
+    const [response] = await once(endless, 'response');
+    response.resume();
+    await eventually(() => bytesHeld() === 0);
+    endless.destroy();
+    await send(port, { path: '/last' });
+    await eventually(() => v2.heard.length > 0);
+    expect(v2.heard).toEqual(['/last']);
   });
 });

@@ -1,7 +1,9 @@
+import type { ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { Metadata } from '@grpc/grpc-js';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { type Clock, type StatedLimits, systemClock, type Workload } from '../../runtime/model/index.ts';
+import { bytesHeld } from '../../runtime/net/index.ts';
 import { defaultProxyLimits, type ProxyLimits } from '../../runtime/proxy/index.ts';
 import { eventually } from '../support/eventually.ts';
 import { startTalk, TalkClient } from '../support/grpc.ts';
@@ -178,6 +180,22 @@ describe('bytes that wait in memory', () => {
     await eventually(() => waiting.length === 2);
     waiting[1]();
     expect((await next).status).toBe(200);
+  });
+});
+
+describe('a request whose answer has begun', () => {
+  it('waits for nothing in memory: it cannot be sent again', async () => {
+    const begun: ServerResponse[] = [];
+    const app = await startApp((_, response) => {
+      begun.push(response);
+    });
+    const { port } = await startOutbound(app);
+    const answer = send(port, { method: 'PUT', body: Buffer.alloc(30_000) });
+    await eventually(() => begun.length === 1 && bytesHeld() > 0);
+    begun[0].write('event: 1\n\n');
+    await eventually(() => bytesHeld() === 0);
+    begun[0].end();
+    expect((await answer).body.toString()).toBe('event: 1\n\n');
   });
 });
 

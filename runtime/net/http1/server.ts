@@ -119,6 +119,7 @@ class Http1Server implements ServerConnection, ConnectionHandler, BodySink, Exch
 
   onDrain(): void {
     this.output.blocked = false;
+    if (this.#phase === Phase.closing) this.#deadline.set(lingerTime);
     if (this.#phase !== Phase.open) return;
     const exchange = this.#exchange;
     if (exchange === undefined) {
@@ -377,7 +378,8 @@ class Http1Server implements ServerConnection, ConnectionHandler, BodySink, Exch
     this.output.flush();
     this.#connection.end();
     if (this.#paused) this.#connection.resume();
-    this.#deadline.set(lingerTime);
+    // Who reads the last response slowly is waited for.
+    this.#deadline.set(this.output.blocked ? this.#limits.streamIdleTimeout : lingerTime);
   }
 
   #gone(reason: ResetReason): void {

@@ -54,6 +54,28 @@ describe('A server', () => {
     expect(connection.written).toMatch(/HTTP\/1\.1 408 Request Timeout\r\n/);
   });
 
+  test('waits for a client that reads the last response slowly, and then for it to close', () => {
+    const open = () => {
+      const opened = server();
+      opened.connection.takesMore = false;
+      opened.connection.receive('GET / HTTP/1.0\r\nhost: a\r\n\r\n');
+      opened.handler.served[0].reply(200, [], 'x'.repeat(100));
+      expect(opened.connection.ended).toBe(true);
+      return opened;
+    };
+    const slow = open();
+    slow.clock.advance(4999);
+    expect(slow.connection.destroyed).toBe(false);
+    slow.connection.handler.onDrain();
+    slow.clock.advance(1999);
+    expect(slow.connection.destroyed).toBe(false);
+    slow.clock.advance(1);
+    expect(slow.connection.destroyed).toBe(true);
+    const stuck = open();
+    stuck.clock.advance(5000);
+    expect(stuck.connection.destroyed).toBe(true);
+  });
+
   test('answers 408 to a body that stops coming, and tells the handler', () => {
     const { clock, connection, handler } = server();
     connection.receive('POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\n');
