@@ -1,6 +1,3 @@
-/** After so many were given back, those go that nobody needed meanwhile. */
-const trimAfter = 16_384;
-
 /**
  * Memory of one size, which the next one gets who needs some. What was needed of late is kept: as garbage it would be dear,
  * since V8 marks its whole heap anew for every 64 MB of buffers.
@@ -11,11 +8,10 @@ export class BufferPool {
   readonly #mostTaken: number;
   readonly #free: Buffer[] = [];
   #taken = 0;
-  #given = 0;
-  /** The fewest that lay here since some went. */
+  /** The fewest that lay here since the last {@link trim}. */
   #fewestFree = 0;
 
-  /** Keeps `kept` bytes even when nobody needed them for long, and has at most `most` bytes. */
+  /** Keeps `kept` bytes whoever needs them, and has at most `most` bytes. */
   constructor(size: number, kept: number, most = Number.POSITIVE_INFINITY) {
     this.size = size;
     this.#kept = kept / size;
@@ -26,8 +22,9 @@ export class BufferPool {
     return this.#taken >= this.#mostTaken;
   }
 
-  get bytesTaken(): number {
-    return this.#taken * this.size;
+  /** Whether there is more than is kept for good. */
+  get hasSpare(): boolean {
+    return this.#free.length > this.#kept;
   }
 
   take(): Buffer {
@@ -42,14 +39,13 @@ export class BufferPool {
   give(bytes: Buffer): void {
     this.#taken--;
     this.#free.push(bytes);
-    if (++this.#given >= trimAfter) this.#trim();
   }
 
-  #trim(): void {
+  /** Lets go of what nobody needed since this was called before; called time and again while there is work. */
+  trim(): void {
     const unneeded = Math.min(this.#fewestFree, this.#free.length - this.#kept);
-    if (unneeded > 0) this.#free.length -= unneeded;
+    if (unneeded > 0) this.#free.splice(0, unneeded);
     this.#fewestFree = this.#free.length;
-    this.#given = 0;
   }
 }
 

@@ -3,13 +3,8 @@ import { pages } from './buffer-pool.ts';
 const smallestPage = 256;
 const none = Buffer.alloc(0);
 
-/** Bytes of pages that are too small for the pool. */
-let small = 0;
-
-/** How much memory of this process holds bytes that wait: for credit, a slow reader, another try, the kernel. */
-export function bytesHeld(): number {
-  return pages.bytesTaken + small;
-}
+/** Memory of this process in which bytes wait: for credit, a slow reader, another try. */
+export const heldMemory = { bytes: 0 };
 
 /** A part of what is held. */
 export class Page {
@@ -23,9 +18,9 @@ export class Page {
 
   /** An empty one, for about so many bytes. */
   static take(wanted: number): Page {
-    if (wanted * 2 > pages.size) return new Page(pages.take());
-    const bytes = Buffer.allocUnsafe(Math.max(wanted, smallestPage));
-    small += bytes.length;
+    const isSmall = wanted * 2 <= pages.size;
+    const bytes = isSmall ? Buffer.allocUnsafe(Math.max(wanted, smallestPage)) : pages.take();
+    heldMemory.bytes += bytes.length;
     return new Page(bytes);
   }
 
@@ -42,8 +37,8 @@ export class Page {
     this.bytes = none;
     this.start = 0;
     this.end = 0;
+    heldMemory.bytes -= bytes.length;
     if (bytes.length === pages.size) pages.give(bytes);
-    else small -= bytes.length;
   }
 }
 

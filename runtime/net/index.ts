@@ -1,7 +1,8 @@
+export { pages } from './buffer-pool.ts';
 export * from './client-hello.ts';
 export * from './connect.ts';
 export * from './connection.ts';
-export { bytesHeld, HeldBytes } from './held-bytes.ts';
+export { HeldBytes, heldMemory } from './held-bytes.ts';
 export * from './http.ts';
 export * from './http1/index.ts';
 export * from './http2/index.ts';

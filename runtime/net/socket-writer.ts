@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { getSystemErrorMessage, getSystemErrorName } from 'node:util';
 import type { Lender } from './connection.ts';
+import { heldMemory } from './held-bytes.ts';
 
 /** Who has more bytes than this wait for a socket is told to wait, as by Node's own streams. */
 const highWaterMark = 65_536;
@@ -136,7 +137,7 @@ class DirectWriter implements SocketWriter {
       if (!this.#give(data)) return true;
       this.#written = data.length;
     }
-    this.#pending += data.length;
+    this.#wait(data.length);
     if (this.#pending >= (this.#encrypts ? tlsHighWaterMark : highWaterMark)) this.#blocked = true;
     return !this.#blocked;
   }
@@ -150,6 +151,7 @@ class DirectWriter implements SocketWriter {
     this.#release();
     for (const lender of this.#waitingLenders) lender?.release();
     this.#waitingLenders.length = 0;
+    this.#wait(-this.#pending);
   }
 
   ended(request: WriteRequest, status: number): void {
@@ -163,19 +165,24 @@ class DirectWriter implements SocketWriter {
     this.#release();
     this.#spare ??= this.#resting;
     this.#resting = request;
-    this.#pending -= this.#written;
+    this.#wait(-this.#written);
     this.#written = 0;
     if (this.#queue.length > 0) {
       const next = this.#takeWaiting();
       let bytes = 0;
       for (const chunk of next) bytes += chunk.length;
       if (this.#giveAll(next)) this.#written = bytes;
-      else this.#pending -= bytes;
+      else this.#wait(-bytes);
     }
     if (this.#ending && !this.#writing) this.#socket.end();
     if (!this.#blocked || (this.#encrypts ? this.#pending >= tlsHighWaterMark / 2 : this.#writing)) return;
     this.#blocked = false;
     this.#onDrain();
+  }
+
+  #wait(bytes: number): void {
+    this.#pending += bytes;
+    heldMemory.bytes += bytes;
   }
 
   /** What of the queue is written next. */

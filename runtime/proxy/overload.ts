@@ -1,5 +1,5 @@
 import type { Clock, Random } from '../model/index.ts';
-import { bytesHeld, type RequestHead, type RequestReceiver, type ServerStream } from '../net/index.ts';
+import { heldMemory, pages, type RequestHead, type RequestReceiver, type ServerStream } from '../net/index.ts';
 import type { ProxyContext } from './exchange-plan.ts';
 import { isGrpc } from './grpc.ts';
 import { grpcHead, headOnly, ignoreBody, type LocalReply } from './reply.ts';
@@ -12,6 +12,8 @@ const newest = 1 / 4;
 const leastRest = 0.02;
 /** So many measurements without rest make a proxy busy: one may be a pause. */
 const busyFrom = 2;
+/** After so many, a second, what buffers nobody needed meanwhile go. */
+const trimAfter = 50;
 /** More of them do not count, so that it is soon no longer busy. */
 const mostRestless = 10;
 
@@ -42,6 +44,7 @@ export class Overload {
   #share = 0;
   /** Measurements without rest, less those with some. */
   #restless = 0;
+  #measurements = 0;
   #measuring = false;
   #asked = false;
 
@@ -51,7 +54,7 @@ export class Overload {
     this.#random = context.random;
     context.metrics.registry.beforeExpose(() => {
       context.metrics.loopDelay.value = this.#delay / 1000;
-      context.metrics.heldBytes.value = bytesHeld();
+      context.metrics.heldBytes.value = heldMemory.bytes;
     });
   }
 
@@ -71,7 +74,7 @@ export class Overload {
     const { limits, metrics } = this.#context;
     const active = metrics.activeRequests.value;
     if (active >= limits.maxActiveRequests) return 'requests';
-    if (bytesHeld() >= limits.maxHeldBytes) return 'memory';
+    if (heldMemory.bytes >= limits.maxHeldBytes) return 'memory';
     if (this.#restless >= busyFrom && active >= limits.maxBusyRequests) return 'busy';
     return this.#share > 0 && this.#random() < this.#share ? 'delay' : undefined;
   }
@@ -88,7 +91,8 @@ export class Overload {
       this.#restless = Math.min(Math.max(this.#restless + (hadRest ? -1 : 1), 0), mostRestless);
       this.#take(took - interval);
       this.#measuring = false;
-      if (this.#asked || this.#delay >= 1 || this.#restless > 0) this.#measure();
+      if (++this.#measurements % trimAfter === 0) pages.trim();
+      if (this.#asked || this.#delay >= 1 || this.#restless > 0 || pages.hasSpare) this.#measure();
     });
   }
 

@@ -1,6 +1,8 @@
 import type { Socket } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { heldMemory } from '../../runtime/net/index.ts';
+import { eventually } from '../support/eventually.ts';
 import { dial, hangUp, type Transport } from './dial.ts';
 
 afterEach(hangUp);
@@ -55,6 +57,30 @@ describe.each<Transport>(['plain text', 'TLS'])('a connection over %s', (transpo
     connection.end();
     expect((await readToEnd(reader)).endsWith('the last')).toBe(true);
     expect(drained.count).toBe(1);
+  });
+
+  it('counts what waits for a peer that does not read, until it reads or is gone', async () => {
+    for (const leaves of [false, true]) {
+      const { reader, connection, drained, closed } = await dial(transport);
+      const chunk = Buffer.alloc(65_536);
+      // The kernel takes some megabytes, though nobody reads them.
+      for (let heard = -1; heard < drained.count; ) {
+        heard = drained.count;
+        while (connection.write(chunk));
+        for (let turn = 0; turn < 5; turn++) await nextTurn();
+      }
+      const waits = heldMemory.bytes;
+      expect(waits).toBeGreaterThan(chunk.length / 2);
+      expect(waits).toBeLessThanOrEqual(16 * chunk.length);
+      if (leaves) connection.destroy();
+      else {
+        reader.resume();
+        await eventually(() => heldMemory.bytes === 0);
+        connection.destroy();
+      }
+      await closed;
+      expect(heldMemory.bytes).toBe(0);
+    }
   });
 
   it('takes a write from whoever hears that its peer reads again, at once, soon and later', async () => {

@@ -22,7 +22,7 @@ import {
   systemClock,
   type Workload,
 } from '../../runtime/model/index.ts';
-import { bytesHeld } from '../../runtime/net/index.ts';
+import { heldMemory } from '../../runtime/net/index.ts';
 import {
   type Bootstrap,
   defaultProxyLimits,
@@ -102,7 +102,7 @@ export function closeLater(close: () => Promise<void> | void): void {
 export async function closeAll(): Promise<void> {
   for (const item of started.splice(0).reverse()) await item.close();
   // What is not given back would be refused to all others.
-  await eventually(() => bytesHeld() === 0);
+  await eventually(() => heldMemory.bytes === 0);
 }
 
 export interface ProxyOptions {

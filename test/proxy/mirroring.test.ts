@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { request as startRequest } from 'node:http';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { bytesHeld } from '../../runtime/net/index.ts';
+import { heldMemory } from '../../runtime/net/index.ts';
 import type { ProxyLimits } from '../../runtime/proxy/index.ts';
 import { createRandom } from '../engine/fixtures.ts';
 import { eventually } from '../support/eventually.ts';
@@ -105,7 +105,7 @@ describe('a mirror', () => {
     endless.on('error', () => {}).write('x'.repeat(20_000));
     const [response] = await once(endless, 'response');
     response.resume();
-    await eventually(() => bytesHeld() === 0);
+    await eventually(() => heldMemory.bytes === 0);
     endless.destroy();
     await send(port, { path: '/last' });
     await eventually(() => v2.heard.length > 0);

@@ -3,10 +3,11 @@ import { connect } from 'node:net';
 import { Metadata } from '@grpc/grpc-js';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { type Clock, type StatedLimits, systemClock, type Workload } from '../../runtime/model/index.ts';
-import { bytesHeld } from '../../runtime/net/index.ts';
+import { heldMemory, pages } from '../../runtime/net/index.ts';
 import { defaultProxyLimits, type ProxyLimits } from '../../runtime/proxy/index.ts';
 import { eventually } from '../support/eventually.ts';
 import { startTalk, TalkClient } from '../support/grpc.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 import { closeAll, closeLater, createAuthority, freePort, send, startApp, startProxy, svidOf } from './mesh.ts';
 import { endpointsOf, service } from './resources.ts';
 
@@ -191,11 +192,34 @@ describe('a request whose answer has begun', () => {
     });
     const { port } = await startOutbound(app);
     const answer = send(port, { method: 'PUT', body: Buffer.alloc(30_000) });
-    await eventually(() => begun.length === 1 && bytesHeld() > 0);
+    await eventually(() => begun.length === 1 && heldMemory.bytes > 0);
     begun[0].write('event: 1\n\n');
-    await eventually(() => bytesHeld() === 0);
+    await eventually(() => heldMemory.bytes === 0);
     begun[0].end();
     expect((await answer).body.toString()).toBe('event: 1\n\n');
+  });
+});
+
+describe('buffers that a burst needed', () => {
+  it('go when nobody needs them any more, and then the proxy rests', async () => {
+    const clock = new ManualClock();
+    const app = await startApp((_, response) => response.end());
+    const port = await freePort();
+    await startProxy({
+      serviceAccount: 'web',
+      svid: await svidOf(await createAuthority(), 'web'),
+      clock,
+      resources: [service('reviews', 9080, 'http'), endpointsOf('reviews', 9080, [{ port: app }])],
+      bootstrap: { outbound: { services: [{ listen: `127.0.0.1:${port}`, service: 'shop/reviews', port: 9080 }] } },
+    });
+    for (const each of Array.from({ length: 1000 }, () => pages.take())) pages.give(each);
+    expect((await send(port)).status).toBe(200);
+    expect(pages.hasSpare).toBe(true);
+    clock.advance(3000);
+    expect(pages.hasSpare).toBe(false);
+    const { scheduled } = clock;
+    clock.advance(3000);
+    expect(clock.scheduled).toBe(scheduled);
   });
 });
 
