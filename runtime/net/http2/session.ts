@@ -21,7 +21,7 @@ import { idleTicks, SessionTimers, type Watched } from './timers.ts';
 const tableSize = 16_384;
 /**
  * Frames we take from servers and from peers of the mesh: DATA passes through piece by piece, so a large frame costs no
- * memory, and one read of a socket fits into one frame. Strangers who ask keep to the default.
+ * memory, and has fewer heads. Strangers who ask keep to the default.
  */
 const largeFrameSize = 65_536;
 
