@@ -2,7 +2,7 @@ import { Socket } from 'node:net';
 
 /**
  * All sockets read into this one. What one read brings may have to wait, for each request under way: with 64 KiB a byte cost
- * as much CPU as with 16, and a thousand answers that come while the other hop is busy twice the memory.
+ * hardly less CPU than with 16, and a thousand answers that come while the other hop is busy twice the memory.
  */
 const sharedBuffer = Buffer.allocUnsafeSlow(16_384);
 
