@@ -1,10 +1,10 @@
 import { k8s } from 'cdk8s-plus-27';
 import type { Construct } from 'constructs';
 import type { ServiceAccountReference } from './interfaces.ts';
-import { metadata, namespaceAt, withAppTls, withProxyProtocol } from './metadata.ts';
+import { metadata, namespaceAt } from './metadata.ts';
 import type { Ports } from './port.ts';
 import { ServiceBase, VersionScope, versionedName } from './service-base.ts';
-import { checkPorts, encryptedPorts, proxiedPorts, renderPorts } from './service-ports.ts';
+import { checkPorts, renderPorts, withAppTls, withPortAnnotations } from './service-ports.ts';
 import type { Check, Checked } from './synth/check.ts';
 import { checkLabels, checkNamespace, checkServiceName, claimObject } from './synth/rules.ts';
 
@@ -96,14 +96,13 @@ export class SelectedService<P extends Ports, V extends string> extends ServiceB
     this.#props = props;
 
     const ports = renderPorts(props.ports);
-    const encrypted = encryptedPorts(props.ports);
     new k8s.KubeService(this, 'Resource', {
-      metadata: withAppTls(withProxyProtocol(metadata(this, id), proxiedPorts(props.ports)), encrypted),
+      metadata: withPortAnnotations(metadata(this, id), props.ports),
       spec: { selector: { ...props.selector }, ports },
     });
     for (const [version, selector] of this.#selectors()) {
       new k8s.KubeService(new VersionScope(this, version), 'Resource', {
-        metadata: withAppTls(metadata(this, versionedName(id, version)), encrypted),
+        metadata: withAppTls(metadata(this, versionedName(id, version)), props.ports),
         spec: { selector, ports },
       });
     }

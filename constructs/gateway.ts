@@ -2,6 +2,7 @@ import { ApiObject, Chart } from 'cdk8s';
 import { k8s } from 'cdk8s-plus-27';
 import { Construct, type IConstruct } from 'constructs';
 import {
+  annotations,
   apiVersions,
   defaultImage,
   type GatewayObject,
@@ -12,7 +13,7 @@ import {
   proxyContainer,
 } from '../runtime/resources/index.ts';
 import type { Backend, ICaller, IRouteParent, IService, Principal, RouteParent } from './interfaces.ts';
-import { metadata, namespaceAt, withProxyProtocol } from './metadata.ts';
+import { metadata, namespaceAt, withNames } from './metadata.ts';
 import type { Check, Checked } from './synth/check.ts';
 import { DeclaredCalls } from './synth/declared-calls.ts';
 import {
@@ -109,7 +110,7 @@ export class Gateway<L extends string = string> extends Construct implements ICa
     new ApiObject(this, 'Resource', {
       apiVersion: apiVersions.gateway,
       kind: 'Gateway',
-      metadata: withProxyProtocol(metadata(this, id), proxied),
+      metadata: withNames(metadata(this, id), annotations.proxyProtocol, proxied),
       spec,
     });
     this.#runProxy();

@@ -13,19 +13,9 @@ export function metadata(
 }
 
 /** The same, with an annotation that names ports or listeners, if there are any to name. */
-function withNames(object: ApiObjectMetadata, annotation: string, names: readonly string[]): ApiObjectMetadata {
+export function withNames(object: ApiObjectMetadata, annotation: string, names: readonly string[]): ApiObjectMetadata {
   if (names.length === 0) return object;
   return { ...object, annotations: { ...object.annotations, [annotation]: names.join(',') } };
-}
-
-/** The same, with the ports or listeners whose plain text begins with a PROXY header. */
-export function withProxyProtocol(object: ApiObjectMetadata, names: readonly string[]): ApiObjectMetadata {
-  return withNames(object, annotations.proxyProtocol, names);
-}
-
-/** The same, with the ports whose applications listen with TLS only. */
-export function withAppTls(object: ApiObjectMetadata, names: readonly string[]): ApiObjectMetadata {
-  return withNames(object, annotations.appTls, names);
 }
 
 /** Name of an object that nobody calls by name: the ids below the mesh, as in `reviews-canary`. */

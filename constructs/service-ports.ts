@@ -1,6 +1,9 @@
+import type { ApiObjectMetadata } from 'cdk8s';
 import { k8s } from 'cdk8s-plus-27';
 import type { IConstruct } from 'constructs';
 import type { Protocol } from '../runtime/model/index.ts';
+import { annotations } from '../runtime/resources/index.ts';
+import { withNames } from './metadata.ts';
 import type { Ports } from './port.ts';
 import type { Check } from './synth/check.ts';
 import { checkPortName, checkPortNumber } from './synth/rules.ts';
@@ -23,14 +26,18 @@ export function renderPorts(ports: Ports): k8s.ServicePort[] {
   }));
 }
 
-/** Names of the ports whose plain text begins with a PROXY header. */
-export function proxiedPorts(ports: Ports): string[] {
-  return Object.entries(ports).flatMap(([name, { proxyProtocol }]) => (proxyProtocol ? [name] : []));
+/** Metadata of a Service, with all that its ports say and Kubernetes has no field for. */
+export function withPortAnnotations(object: ApiObjectMetadata, ports: Ports): ApiObjectMetadata {
+  return withAppTls(withNames(object, annotations.proxyProtocol, namesWith(ports, 'proxyProtocol')), ports);
 }
 
-/** Names of the ports whose applications listen with TLS only. */
-export function encryptedPorts(ports: Ports): string[] {
-  return Object.entries(ports).flatMap(([name, { appTls }]) => (appTls ? [name] : []));
+/** Metadata of a Service, with the ports whose applications listen with TLS only. */
+export function withAppTls(object: ApiObjectMetadata, ports: Ports): ApiObjectMetadata {
+  return withNames(object, annotations.appTls, namesWith(ports, 'appTls'));
+}
+
+function namesWith(ports: Ports, option: 'appTls' | 'proxyProtocol'): string[] {
+  return Object.entries(ports).flatMap(([name, port]) => (port[option] ? [name] : []));
 }
 
 /** Reports what is wrong with the ports of a service. */

@@ -4,10 +4,10 @@ import { qualifiedName } from '../runtime/model/index.ts';
 import { labels } from '../runtime/resources/index.ts';
 import { ExistingService, type FromNameProps, type FromSelectorProps, SelectedService } from './existing-service.ts';
 import type { IService, ServiceAccountReference } from './interfaces.ts';
-import { metadata, namespaceAt, withAppTls, withProxyProtocol } from './metadata.ts';
+import { metadata, namespaceAt } from './metadata.ts';
 import type { Ports } from './port.ts';
 import { ServiceBase, VersionScope, versionedName } from './service-base.ts';
-import { checkPorts, encryptedPorts, proxiedPorts, renderPorts } from './service-ports.ts';
+import { checkPorts, renderPorts, withPortAnnotations } from './service-ports.ts';
 import type { Check, Checked } from './synth/check.ts';
 import { DeclaredCalls } from './synth/declared-calls.ts';
 import { checkServiceName, claimObject } from './synth/rules.ts';
@@ -135,10 +135,7 @@ export class Service<P extends Ports = Ports, V extends string = never> extends 
     const selector = { [labels.appName]: this.serviceName, ...extra };
     const { ports } = this.#props;
     new k8s.KubeService(scope, 'Resource', {
-      metadata: withAppTls(
-        withProxyProtocol(metadata(this, name, selector), proxiedPorts(ports)),
-        encryptedPorts(ports),
-      ),
+      metadata: withPortAnnotations(metadata(this, name, selector), ports),
       spec: { selector, ports: renderPorts(ports) },
     });
   }

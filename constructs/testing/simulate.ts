@@ -3,6 +3,7 @@ import type { IConstruct } from 'constructs';
 import {
   abortStatus,
   type BreakerConsideration,
+  type ClientDecision,
   type CorsDecision,
   createSnapshot,
   type Decision,
@@ -307,7 +308,7 @@ function reasonsOf(decision: Decision): readonly string[] {
   const others = (route?.considered ?? []).filter(({ verdict }) => verdict !== 'decided');
   return [
     reason,
-    ...(client ? [`client ${client.address}: ${client.reason}`] : []),
+    ...describeClient(client),
     ...(cors ? [`cors: ${cors.reason}`] : []),
     ...others.map(({ rule, reason }) => `not ${rule.name} of ${describeReference(rule.route)}: ${reason}`),
     ...breakersOf(decision).map(
@@ -324,11 +325,15 @@ function reasonsOf(decision: Decision): readonly string[] {
       ...faults.map((fault) => describeFault(fault)),
       ...receivers.flatMap((receiver) => [
         describeReceiver(receiver),
-        ...(receiver.client ? [`client ${receiver.client.address}: ${receiver.client.reason}`] : []),
+        ...describeClient(receiver.client),
         ...describeLimits(receiver),
       ]),
     ]),
   ];
+}
+
+function describeClient(client: ClientDecision | undefined): string[] {
+  return client ? [`client ${client.address}: ${client.reason}`] : [];
 }
 
 function describeReceiver({ workload, allowed, reason }: ReceiverDecision): string {

@@ -5,22 +5,13 @@ import type { Connection } from '../../runtime/net/connection.ts';
 import { FrameWriter } from '../../runtime/net/http2/frame-writer.ts';
 import { Output } from '../../runtime/net/output.ts';
 import { eventually } from '../support/eventually.ts';
+import { bytesOf } from '../support/marked-bytes.ts';
 import { dial, hangUp, type Transport } from './dial.ts';
 import { largeBuffersAtHand } from './large-buffers.ts';
 
 afterEach(hangUp);
 
 const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
-
-/** Bytes that say whose they are, and where they belong. */
-function bytesOf(owner: number, size: number): Buffer {
-  const words = new Uint32Array(Math.ceil(size / 8) * 2);
-  for (let i = 0; i < words.length; i += 2) {
-    words[i] = owner;
-    words[i + 1] = i;
-  }
-  return Buffer.from(words.buffer, 0, size);
-}
 
 /** The payloads of frames; of the last one what is there. */
 function payloads(frames: Buffer): Buffer {

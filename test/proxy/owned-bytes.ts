@@ -4,19 +4,10 @@ import { connect as connectHttp2, createServer as createHttp2Server } from 'node
 import { connect } from 'node:net';
 import type { Duplex, Readable, Writable } from 'node:stream';
 import type { HttpRule, Protocol, Service } from '../../runtime/model/index.ts';
+import { bytesOf } from '../support/marked-bytes.ts';
 import { acceptOf } from '../support/web-socket.ts';
 import { createAuthority, freePort, startApp, startProxy, startRawApp, startServer, svidOf } from './mesh.ts';
 import { endpointsOf, forwardTo, identityOf, service } from './resources.ts';
-
-/** Bytes that say whose they are, and where they belong. */
-function bytesOf(owner: number, size: number): Buffer {
-  const words = new Uint32Array(Math.ceil(size / 8) * 2);
-  for (let i = 0; i < words.length; i += 2) {
-    words[i] = owner;
-    words[i + 1] = i;
-  }
-  return Buffer.from(words.buffer, 0, size);
-}
 
 /** Compares what comes with what should: `wrong` tells of the first byte that is not its owner's. */
 class Check {
