@@ -11,7 +11,7 @@ export class BufferPool {
   /** The fewest that lay here since the last {@link trim}. */
   #fewestFree = 0;
 
-  /** Keeps `kept` bytes whoever needs them, and has at most `most` bytes. */
+  /** Keeps `kept` bytes even when nobody needs them for long, and has at most `most` bytes. */
   constructor(size: number, kept: number, most = Number.POSITIVE_INFINITY) {
     this.size = size;
     this.#kept = kept / size;

@@ -12,10 +12,10 @@ const newest = 1 / 4;
 const leastRest = 0.02;
 /** So many measurements without rest make a proxy busy: one may be a pause. */
 const busyFrom = 2;
-/** After so many, a second, what buffers nobody needed meanwhile go. */
-const trimAfter = 50;
 /** More of them do not count, so that it is soon no longer busy. */
 const mostRestless = 10;
+/** After so many measurements, a second, buffers go that nobody needed meanwhile. */
+const trimAfter = 50;
 
 const refused: LocalReply = {
   status: 503,
